@@ -1,0 +1,138 @@
+"""What one equipment is, as the core sees it: its tags, its streams, their charts and the loops that hold them.
+
+All of it is configuration: built by the caller from versioned rows, never changed by a pass.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from control.core.types import MeasuredBy, Rule
+
+if TYPE_CHECKING:
+    from control.core.vm.estimator import Estimator
+
+NAN = float("nan")
+WECO = Rule.BEYOND_3_SIGMA | Rule.TWO_OF_THREE | Rule.FOUR_OF_FIVE | Rule.RUN_ONE_SIDE
+
+
+@dataclass(frozen=True, slots=True)
+class ChartConfig:
+    """The limits of one stream's charts: a mean and a sigma with the rules to apply, never bare lines.
+
+    ``ewma_weight`` and ``ewma_width`` are lambda and L of the EWMA chart; it is drawn only if ``Rule.EWMA`` is in
+    ``rules``. ``Rule.MOVING_RANGE`` adds the MR chart.
+    """
+
+    mean: float
+    sigma: float
+    rules: Rule = WECO
+    ewma_weight: float = 0.2
+    ewma_width: float = 2.962
+
+
+@dataclass(frozen=True, slots=True)
+class StreamConfig:
+    """One lane x characteristic, e.g. ``loading/1-top`` (``loading/1`` when both sides are one number).
+
+    ``lower``, ``target``, ``upper`` are the specification in the stream's unit, NaN where there is none.
+    ``feedback`` names the metrology that is charted and that moves the bias; the other kind is only compared.
+    """
+
+    key: str
+    lower: float = NAN
+    target: float = NAN
+    upper: float = NAN
+    chart: ChartConfig | None = None
+    bias_weight: float = 0.3
+    feedback: MeasuredBy = MeasuredBy.GAUGE
+
+    @property
+    def characteristic(self) -> str:
+        return self.key.partition("/")[0]
+
+    @property
+    def side(self) -> str:
+        """``top``, ``bottom`` or ``both``."""
+        return self.key.partition("/")[2].partition("-")[2] or "both"
+
+
+@dataclass(frozen=True, slots=True)
+class Actuator:
+    """A parameter a loop may move. All figures in the tag's unit.
+
+    ``low`` and ``high`` are the machine limits, ``max_step`` the largest single move, ``nominal`` the recipe
+    set-point the loop is drawn back to, ``deadband`` the smallest move worth a write.
+    """
+
+    tag: str
+    low: float
+    high: float
+    max_step: float
+    nominal: float
+    deadband: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class LoopConfig:
+    """One run-to-run loop: which streams it holds at which targets by moving which parameters.
+
+    ``gains`` is the assumed gain, cvs x mvs, CV unit per MV unit. ``deadband`` (CV unit) is the predicted deviation
+    under which nothing is proposed. ``sum_zero`` names MVs whose moves must cancel. ``dead_time_m`` is the web that
+    must pass after a change before the next. The weights are dimensionless: a deviation counts in deadbands, a move
+    in ``max_step``, a distance from nominal in the actuator's span. ``ewma_weight`` is per snapshot.
+    """
+
+    key: str
+    cvs: tuple[str, ...]
+    targets: tuple[float, ...]
+    mvs: tuple[Actuator, ...]
+    gains: tuple[tuple[float, ...], ...]
+    deadband: float
+    dead_time_m: float
+    sum_zero: tuple[str, ...] = ()
+    ewma_weight: float = 0.3
+    cv_weights: tuple[float, ...] = ()
+    move_weight: float = 0.1
+    nominal_weight: float = 0.02
+
+    def __post_init__(self) -> None:
+        shape = (len(self.cvs), len(self.mvs))
+        if not self.cvs or not self.mvs:
+            raise ValueError(f"loop {self.key}: needs at least one stream and one parameter")
+        if len(self.gains) != shape[0] or any(len(row) != shape[1] for row in self.gains):
+            raise ValueError(f"loop {self.key}: gains must be {shape[0]} streams x {shape[1]} parameters")
+        if len(self.targets) != shape[0] or len(self.cv_weights) not in (0, shape[0]):
+            raise ValueError(f"loop {self.key}: one target (and weight) for each of the {shape[0]} streams")
+        if not self.deadband > 0 or not 0 < self.ewma_weight <= 1:
+            raise ValueError(f"loop {self.key}: deadband must be positive and ewma_weight in (0, 1]")
+        unknown = set(self.sum_zero) - {mv.tag for mv in self.mvs}
+        if unknown:
+            raise ValueError(f"loop {self.key}: sum_zero names {sorted(unknown)}, which it does not move")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Machine:
+    """One equipment. ``tags`` are the columns of ``Trace.values`` in order; ``streams`` what ``Measured.stream`` indexes.
+
+    ``estimator`` is None until one is trained: nothing is predicted then, and what is measured is still judged.
+    Loops that are off are left out by the caller.
+    """
+
+    key: str
+    tags: tuple[str, ...]
+    streams: tuple[StreamConfig, ...]
+    estimator: Estimator | None = None
+    loops: tuple[LoopConfig, ...] = ()
+    tag_at: dict[str, int] = field(init=False, repr=False)
+    stream_at: dict[str, int] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "tag_at", {tag: i for i, tag in enumerate(self.tags)})
+        object.__setattr__(self, "stream_at", {stream.key: i for i, stream in enumerate(self.streams)})
+        for loop in self.loops:
+            missing = [cv for cv in loop.cvs if cv not in self.stream_at]
+            missing += [mv.tag for mv in loop.mvs if mv.tag not in self.tag_at]
+            if missing:
+                raise ValueError(f"loop {loop.key}: {', '.join(missing)} is not on equipment {self.key}")

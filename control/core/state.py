@@ -1,0 +1,92 @@
+"""What a pass remembers for the next one. Plain numbers keyed by name, so that it survives JSON and a changed plant."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ChartState:
+    """Where a stream's charts stand. ``mean`` and ``sigma`` tell whose limits it was kept under.
+
+    ``recent`` holds the last standardised values (newest last), ``ewma`` the standardised EWMA after ``count`` points.
+    """
+
+    mean: float
+    sigma: float
+    recent: tuple[float, ...] = ()
+    ewma: float = 0.0
+    count: int = 0
+    last_at_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StreamState:
+    """Bias of the model at this stream, and the newest error, believed or not, that the next one is compared with."""
+
+    bias: float = 0.0
+    error: float | None = None
+    error_at_s: float | None = None
+    chart: ChartState | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LoopState:
+    """Disturbance per controlled stream, and the gains it was estimated with: other gains make it meaningless."""
+
+    cvs: tuple[str, ...]
+    gains: tuple[tuple[float, ...], ...]
+    disturbance: tuple[float, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Everything one equipment's pass carries over. ``at_s`` is the newest instant processed (epoch seconds).
+
+    ``estimator`` is the hash of the model the biases belong to; ``last_move_s`` when each loop's last change was
+    applied or tried, written by the caller with :meth:`moved`.
+    """
+
+    at_s: float | None = None
+    estimator: str | None = None
+    streams: Mapping[str, StreamState] = field(default_factory=dict)
+    loops: Mapping[str, LoopState] = field(default_factory=dict)
+    last_move_s: Mapping[str, float] = field(default_factory=dict)
+    version: int = VERSION
+
+    def moved(self, loop: str, at_s: float) -> State:
+        return replace(self, last_move_s={**self.last_move_s, loop: at_s})
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any] | None) -> State:
+        """An empty or missing state is a first call. A state of another version is refused, not guessed at."""
+        if not data:
+            return cls()
+        if data["version"] != VERSION:
+            raise ValueError(f"state version {data['version']} is not {VERSION}")
+        return cls(
+            at_s=data["at_s"],
+            estimator=data["estimator"],
+            streams={key: _stream(item) for key, item in data["streams"].items()},
+            loops={key: _loop(item) for key, item in data["loops"].items()},
+            last_move_s=dict(data["last_move_s"]),
+        )
+
+
+def _stream(item: Mapping[str, Any]) -> StreamState:
+    chart = item["chart"]
+    kept = ChartState(**{**chart, "recent": tuple(chart["recent"])}) if chart else None
+    return StreamState(bias=item["bias"], error=item["error"], error_at_s=item["error_at_s"], chart=kept)
+
+
+def _loop(item: Mapping[str, Any]) -> LoopState:
+    held = item["disturbance"]
+    gains = tuple(tuple(row) for row in item["gains"])
+    return LoopState(tuple(item["cvs"]), gains, None if held is None else tuple(held))

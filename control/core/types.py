@@ -1,0 +1,145 @@
+"""The values that pass between the machine, the model and the controller.
+
+Instants are epoch seconds (float64), positions are metres of web since the roll began. Inside the core a missing
+number is NaN; nothing outside the core ever stores one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum, IntFlag
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+BoolArray = NDArray[np.bool_]
+
+
+class Quality(IntEnum):
+    """How far a value may be trusted, worst last."""
+
+    GOOD = 0
+    DOUBTFUL = 1
+    BAD = 2
+    MISSING = 3
+
+
+class Verdict(IntEnum):
+    """What is believed of a lane's piece of foil."""
+
+    IN = 0
+    OUT = 1
+    MEASURE = 2  # the interval straddles a limit, or the model does not trust itself: ask for a sample
+
+
+class MeasuredBy(IntEnum):
+    """What a point on a chart is. The numbers are stored."""
+
+    PREDICTION = 0
+    GAUGE = 1
+    LAB = 2
+
+
+class Rule(IntFlag):
+    """SPC rules a point can break; the bits are stored with the point."""
+
+    NONE = 0
+    BEYOND_3_SIGMA = 1
+    RUN_ONE_SIDE = 2
+    TWO_OF_THREE = 4
+    FOUR_OF_FIVE = 8
+    TREND = 16
+    EWMA = 32
+    MOVING_RANGE = 64
+    OUT_OF_SPEC = 128
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Trace:
+    """Consecutive snapshots of one equipment, ordered by instant.
+
+    Shapes: ``at_s``, ``roll``, ``web_m`` (n,); ``values``, ``quality`` (n, tags). ``values`` is NaN where a tag was
+    missing or unusable. ``web_m`` is the encoder at the die (or nip) at that instant.
+    """
+
+    at_s: FloatArray
+    roll: IntArray
+    web_m: FloatArray
+    values: FloatArray
+    quality: IntArray
+
+    def __len__(self) -> int:
+        return len(self.at_s)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Measured:
+    """Metrology that arrived since the last pass, each value at the position of the piece it belongs to.
+
+    Shapes: all (k,). ``stream`` is an index into the machine's streams; ``by`` a :class:`MeasuredBy`.
+    """
+
+    at_s: FloatArray
+    roll: IntArray
+    web_m: FloatArray
+    stream: IntArray
+    value: FloatArray
+    quality: IntArray
+    by: IntArray
+
+    def __len__(self) -> int:
+        return len(self.at_s)
+
+    @classmethod
+    def none(cls) -> Measured:
+        f, i = np.empty(0), np.empty(0, np.int64)
+        return cls(at_s=f, roll=i, web_m=f, stream=i, value=f, quality=i, by=i)
+
+
+@dataclass(frozen=True, slots=True)
+class Contribution:
+    """One named part of a move, in the unit of the parameter moved."""
+
+    name: str
+    amount: float
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """One parameter from its present to its proposed value; the contributions add up to the difference within 1e-9."""
+
+    tag: str
+    from_value: float
+    to_value: float
+    contributions: tuple[Contribution, ...]
+
+    @property
+    def delta(self) -> float:
+        return self.to_value - self.from_value
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What one controlled stream is believed to be now, and where it goes with and without the change."""
+
+    stream: str
+    target: float
+    now: float
+    do_nothing: float
+    after: float
+    half_width: float  # of the 90 % interval, same unit
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """What the controller would do for one loop: one solve, one bundle of moves."""
+
+    loop: str
+    at_s: float
+    roll: int
+    web_m: float
+    moves: tuple[Move, ...]
+    expected: tuple[Expected, ...]
+    active_constraints: tuple[str, ...]
