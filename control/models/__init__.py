@@ -1,0 +1,48 @@
+"""Every noun, one a file. State is written only by control.actions."""
+
+from .audit import AuditEntry, AuditHead
+from .change import Answer, Change, ReasonCode, SetPointMove
+from .chart import Limits
+from .estimator import Estimator
+from .loop import Grant, Hold, Lease, Loop, Mode
+from .plant import Area, Characteristic, Equipment, Lane, Line, Site, Source, Stream, Tag
+from .recipe import Product, Recipe, Roll, VersionState
+from .result import CauseCode, Cursor, Point, Signal
+from .trace import Intake, Measurement, SetAside, Snapshot
+
+__all__ = [
+    "Answer",
+    "Area",
+    "AuditEntry",
+    "AuditHead",
+    "CauseCode",
+    "Change",
+    "Characteristic",
+    "Cursor",
+    "Equipment",
+    "Estimator",
+    "Grant",
+    "Hold",
+    "Intake",
+    "Lane",
+    "Lease",
+    "Limits",
+    "Line",
+    "Loop",
+    "Measurement",
+    "Mode",
+    "Point",
+    "Product",
+    "ReasonCode",
+    "Recipe",
+    "Roll",
+    "SetAside",
+    "SetPointMove",
+    "Signal",
+    "Site",
+    "Snapshot",
+    "Source",
+    "Stream",
+    "Tag",
+    "VersionState",
+]

@@ -1,0 +1,43 @@
+"""Control limits: versioned, effective from a moment, never retroactive."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+from .plant import Stream
+from .recipe import VersionState
+
+
+class Limits(models.Model):
+    """What a chart of one stream judges by: mean, sigma and how they were found; ``rules`` are core.types.Rule bits."""
+
+    class Chart(models.TextChoices):
+        INDIVIDUALS = "i_mr", _("Individuals and moving range")
+        EWMA = "ewma", _("EWMA")
+
+    stream = models.ForeignKey(Stream, models.PROTECT, related_name="limits")
+    chart = models.CharField(max_length=16, choices=Chart)
+    number = models.PositiveIntegerField()
+    state = models.CharField(max_length=16, choices=VersionState, default=VersionState.DRAFT)
+    mean = models.FloatField()
+    sigma = models.FloatField()
+    n = models.PositiveIntegerField(help_text=_("Points the mean and sigma were found from"))
+    method = models.CharField(max_length=32)
+    window_from = models.DateTimeField()
+    window_to = models.DateTimeField()
+    rules = models.SmallIntegerField()
+    parameters = models.JSONField(default=dict, blank=True, help_text=_("Chart's own, such as the EWMA weight"))
+    effective_from = models.DateTimeField(null=True)
+    effective_to = models.DateTimeField(null=True)
+
+    class Meta:
+        verbose_name_plural = _("limits")
+        constraints = [
+            models.UniqueConstraint(fields=["stream", "chart", "number"], name="limits_number"),
+            models.UniqueConstraint(
+                fields=["stream", "chart"], condition=Q(state=VersionState.ACTIVE), name="limits_one_active"
+            ),
+            models.CheckConstraint(condition=Q(sigma__gt=0), name="limits_sigma_positive"),
+        ]

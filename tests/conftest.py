@@ -1,0 +1,30 @@
+"""What every test shares."""
+
+from collections.abc import Iterator
+
+import pytest
+from django.db import connection
+
+FLUSHED_BESIDES = ["control_snapshot", "control_measurement", "control_point"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _flush_knows_our_tables() -> Iterator[None]:
+    """Tests that commit are cleaned up by TRUNCATE: include unmanaged tables, and lift the audit's guard around it."""
+    operations = type(connection.ops)
+    original = operations.sql_flush
+
+    def sql_flush(self, style, tables, **options):
+        if not tables:
+            return []
+        return [
+            "ALTER TABLE control_auditentry DISABLE TRIGGER USER",
+            *original(self, style, [*tables, *FLUSHED_BESIDES], **options),
+            "INSERT INTO control_audithead (id, number, hash) VALUES (1, 0, repeat('0', 64))",
+            "ALTER TABLE control_auditentry ENABLE ALWAYS TRIGGER audit_append_only",
+            "ALTER TABLE control_auditentry ENABLE ALWAYS TRIGGER audit_no_truncate",
+        ]
+
+    operations.sql_flush = sql_flush
+    yield
+    operations.sql_flush = original
