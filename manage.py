@@ -1,9 +1,24 @@
 #!/usr/bin/env python
+"""The command line of the project."""
+
 import os
 import sys
 
-from django.core.management import execute_from_command_line
+
+def main() -> None:
+    if sys.version_info < (3, 11):
+        sys.exit(f"apc needs Python 3.11 or newer; this is {sys.version.split()[0]}.")
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "apcweb.settings")
+    try:
+        from django.core.exceptions import ImproperlyConfigured
+        from django.core.management import execute_from_command_line
+    except ImportError as error:
+        sys.exit(f"apc is not installed here ({error}); run `make run`.")
+    try:
+        execute_from_command_line(sys.argv)
+    except ImproperlyConfigured as error:
+        sys.exit(f"apc: {error}")
+
 
 if __name__ == "__main__":
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "apcweb.settings")
-    execute_from_command_line(sys.argv)
+    main()

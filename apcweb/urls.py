@@ -1,0 +1,10 @@
+"""Every address under one roof; the ingest door and the socket are mounted in apcweb.asgi."""
+
+from django.contrib import admin
+from django.urls import include, path
+
+urlpatterns = [
+    path("admin/", admin.site.urls),
+    path("accounts/", include("django.contrib.auth.urls")),
+    path("", include("dashboards.urls")),
+]

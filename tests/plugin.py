@@ -1,0 +1,57 @@
+"""Points the settings at private embedded servers, and starts them when a collected test can need them.
+
+It is loaded before pytest-django reads the settings (`addopts = -p tests.plugin`). Given DATABASE_URL and REDIS_URL the
+named servers are used and nothing is started. Tests of the pure core never start a server.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from apcweb.places import embedded_database_url, embedded_redis_url, wipe
+from apcweb.servers import Servers
+
+ROOT = Path(__file__).parent.parent
+PURE = ROOT / "tests" / "core"
+
+var = Path(tempfile.mkdtemp(prefix="apc-test-"))
+var.chmod(0o711 if os.geteuid() == 0 else 0o700)  # the account that runs PostgreSQL for root passes through
+wants_postgres, wants_valkey = not os.environ.get("DATABASE_URL"), not os.environ.get("REDIS_URL")
+servers = Servers(var, postgres=wants_postgres, valkey=wants_valkey)
+
+os.environ.update(
+    DJANGO_SETTINGS_MODULE="apcweb.settings",
+    APC_VAR=str(var),
+    APC_SECRET_KEY=secrets.token_urlsafe(50),
+    APC_DEBUG="0",
+    APC_DEMO="0",
+    APC_HTTPS="0",
+)
+os.environ.setdefault("DATABASE_URL", embedded_database_url(var))
+os.environ.setdefault("REDIS_URL", embedded_redis_url(var))
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    if any(not item.path.is_relative_to(PURE) for item in session.items) and not session.config.option.collectonly:
+        servers.start()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure() -> None:
+    servers.stop()
+    wipe(var)
+    shutil.rmtree(var, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def embedded_servers() -> Servers:
+    """The running embedded servers, for tests that stop or kill one; skipped when the servers were named by URL."""
+    if not (wants_postgres and wants_valkey):
+        pytest.skip("the servers were named by DATABASE_URL and REDIS_URL")
+    return servers
