@@ -80,14 +80,14 @@ def secret(name: str, keep_in: Path | None, make_folder: Callable[[Path], object
     if not value and keep_in is None:
         raise ImproperlyConfigured(f"{name} is not set; it needs at least {LEAST_SECRET} random characters.")
     if not value and keep_in is not None:
-        value = kept_secret(keep_in, make_folder)
+        value = kept_secret(keep_in, LEAST_SECRET, make_folder)
     if len(value) < LEAST_SECRET or len(set(value)) < 5 or value.startswith("django-insecure-"):
         raise ImproperlyConfigured(f"{name} is too weak; it needs at least {LEAST_SECRET} random characters.")
     return value
 
 
-def kept_secret(path: Path, make_folder: Callable[[Path], object]) -> str:
-    """The secret in a file that only its owner reads; made when the file is absent, by whoever comes first."""
+def kept_secret(path: Path, size: int, make_folder: Callable[[Path], object]) -> str:
+    """The secret of `size` random bytes in a file only its owner reads; made by whoever comes first when it is absent."""
     make_folder(path.parent)
     fresh = path.with_name(f"{path.name}.{os.getpid()}")
     try:
@@ -95,7 +95,7 @@ def kept_secret(path: Path, make_folder: Callable[[Path], object]) -> str:
     except FileNotFoundError:
         pass
     with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        file.write(secrets.token_urlsafe(LEAST_SECRET))
+        file.write(secrets.token_urlsafe(size))
     try:
         os.link(fresh, path)
     except FileExistsError:

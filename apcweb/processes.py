@@ -40,6 +40,7 @@ def spawn(
     cwd: Path | None = None,
     output: IO[bytes] | None = None,
     account: Account | None = None,
+    fds: Sequence[int] = (),
     at_parent_death: int = signal.SIGKILL,
 ) -> subprocess.Popen[bytes]:
     """Start a child in its own session. Call it from the main thread: the death signal follows the calling thread."""
@@ -52,6 +53,7 @@ def spawn(
         stdout=output,
         stderr=subprocess.STDOUT if output else None,
         start_new_session=True,
+        pass_fds=fds,
         user=account.uid if account else None,
         group=account.gid if account else None,
         extra_groups=[] if account else None,

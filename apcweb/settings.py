@@ -20,7 +20,6 @@ DEBUG = env.boolean("APC_DEBUG", False)
 APC_HTTPS = env.boolean("APC_HTTPS", not (APC_DEMO or DEBUG))
 APC_BIND = env.text("APC_BIND", "127.0.0.1")
 APC_PORT = env.integer("APC_PORT", 8000, least=1, most=65535)
-APC_DEMO_PASSWORD = env.text("APC_DEMO_PASSWORD")
 APC_ROLE = env.choice("APC_ROLE", "command", env.ROLES)
 APC_VAR_DIR = Path(env.text("APC_VAR", str(BASE_DIR / "var"))).absolute()
 APC_RUN_DIR = places(APC_VAR_DIR).sockets
@@ -33,6 +32,9 @@ if DEBUG and not _loopback:
     raise ImproperlyConfigured("APC_DEBUG shows secrets to every visitor and is refused unless APC_BIND is loopback.")
 
 SECRET_KEY = env.secret("APC_SECRET_KEY", APC_VAR_DIR / "secret_key" if APC_DEMO else None, make_var)
+APC_DEMO_PASSWORD = env.text("APC_DEMO_PASSWORD")
+if APC_DEMO and not APC_DEMO_PASSWORD:
+    APC_DEMO_PASSWORD = env.kept_secret(APC_VAR_DIR / "demo_password", 12, make_var)
 ALLOWED_HOSTS = env.listing("APC_ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"])
 if "*" in ALLOWED_HOSTS:
     raise ImproperlyConfigured("APC_ALLOWED_HOSTS must name the hosts; * would answer for any.")
@@ -67,7 +69,6 @@ MIDDLEWARE = [
     "django_htmx.middleware.HtmxMiddleware",
 ]
 ROOT_URLCONF = "apcweb.urls"
-WSGI_APPLICATION = "apcweb.wsgi.application"
 ASGI_APPLICATION = "apcweb.asgi.application"
 TEMPLATES = [
     {
@@ -212,6 +213,7 @@ STORAGES = {
 }
 WHITENOISE_USE_FINDERS = not _collected
 WHITENOISE_AUTOREFRESH = DEBUG
+WHITENOISE_ALLOW_ALL_ORIGINS = False
 
 # --- what is said -----------------------------------------------------------------------------------------------------
 LOGGING = {

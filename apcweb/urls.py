@@ -3,7 +3,11 @@
 from django.contrib import admin
 from django.urls import include, path
 
+from dashboards.views.health import healthz, readyz
+
 urlpatterns = [
+    path("healthz", healthz),
+    path("readyz", readyz),
     path("admin/", admin.site.urls),
     path("accounts/", include("django.contrib.auth.urls")),
     path("", include("dashboards.urls")),

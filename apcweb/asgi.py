@@ -1,0 +1,41 @@
+"""One ASGI application: the ingest door, the live socket, and pages.
+
+Pages run through WSGI in a thread pool, which serves several times as many as Django's own ASGI handler
+(docs/adr/0001-pages-through-wsgi.md). The pool is as large as the pool of database connections.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from a2wsgi import WSGIMiddleware
+from channels.auth import AuthMiddlewareStack
+from channels.routing import URLRouter
+from channels.security.websocket import OriginValidator
+from django.core.wsgi import get_wsgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "apcweb.settings")
+pages = WSGIMiddleware(get_wsgi_application(), workers=8)  # loads the applications, which the imports below need
+
+from django.conf import settings  # noqa: E402
+
+from apcweb.ingest import application as ingest  # noqa: E402
+from dashboards.routing import websocket_urlpatterns  # noqa: E402
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+INGEST = "/api/v1/ingest/"
+live = OriginValidator(AuthMiddlewareStack(URLRouter(websocket_urlpatterns)), settings.APC_SOCKET_ORIGINS)
+
+
+async def application(scope: Scope, receive: Receive, send: Send) -> None:
+    if scope["type"] == "websocket":
+        await live(scope, receive, send)
+    elif scope["path"].startswith(INGEST):
+        await ingest(scope, receive, send)
+    else:
+        await pages(scope, receive, send)

@@ -1,0 +1,32 @@
+"""The web process: `python -m apcweb.web FD` serves on a listening socket that the supervisor holds.
+
+The supervisor claims the port before anything else starts and keeps it while the web process is replaced, so nobody
+else can answer in our place and a restart refuses no connection.
+"""
+
+from __future__ import annotations
+
+import socket
+import sys
+
+import uvicorn
+
+LARGEST_MESSAGE = 16 * 1024  # bytes; a page only ever subscribes
+
+
+def main() -> None:
+    config = uvicorn.Config(
+        "apcweb.asgi:application",
+        log_config=None,
+        log_level="warning",
+        access_log=False,
+        lifespan="off",
+        server_header=False,
+        ws_max_size=LARGEST_MESSAGE,
+        timeout_graceful_shutdown=5,
+    )
+    uvicorn.Server(config).run(sockets=[socket.socket(fileno=int(sys.argv[1]))])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,156 @@
+"""`manage.py up`: everything under one supervisor, from an empty folder to a page."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+import urllib.error
+import urllib.request
+from argparse import ArgumentParser
+from contextlib import ExitStack
+from typing import Any
+
+from django.conf import settings
+from django.contrib.staticfiles.finders import get_finders
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandError
+from django.db import connections
+
+from apcweb.places import ServerError, make_var
+from apcweb.servers import Servers, locked
+from apcweb.supervisor import LOOK_EVERY_S, Child, Supervisor, listen, run_to_end
+from control.models import Site
+
+PAGE_S = 60.0  # until the first page answers
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # small matrices: more threads only get in the way
+SERVICE = {"APC_ROLE": "service", **ONE_THREAD}
+WEB = {"APC_ROLE": "web", "APC_POOL": "1", **ONE_THREAD}
+CELERY = [sys.executable, "-m", "celery", "-A", "apcweb.celery", "-q"]
+DEMO_ACCOUNTS = ("operator", "supervisor", "engineer", "admin", "viewer")
+
+
+class Command(BaseCommand):
+    help = "Start the servers (embedded unless named by URL), the web, the workers and, in the demo, the twin."
+    requires_system_checks: list[str] = []
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--workers", type=int, default=2, help="Celery pool processes (default 2)")
+        parser.add_argument("--only", metavar="NAMES", help="start only these children, separated by commas")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        signal.signal(signal.SIGHUP, signal.default_int_handler)
+        try:
+            with ExitStack() as held:
+                self.run(held, options["workers"], options["only"])
+        except KeyboardInterrupt:
+            self.say("everything has ended")
+        except ServerError as error:
+            raise CommandError(str(error)) from error
+
+    def run(self, held: ExitStack, workers: int, only: str | None) -> None:
+        var = make_var(settings.APC_VAR_DIR)
+        held.enter_context(locked(var / "up.lock", f"another `up` already runs on {var}."))
+        door = listen(settings.APC_BIND, settings.APC_PORT, held)
+        servers = self.start_servers(held)
+        self.prepare_database()
+        self.collect_static()
+        kinds = children(workers, door.fileno())
+        chosen = [child for child in kinds if only is None or child.name in only.split(",")]
+        self.say("starting " + ", ".join(child.name for child in chosen))
+        supervisor = held.enter_context(Supervisor(chosen, settings.BASE_DIR, self.say))
+        supervisor.start()
+        if any(child.name == "web" for child in chosen):
+            self.wait_for_page(supervisor)
+        self.say("running; Ctrl-C ends everything")
+        while True:
+            supervisor.look()
+            servers.revive(self.say)
+            time.sleep(LOOK_EVERY_S)
+
+    def start_servers(self, held: ExitStack) -> Servers:
+        named = {name: bool(os.environ.get(name)) for name in ("DATABASE_URL", "REDIS_URL")}
+        if missing := [name for name, given in named.items() if not given and not (settings.APC_DEMO or settings.DEBUG)]:
+            raise ServerError(f"{missing[0]} is not set; embedded servers are for the demo (APC_DEMO=1) only.")
+        servers = Servers(settings.APC_VAR_DIR, postgres=not named["DATABASE_URL"], valkey=not named["REDIS_URL"])
+        for folder in servers.here.outside():
+            self.say(f"{folder} holds what cannot be under {servers.here.var}; `make wipe` removes both")
+        if servers.wanted:
+            self.say("starting " + " and ".join(kind.name for kind in servers.wanted) + f" in {servers.here.home}")
+            held.enter_context(servers)
+        return servers
+
+    def prepare_database(self) -> None:
+        self.say("bringing the database up to date")
+        call_command("migrate", interactive=False, verbosity=0)
+        fresh = settings.APC_DEMO and not Site.objects.exists()
+        connections.close_all()
+        if fresh:
+            self.say("seeding a past shift for the demo; this takes up to a minute, once")
+            run_to_end(manage("seed_demo"), settings.BASE_DIR, {"APC_ROLE": "command"})
+
+    def collect_static(self) -> None:
+        """Collect the static files for the web process when one is newer than the last collection."""
+        manifest = settings.STATIC_ROOT / "staticfiles.json"
+        if settings.DEBUG or (manifest.exists() and newest_static() < manifest.stat().st_mtime):
+            return
+        self.say("collecting static files")
+        run_to_end(manage("collectstatic", "--noinput", "-v0"), settings.BASE_DIR, {"APC_ROLE": "web"})
+
+    def wait_for_page(self, supervisor: Supervisor) -> None:
+        address = f"http://{reachable_host()}:{settings.APC_PORT}/"
+        deadline = time.monotonic() + PAGE_S
+        while not answers(address + "healthz"):
+            if time.monotonic() > deadline:
+                raise ServerError(f"no page answered within {PAGE_S:.0f} s; the reason is in the lines above.")
+            supervisor.look()
+            time.sleep(LOOK_EVERY_S)
+        self.say(f"open {address}")
+        if settings.APC_DEMO:
+            self.say(f"sign in as {', '.join(DEMO_ACCOUNTS)}; password {settings.APC_DEMO_PASSWORD}")
+
+    def say(self, line: str) -> None:
+        self.stdout.write(f"apc: {line}")
+        self.stdout.flush()
+
+
+def children(workers: int, door: int) -> list[Child]:
+    """What runs, in the order it starts."""
+    var = settings.APC_VAR_DIR
+    pool = [f"--concurrency={workers}", "--without-gossip", "--without-mingle", "--loglevel=WARNING"]
+    services = ["pulse", "dispatch", *(["twin"] if settings.APC_DEMO else []), "collect"]
+    return [
+        Child("web", [sys.executable, "-m", "apcweb.web", str(door)], WEB, fds=[door]),
+        Child("worker", [*CELERY, "worker", *pool], SERVICE),
+        Child("beat", [*CELERY, "beat", f"--schedule={var / 'beat'}", "--pidfile=", "--loglevel=WARNING"], SERVICE),
+        *(Child(name, manage(name), SERVICE) for name in services),
+    ]
+
+
+def manage(*words: str) -> list[str]:
+    return [sys.executable, str(settings.BASE_DIR / "manage.py"), *words]
+
+
+def newest_static() -> float:
+    """When the youngest static file was last changed, in epoch seconds."""
+    found = ((storage, path) for finder in get_finders() for path, storage in finder.list([]))
+    return max(storage.get_modified_time(path).timestamp() for path, storage in found)
+
+
+def reachable_host() -> str:
+    """The bound address as a local visitor spells it."""
+    bound = settings.APC_BIND
+    if bound in ("0.0.0.0", "::"):  # noqa: S104 - compared, not bound
+        return "127.0.0.1"
+    return f"[{bound}]" if ":" in bound else bound
+
+
+def answers(url: str) -> bool:
+    request = urllib.request.Request(url, headers={"Host": settings.ALLOWED_HOSTS[0].lstrip(".")})
+    try:
+        with urllib.request.urlopen(request, timeout=2) as response:
+            return bool(response.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
