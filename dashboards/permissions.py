@@ -1,0 +1,50 @@
+"""What the person behind a request may see. What he may not see does not exist: 404, never 403."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from django.contrib.auth.models import User
+from django.db.models import Model, QuerySet
+from django.http import Http404, HttpRequest
+
+from control.actions import authority
+from control.actions.authority import Right
+from control.models import Line
+
+
+M = TypeVar("M", bound=Model)
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def person(request: HttpRequest) -> User:
+    """The signed-in user, the row itself: actions store it."""
+    return User.objects.get(pk=request.user.pk)
+
+
+def lines(request: HttpRequest) -> QuerySet[Line]:
+    return authority.visible_lines(request.user, now()).select_related("area__site").order_by("id")
+
+
+def line_ids(request: HttpRequest) -> list[int]:
+    return list(lines(request).values_list("id", flat=True))
+
+
+def may(request: HttpRequest, right: Right, line: Line) -> bool:
+    return authority.may(request.user, right, line, now())
+
+
+def lines_with(request: HttpRequest, right: Right) -> list[Line]:
+    """The lines on which the person has a right."""
+    return [line for line in lines(request) if may(request, right, line)]
+
+
+def found(rows: QuerySet[M], **which: Any) -> M:
+    row = rows.filter(**which).first()
+    if row is None:
+        raise Http404("nothing of that name for you")
+    return row
