@@ -6,12 +6,9 @@ All of it is configuration: built by the caller from versioned rows, never chang
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from control.core.types import MeasuredBy, Rule
-
-if TYPE_CHECKING:
-    from control.core.vm.estimator import Estimator
+from control.core.vm.estimator import Estimator
 
 NAN = float("nan")
 WECO = Rule.BEYOND_3_SIGMA | Rule.TWO_OF_THREE | Rule.FOUR_OF_FIVE | Rule.RUN_ONE_SIDE
