@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
+from typing import Any, cast
 
 from a2wsgi import WSGIMiddleware
 from channels.auth import AuthMiddlewareStack
@@ -17,7 +17,9 @@ from channels.security.websocket import OriginValidator
 from django.core.wsgi import get_wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "apcweb.settings")
-pages = WSGIMiddleware(get_wsgi_application(), workers=8)  # loads the applications, which the imports below need
+pages: Any = WSGIMiddleware(
+    cast(Any, get_wsgi_application()), workers=8
+)  # loads the applications, which the imports below need
 
 from django.conf import settings  # noqa: E402
 

@@ -19,12 +19,12 @@ app.autodiscover_tasks()
 _main_process = os.getpid()  # a pool process is forked from here and keeps this number
 
 
-@worker_process_init.connect
+@worker_process_init.connect  # type: ignore[untyped-decorator]
 def end_with_the_worker(**_: object) -> None:
     """A worker killed with -9 must not leave pool processes that go on with its tasks."""
     die_with_parent(signal.SIGKILL, _main_process)
 
 
-@setup_logging.connect
+@setup_logging.connect  # type: ignore[untyped-decorator]
 def keep_the_log_lines_of_the_settings(**_: object) -> None:
     """Celery lays out its own log unless somebody listens here."""

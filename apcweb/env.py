@@ -87,14 +87,14 @@ def secret(name: str, keep_in: Path | None, make_folder: Callable[[Path], object
 
 
 def kept_secret(path: Path, size: int, make_folder: Callable[[Path], object]) -> str:
-    """The secret of `size` random bytes in a file only its owner reads; made by whoever comes first when it is absent."""
+    """The secret of `size` random bytes in a file only its owner reads; whoever comes first makes it."""
     make_folder(path.parent)
     fresh = path.with_name(f"{path.name}.{os.getpid()}")
     try:
         return path.read_text().strip()
     except FileNotFoundError:
         pass
-    with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
         file.write(secrets.token_urlsafe(size))
     try:
         os.link(fresh, path)
@@ -129,7 +129,7 @@ def database(name: str, url: str) -> dict[str, object]:
 
 def redis_url(name: str, url: str) -> str:
     parts = urlsplit(url)
-    if parts.scheme not in REDIS_SCHEMES or not (parts.hostname or parts.scheme == "unix" and parts.path):
+    if parts.scheme not in REDIS_SCHEMES or not (parts.path if parts.scheme == "unix" else parts.hostname):
         raise ImproperlyConfigured(f"{name} must look like redis://host:6379/0 or unix:///path/to/socket?db=0.")
     return url
 

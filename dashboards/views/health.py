@@ -65,7 +65,9 @@ def worker(now: datetime) -> dict[str, Any]:
 def first_unread(cursor: Cursor) -> datetime | None:
     """When the oldest row that no pass has read was received."""
     unread = [
-        kind.objects.filter(equipment=cursor.equipment_id, arrival__gt=cursor.processed).aggregate(at=Min("received_at"))
+        kind.objects.filter(equipment=cursor.equipment_id, arrival__gt=cursor.processed).aggregate(
+            at=Min("received_at")
+        )
         for kind in (Snapshot, Measurement)
     ]
     return min((row["at"] for row in unread if row["at"] is not None), default=None)

@@ -6,10 +6,11 @@ import os
 import signal
 import sys
 import time
-import urllib.error
-import urllib.request
 from argparse import ArgumentParser
 from contextlib import ExitStack
+from http import HTTPStatus
+from http.client import HTTPConnection, HTTPException
+from ipaddress import ip_address
 from typing import Any
 
 from django.conf import settings
@@ -72,8 +73,9 @@ class Command(BaseCommand):
 
     def start_servers(self, held: ExitStack) -> Servers:
         named = {name: bool(os.environ.get(name)) for name in ("DATABASE_URL", "REDIS_URL")}
-        if missing := [name for name, given in named.items() if not given and not (settings.APC_DEMO or settings.DEBUG)]:
-            raise ServerError(f"{missing[0]} is not set; embedded servers are for the demo (APC_DEMO=1) only.")
+        if not all(named.values()) and not (settings.APC_DEMO or settings.DEBUG):
+            missing = next(name for name, given in named.items() if not given)
+            raise ServerError(f"{missing} is not set; embedded servers are for the demo (APC_DEMO=1) only.")
         servers = Servers(settings.APC_VAR_DIR, postgres=not named["DATABASE_URL"], valkey=not named["REDIS_URL"])
         for folder in servers.here.outside():
             self.say(f"{folder} holds what cannot be under {servers.here.var}; `make wipe` removes both")
@@ -100,14 +102,14 @@ class Command(BaseCommand):
         run_to_end(manage("collectstatic", "--noinput", "-v0"), settings.BASE_DIR, {"APC_ROLE": "web"})
 
     def wait_for_page(self, supervisor: Supervisor) -> None:
-        address = f"http://{reachable_host()}:{settings.APC_PORT}/"
+        host = local_name(settings.APC_BIND)
         deadline = time.monotonic() + PAGE_S
-        while not answers(address + "healthz"):
+        while not answers(host):
             if time.monotonic() > deadline:
                 raise ServerError(f"no page answered within {PAGE_S:.0f} s; the reason is in the lines above.")
             supervisor.look()
             time.sleep(LOOK_EVERY_S)
-        self.say(f"open {address}")
+        self.say(f"open http://{f'[{host}]' if ':' in host else host}:{settings.APC_PORT}/")
         if settings.APC_DEMO:
             self.say(f"sign in as {', '.join(DEMO_ACCOUNTS)}; password {settings.APC_DEMO_PASSWORD}")
 
@@ -139,18 +141,18 @@ def newest_static() -> float:
     return max(storage.get_modified_time(path).timestamp() for path, storage in found)
 
 
-def reachable_host() -> str:
-    """The bound address as a local visitor spells it."""
-    bound = settings.APC_BIND
-    if bound in ("0.0.0.0", "::"):  # noqa: S104 - compared, not bound
-        return "127.0.0.1"
-    return f"[{bound}]" if ":" in bound else bound
+def local_name(bound: str) -> str:
+    """The bound address as a local visitor names it."""
+    return "localhost" if ip_address(bound).is_unspecified else bound
 
 
-def answers(url: str) -> bool:
-    request = urllib.request.Request(url, headers={"Host": settings.ALLOWED_HOSTS[0].lstrip(".")})
+def answers(host: str) -> bool:
+    """Whether our web process serves; nobody else can be behind the socket we hold."""
+    connection = HTTPConnection(host, settings.APC_PORT, timeout=2)
     try:
-        with urllib.request.urlopen(request, timeout=2) as response:
-            return bool(response.status == 200)
-    except (urllib.error.URLError, OSError):
+        connection.request("GET", "/healthz", headers={"Host": settings.ALLOWED_HOSTS[0].lstrip(".")})
+        return connection.getresponse().status == HTTPStatus.OK
+    except (HTTPException, OSError):
         return False
+    finally:
+        connection.close()
