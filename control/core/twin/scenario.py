@@ -64,10 +64,12 @@ class Event:
         return event._checked()
 
     def _checked(self) -> Event:
+        if not all(isinstance(name, str) for name in (self.kind, self.side, self.equipment, self.line)):
+            raise ScenarioError("kind, side, equipment and line of an event are texts")
         if self.kind not in KINDS:
             raise ScenarioError(f"{self.kind!r} is not a kind of event; known are {', '.join(sorted(KINDS))}")
         if not (np.isfinite([self.at_s, self.size, self.duration_s]).all() and min(self.at_s, self.duration_s) >= 0):
-            raise ScenarioError(f"{self.kind}: times must be finite and not negative")
+            raise ScenarioError(f"{self.kind}: numbers must be finite, times not negative")
         if self.kind in SIDED and self.side not in ("top", "bottom"):
             raise ScenarioError(f"{self.kind}: side must be top or bottom")
         if self.kind in FAULTS and not self.equipment:

@@ -30,9 +30,15 @@ class Faults:
         self.active: list[dict[str, Any]] = []
 
     def start(self, event: Event) -> None:
-        self.active.append(
-            {"kind": event.kind, "tags": list(event.tags), "size": event.size, "left_s": event.duration_s, "held": {}}
-        )
+        """A stuck sensor comes before what happens to its value on the way, so it holds a real value."""
+        fault = {
+            "kind": event.kind,
+            "tags": list(event.tags),
+            "size": event.size,
+            "left_s": event.duration_s,
+            "held": {},
+        }
+        self.active.insert(0 if event.kind == "sensor_stuck" else len(self.active), fault)
 
     def step(self, dt_s: float) -> None:
         for fault in self.active:
