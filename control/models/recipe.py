@@ -29,7 +29,8 @@ class Recipe(models.Model):
     """One version of how a line makes a product.
 
     ``content`` is ``{"set_points": {"<equipment>.<tag>": value}, "specs": {"<equipment>.<characteristic>":
-    {"lower", "target", "upper"}}}`` in the units of the tags and characteristics.
+    {"lower", "target", "upper"}}}`` in the units of the tags and characteristics. A lane with a specification of its
+    own has it under ``<equipment>.<characteristic>/<lane>``.
     """
 
     line = models.ForeignKey(Line, models.PROTECT, related_name="recipes")
@@ -54,6 +55,11 @@ class Recipe(models.Model):
 
     def spec(self, equipment_key: str, characteristic_key: str) -> dict[str, float | None] | None:
         return self.content["specs"].get(f"{equipment_key}.{characteristic_key}")
+
+    def stream_spec(self, equipment_key: str, stream_key: str) -> dict[str, float | None] | None:
+        """The lane's own specification, else the one its characteristic has in every lane."""
+        own = self.content["specs"].get(f"{equipment_key}.{stream_key}")
+        return own or self.spec(equipment_key, stream_key.partition("/")[0])
 
 
 class Roll(models.Model):

@@ -1,0 +1,195 @@
+"""Bring a plant file into the database: what is new is added, what changed is changed, nothing is ever removed."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, TypeVar
+
+from django.db import models
+from django.db.models import Max
+
+from control.actions import audit
+from control.actions.audit import Actor
+from control.actions.plantfile import EquipmentSpec, LoopSpec, Names, Plant, PlantFileError, read
+from control.models import (
+    Area,
+    Characteristic,
+    Cursor,
+    Equipment,
+    Intake,
+    Lane,
+    Lease,
+    Line,
+    Loop,
+    Mode,
+    Product,
+    Recipe,
+    Site,
+    Source,
+    Stream,
+    Tag,
+    VersionState,
+)
+
+__all__ = ["Plant", "PlantFileError", "Stored", "new_token", "read", "store"]
+
+Row = TypeVar("Row", bound=models.Model)
+
+
+@dataclass(slots=True)
+class Stored:
+    """The line of a plant file and the rows that had to be added or changed, as ``kind key``."""
+
+    line: Line
+    source: Source
+    added: list[str] = field(default_factory=list)
+    changed: list[str] = field(default_factory=list)
+
+    def upsert(self, model: type[Row], find: dict[str, Any], facts: dict[str, Any], added_facts: dict[str, Any]) -> Row:
+        """The row that ``find`` names with ``facts``; ``added_facts`` only count when it is new."""
+        row, is_new = model._default_manager.get_or_create(**find, defaults=facts | added_facts)
+        label = f"{model._meta.model_name} {getattr(row, 'key', row.pk)}"
+        if is_new:
+            self.added.append(label)
+        elif different := {key: value for key, value in facts.items() if getattr(row, key) != value}:
+            for key, value in different.items():
+                setattr(row, key, value)
+            row.save(update_fields=list(different))
+            self.changed.append(label)
+        return row
+
+
+def store(plant: Plant, *, actor: Actor, reason: str, now: datetime) -> Stored:
+    """Make the database agree with a plant file. A second run with the same file changes nothing."""
+    with audit.atomic():
+        stored = _store(plant, now)
+        told = {"added": len(stored.added), "changed": sorted(stored.changed)}
+        if stored.added or stored.changed:
+            audit.record(
+                actor=actor, action="plant.store", obj=stored.line, now=now, new=told, reason=reason, line=stored.line
+            )
+    return stored
+
+
+def _store(plant: Plant, now: datetime) -> Stored:
+    stored = _line(plant)
+    contents: dict[str, Any] = {"set_points": {}, "specs": {}}
+    for position, spec in enumerate(plant.equipment):
+        equipment = _equipment(stored, spec, position)
+        _tags(stored, equipment, spec)
+        _streams(stored, equipment, spec)
+        for loop in spec.loops:
+            _loop(stored, equipment, loop, now)
+        _add_contents(contents, spec)
+    _recipe(stored, plant, contents, now)
+    return stored
+
+
+def new_token(source: Source, token: str) -> None:
+    """Let ``source`` sign in with ``token``, of which only the hash is kept."""
+    source.token_sha256 = hashlib.sha256(token.encode()).hexdigest()
+    source.save(update_fields=["token_sha256"])
+
+
+def _names(names: Names) -> dict[str, Any]:
+    return {"name": names.name, "name_ko": names.name_ko}
+
+
+def _line(plant: Plant) -> Stored:
+    early = Stored(line=Line(), source=Source())
+    site = early.upsert(Site, {"key": plant.site.key}, _names(plant.site) | {"time_zone": plant.time_zone}, {})
+    area = early.upsert(Area, {"site": site, "key": plant.area.key}, _names(plant.area), {})
+    early.line = early.upsert(Line, {"key": plant.line.key}, _names(plant.line) | {"area": area}, {})
+    early.source = early.upsert(Source, {"key": plant.line.key}, {"line": early.line}, {})
+    early.upsert(Lease, {"line": early.line}, {}, {})
+    return early
+
+
+def _equipment(stored: Stored, spec: EquipmentSpec, position: int) -> Equipment:
+    facts = _names(spec.names) | {
+        "kind": spec.kind,
+        "position": position,
+        "gauge_distance_m": spec.gauge_distance_m,
+        "cycle_s": spec.cycle_s,
+        "connector": spec.connector,
+        "web": spec.web,
+        "physics": spec.physics,
+    }
+    equipment = stored.upsert(Equipment, {"line": stored.line, "key": spec.names.key}, facts, {})
+    stored.upsert(Intake, {"equipment": equipment}, {}, {})
+    stored.upsert(Cursor, {"equipment": equipment}, {}, {})
+    return equipment
+
+
+def _tags(stored: Stored, equipment: Equipment, spec: EquipmentSpec) -> None:
+    """Tags keep their slot for ever; new ones go to the end, so that old snapshots stay readable."""
+    last = equipment.tags.aggregate(last=Max("slot"))["last"]
+    slot = 0 if last is None else last + 1
+    for tag in spec.tags:
+        facts = _names(tag.names) | {
+            key: getattr(tag, key)
+            for key in ("unit", "kind", "low", "high", "machine_low", "machine_high", "max_step", "deadband")
+        }
+        row = stored.upsert(Tag, {"equipment": equipment, "key": tag.names.key}, facts, {"slot": slot})
+        slot += row.slot == slot
+
+
+def _streams(stored: Stored, equipment: Equipment, spec: EquipmentSpec) -> None:
+    lanes = [
+        stored.upsert(Lane, {"equipment": equipment, "number": lane.number, "side": lane.side}, {}, {})
+        for lane in spec.lanes
+    ]
+    for item in spec.characteristics:
+        facts = _names(item.names) | {"unit": item.unit, "decimals": item.decimals, "gauge_sigma": item.gauge_sigma}
+        found = {"equipment": equipment, "key": item.names.key}
+        characteristic = stored.upsert(Characteristic, found, facts, {})
+        for lane in lanes:
+            stored.upsert(Stream, {"lane": lane, "characteristic": characteristic}, {}, {})
+
+
+def _loop(stored: Stored, equipment: Equipment, spec: LoopSpec, now: datetime) -> None:
+    """The file says how a loop works; in which mode it runs is people's business once it exists."""
+    actual = Mode.SUPERVISED if spec.mode == Mode.AUTO else spec.mode
+    started = {"requested_mode": spec.mode, "actual_mode": actual, "mode_since": now, "settings": spec.settings}
+    find = {"equipment": equipment, "key": spec.names.key}
+    loop = stored.upsert(Loop, find, _names(spec.names), started)
+    if loop.settings != spec.settings:
+        loop.settings, loop.settings_number = spec.settings, loop.settings_number + 1
+        loop.save(update_fields=["settings", "settings_number"])
+        stored.changed.append(f"loop {loop.key}")
+
+
+def _add_contents(contents: dict[str, Any], spec: EquipmentSpec) -> None:
+    at = spec.names.key
+    for tag in spec.tags:
+        if tag.set_point is not None:
+            contents["set_points"][f"{at}.{tag.names.key}"] = tag.set_point
+    for item in spec.characteristics:
+        if item.spec:
+            contents["specs"][f"{at}.{item.names.key}"] = item.spec.as_json()
+        for lane in spec.lanes:
+            if own := lane.specs.get(item.names.key):
+                contents["specs"][f"{at}.{item.names.key}/{lane.key}"] = own.as_json()
+
+
+def _recipe(stored: Stored, plant: Plant, contents: dict[str, Any], now: datetime) -> None:
+    """A changed content is a new version: what was made under the old one stays described by it."""
+    product = stored.upsert(Product, {"key": plant.product.key}, _names(plant.product), {})
+    active = stored.line.recipes.filter(state=VersionState.ACTIVE).first()
+    if active and active.product_id == product.pk and active.content == contents:
+        return
+    last = stored.line.recipes.filter(product=product).aggregate(last=Max("number"))["last"] or 0
+    if active:
+        active.state, active.effective_to = VersionState.SUPERSEDED, now
+        active.save(update_fields=["state", "effective_to"])
+    recipe = Recipe.objects.create(
+        line=stored.line,
+        product=product,
+        number=max(plant.recipe_number, last + 1),
+        state=VersionState.ACTIVE,
+        content=contents,
+        effective_from=now,
+    )
+    (stored.changed if active else stored.added).append(f"recipe {recipe}")
