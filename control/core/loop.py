@@ -5,11 +5,19 @@ Pure: the same machine, state and data give the same pass, so any day can be rep
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import replace
 
+import numpy as np
+
+from control.core.judging import BiasSteps, judge
 from control.core.machine import Actuator, ChartConfig, LoopConfig, Machine, StreamConfig
+from control.core.outcome import Judged, Note, Pass, Predictions
+from control.core.pairing import rows_at
+from control.core.proposing import follow, propose
 from control.core.state import ChartState, LoopState, State, StreamState
-from control.core.types import BoolArray, FloatArray, IntArray, Measured, Proposal, Trace
+from control.core.types import BoolArray, FloatArray, IntArray, Measured, Trace
+from control.core.vm import reliability
+from control.core.vm.estimator import Predicted
 
 __all__ = [
     "Actuator",
@@ -29,73 +37,75 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Predictions:
-    """One prediction per new trace row and stream, for the metre at the die at that instant.
-
-    ``row`` (n,) indexes the trace. ``value``, ``low``, ``high`` (90 %), ``ri``, ``verdict``, ``quality`` are
-    (n, streams); ``gsi`` and ``culprit`` (n,), the latter the tag index that makes the snapshot unlike training, -1
-    when it is like it. Without an estimator n is 0. ``value`` is NaN where quality is BAD or MISSING.
-    """
-
-    row: IntArray
-    value: FloatArray
-    low: FloatArray
-    high: FloatArray
-    ri: FloatArray
-    gsi: FloatArray
-    culprit: IntArray
-    verdict: IntArray
-    quality: IntArray
-
-    def __len__(self) -> int:
-        return len(self.row)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Judged:
-    """One judgement per measurement, in the order of ``Measured`` (all (k,)).
-
-    ``row`` is the trace row at the die when that metre passed (-1: not in the trace); ``predicted`` what the model,
-    with the bias known before this measurement, says of the same metre; ``error`` measured minus predicted;
-    ``rules`` bits of :class:`Rule`; ``quality`` DOUBTFUL where the value was not believed.
-    """
-
-    row: IntArray
-    predicted: FloatArray
-    error: FloatArray
-    rules: IntArray
-    quality: IntArray
-
-    def __len__(self) -> int:
-        return len(self.row)
-
-
-@dataclass(frozen=True, slots=True)
-class Note:
-    """Why a loop proposed nothing (``loop``), with a stable ``code`` of :mod:`control.core.policy` and a plain detail."""
-
-    loop: str
-    code: str
-    detail: str = ""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Pass:
-    """What one pass found. ``proposals`` hold at most one per loop, for the newest snapshot only."""
-
-    state: State
-    predictions: Predictions
-    judged: Judged
-    proposals: tuple[Proposal, ...] = ()
-    notes: tuple[Note, ...] = ()
-
-
 def run(machine: Machine, state: State, trace: Trace, new: BoolArray, measured: Measured) -> Pass:
-    """Predict the ``new`` rows of ``trace``, judge ``measured``, and propose at most one change per loop.
+    """Predict the ``new`` rows (n,) of ``trace``, judge ``measured``, and propose at most one change per loop.
 
     ``trace`` is ordered by instant and reaches back far enough for the feature window of every new row and of every
-    metre measured; rows that are not new only lend context. Late rows (older than ``state.at_s``) are predicted but
-    move neither bias nor disturbance.
+    metre measured, and for the dead time; rows that are not new only lend context. Rows older than ``state.at_s``
+    came late: they are predicted, but teach the loops nothing.
     """
-    raise NotImplementedError
+    state = _of_this_model(machine, state)
+    made_at = rows_at(trace, measured.roll, measured.web_m).row
+    rows = np.flatnonzero(new)
+    asked = np.union1d(rows, made_at[made_at >= 0])
+    seen = _predict(machine, trace, asked)
+    base, sound = _for_measured(seen, asked, made_at, measured)
+    judged, bias, streams = judge(machine, state.streams, measured, made_at, base, sound)
+    state = replace(state, streams=streams)
+    predictions = _with_bias(machine, seen, asked, rows, bias, trace.at_s)
+    loops = follow(machine, state, trace, predictions)
+    if not _ends_anew(state, trace, new):
+        return Pass(replace(state, loops=loops), predictions, judged)
+    state = replace(state, loops=loops, at_s=float(trace.at_s[-1]))
+    proposals, notes = propose(machine, state, trace, predictions)
+    return Pass(state, predictions, judged, proposals, notes)
+
+
+def _ends_anew(state: State, trace: Trace, new: BoolArray) -> bool:
+    """The last snapshot is new and the newest ever: only then is there a present to speak of."""
+    return len(trace) > 0 and bool(new[-1]) and (state.at_s is None or float(trace.at_s[-1]) > state.at_s)
+
+
+def _of_this_model(machine: Machine, state: State) -> State:
+    """A bias belongs to the model it corrects: another model starts without one, and its loops learn anew."""
+    model = machine.estimator.hash if machine.estimator else None
+    if state.estimator == model:
+        return state
+    streams = {key: StreamState(chart=kept.chart) for key, kept in state.streams.items()}
+    return replace(state, estimator=model, streams=streams, loops={})
+
+
+def _predict(machine: Machine, trace: Trace, rows: IntArray) -> Predicted:
+    if machine.estimator is None:
+        return Predicted.nothing(len(rows), len(machine.streams))
+    return machine.estimator.predict(trace, rows)
+
+
+def _for_measured(
+    seen: Predicted, asked: IntArray, made_at: IntArray, measured: Measured
+) -> tuple[FloatArray, IntArray]:
+    """The prediction, without bias, of each metre measured (k,), and its quality; NaN where its making is unknown."""
+    if not len(asked):
+        nothing = Predicted.nothing(len(measured), 1)
+        return nothing.value[:, 0], nothing.quality[:, 0]
+    place = np.minimum(np.searchsorted(asked, made_at), len(asked) - 1)
+    base = np.where(made_at >= 0, seen.value[place, measured.stream], np.nan)
+    return base, seen.quality[place, measured.stream]
+
+
+def _with_bias(
+    machine: Machine, seen: Predicted, asked: IntArray, rows: IntArray, bias: BiasSteps, at_s: FloatArray
+) -> Predictions:
+    """The new rows' predictions as they are shown: corrected, with interval and verdict."""
+    estimator = machine.estimator
+    if estimator is None:
+        return Predictions.none(len(machine.streams))
+    at = np.searchsorted(asked, rows)
+    value = seen.value[at] + bias.over(at_s[rows])
+    low, high = value - estimator.half_width, value + estimator.half_width
+    gsi, ri, quality = seen.gsi[at] / estimator.gsi_threshold, seen.ri[at], seen.quality[at]
+    trusted = reliability.reliable(ri, estimator.ri_threshold, gsi, quality)
+    lower = np.array([stream.lower for stream in machine.streams])
+    upper = np.array([stream.upper for stream in machine.streams])
+    verdict = reliability.verdict(low, high, lower, upper, trusted)
+    return Predictions(rows, value, low, high, ri, gsi, seen.culprit[at], verdict, quality)

@@ -111,7 +111,7 @@ class LoopConfig:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Machine:
-    """One equipment. ``tags`` are the columns of ``Trace.values`` in order; ``streams`` what ``Measured.stream`` indexes.
+    """One equipment. ``tags`` are the columns of ``Trace.values``, ``streams`` what ``Measured.stream`` indexes.
 
     ``estimator`` is None until one is trained: nothing is predicted then, and what is measured is still judged.
     Loops that are off are left out by the caller.

@@ -36,11 +36,12 @@ class StreamState:
 
 @dataclass(frozen=True, slots=True)
 class LoopState:
-    """Disturbance per controlled stream, and the gains it was estimated with: other gains make it meaningless."""
+    """Disturbance per controlled stream (None: not yet seen), and what it was estimated with: other gains end it."""
 
     cvs: tuple[str, ...]
+    mvs: tuple[str, ...]
     gains: tuple[tuple[float, ...], ...]
-    disturbance: tuple[float, ...] | None = None
+    disturbance: tuple[float | None, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +88,5 @@ def _stream(item: Mapping[str, Any]) -> StreamState:
 
 
 def _loop(item: Mapping[str, Any]) -> LoopState:
-    held = item["disturbance"]
     gains = tuple(tuple(row) for row in item["gains"])
-    return LoopState(tuple(item["cvs"]), gains, None if held is None else tuple(held))
+    return LoopState(tuple(item["cvs"]), tuple(item["mvs"]), gains, tuple(item["disturbance"]))

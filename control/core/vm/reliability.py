@@ -64,7 +64,6 @@ def verdict(low: FloatArray, high: FloatArray, lower: FloatArray, upper: FloatAr
     return np.where(reliable, told, int(Verdict.MEASURE)).astype(np.int64)
 
 
-def reliable(
-    ri: FloatArray, ri_threshold: FloatArray, gsi: FloatArray, gsi_threshold: FloatArray, quality: IntArray
-) -> BoolArray:
-    return np.asarray((ri >= ri_threshold) & (gsi <= gsi_threshold) & (quality == int(Quality.GOOD)))
+def reliable(ri: FloatArray, ri_threshold: FloatArray, gsi: FloatArray, quality: IntArray) -> BoolArray:
+    """Both models agree, the inputs resemble training (``gsi`` over its threshold), and none is in doubt."""
+    return np.asarray((ri >= ri_threshold) & (gsi <= 1.0) & (quality == int(Quality.GOOD)))

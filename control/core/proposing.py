@@ -1,0 +1,148 @@
+"""From predictions to at most one proposed change per loop."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from control.core import policy
+from control.core.machine import LoopConfig, Machine
+from control.core.outcome import Note, Predictions
+from control.core.pairing import moved_m, travelled_m
+from control.core.policy import Reason, Situation
+from control.core.r2r import ewma
+from control.core.r2r.allocation import allocate
+from control.core.state import LoopState, State
+from control.core.types import Expected, FloatArray, Move, Proposal, Quality, Trace
+from control.core.vm.reliability import reliable
+
+NEVER_S = -1e18
+
+
+def follow(machine: Machine, state: State, trace: Trace, predictions: Predictions) -> dict[str, LoopState]:
+    """Carry each loop's disturbances over the predictions newer than the state, paired with the settings behind them.
+
+    A setting is averaged over the same window as the inputs of its prediction: so a move cancels out of y - G u at
+    every instant. Predictions that are not to be relied on teach nothing.
+    """
+    estimator = machine.estimator
+    newer = trace.at_s[predictions.row] > (NEVER_S if state.at_s is None else state.at_s)
+    rows = predictions.row[newer]
+    if estimator is None or not len(rows):
+        return {loop.key: _held(loop, state) for loop in machine.loops}
+    trusted = reliable(predictions.ri, estimator.ri_threshold, predictions.gsi, predictions.quality)
+    y = np.where(trusted, predictions.value, np.nan)[newer]
+    moved = sorted({mv.tag for loop in machine.loops for mv in loop.mvs})
+    settings = estimator.window_mean(trace, rows, np.array([machine.tag_at[tag] for tag in moved], np.int64))
+    loops = {}
+    for loop in machine.loops:
+        held = _held(loop, state)
+        u = settings[:, [moved.index(mv.tag) for mv in loop.mvs]]
+        cvs = [machine.stream_at[cv] for cv in loop.cvs]
+        now = ewma.estimate(_disturbance(held), y[:, cvs], u, np.array(loop.gains), loop.ewma_weight)
+        loops[loop.key] = replace(held, disturbance=tuple(float(a) if np.isfinite(a) else None for a in now))
+    return loops
+
+
+def propose(
+    machine: Machine, state: State, trace: Trace, predictions: Predictions
+) -> tuple[tuple[Proposal, ...], tuple[Note, ...]]:
+    """What each loop would do at the newest snapshot, or why it stays silent. ``state`` is that after the pass."""
+    proposals, notes = [], []
+    for loop in machine.loops:
+        found = _propose_one(machine, loop, state, trace, predictions)
+        if isinstance(found, Proposal):
+            proposals.append(found)
+        else:
+            notes.append(found)
+    return tuple(proposals), tuple(notes)
+
+
+def _propose_one(
+    machine: Machine, loop: LoopConfig, state: State, trace: Trace, predictions: Predictions
+) -> Proposal | Note:
+    newest = len(trace) - 1
+    setting = trace.values[newest, [machine.tag_at[mv.tag] for mv in loop.mvs]]
+    disturbance, gains = _disturbance(state.loops[loop.key]), np.array(loop.gains)
+    do_nothing = disturbance + gains @ setting
+    situation = _situation(machine, loop, state, trace, predictions, setting)
+    quiet = policy.silence(loop, situation, do_nothing - np.array(loop.targets))
+    if quiet is not None:
+        return Note(loop.key, quiet.reason, quiet.detail)
+    solved = allocate(loop, setting, disturbance)
+    if solved.refused:
+        return Note(loop.key, Reason.NO_SOLUTION, solved.refused)
+    moves = _worth_making(loop, solved.moves)
+    if not moves:
+        return Note(loop.key, Reason.TOO_SMALL)
+    kept = {move.tag: move.to_value for move in moves}
+    after = np.array([kept.get(mv.tag, float(setting[j])) for j, mv in enumerate(loop.mvs)])
+    return Proposal(
+        loop=loop.key,
+        at_s=float(trace.at_s[newest]),
+        roll=int(trace.roll[newest]),
+        web_m=float(trace.web_m[newest]),
+        moves=moves,
+        expected=_expected(machine, loop, predictions, do_nothing, do_nothing + gains @ (after - setting)),
+        active_constraints=solved.active,
+    )
+
+
+def _situation(
+    machine: Machine, loop: LoopConfig, state: State, trace: Trace, predictions: Predictions, setting: FloatArray
+) -> Situation:
+    newest, estimator = len(trace) - 1, machine.estimator
+    cvs = [machine.stream_at[cv] for cv in loop.cvs]
+    predicted = len(predictions) > 0 and bool(np.isfinite(predictions.high[-1, cvs]).all())
+    window_s = estimator.window_s if estimator else 0.0
+    last_move_s = state.last_move_s.get(loop.key, NEVER_S)
+    quality = trace.quality[newest, [machine.tag_at[mv.tag] for mv in loop.mvs]]
+    return Situation(
+        running=bool(moved_m(trace)[-1] != 0.0),
+        roll_is_new=bool(np.any(trace.roll[trace.at_s > trace.at_s[-1] - window_s] != trace.roll[-1])),
+        inputs_known=bool(np.isfinite(setting).all() and (quality == Quality.GOOD).all()),
+        modelled=estimator is not None and bool(np.isfinite(estimator.half_width[cvs]).all()),
+        good=predicted and bool((predictions.quality[-1, cvs] == Quality.GOOD).all()),
+        familiar=predicted and bool((predictions.gsi[-1, cvs] <= 1.0).all()),
+        agreed=predicted and estimator is not None and bool((predictions.ri[-1] >= estimator.ri_threshold)[cvs].all()),
+        since_move_m=travelled_m(trace, last_move_s) if last_move_s > NEVER_S else np.inf,
+        since_move_s=float(trace.at_s[-1]) - last_move_s,
+        window_s=window_s,
+    )
+
+
+def _expected(
+    machine: Machine, loop: LoopConfig, predictions: Predictions, do_nothing: FloatArray, after: FloatArray
+) -> tuple[Expected, ...]:
+    """Per controlled stream, in the order of ``loop.cvs``; ``do_nothing`` and ``after`` (cvs,)."""
+    expected = []
+    for i, cv in enumerate(loop.cvs):
+        stream = machine.stream_at[cv]
+        value, high = float(predictions.value[-1, stream]), float(predictions.high[-1, stream])
+        expected.append(Expected(cv, loop.targets[i], value, float(do_nothing[i]), float(after[i]), high - value))
+    return tuple(expected)
+
+
+def _worth_making(loop: LoopConfig, moves: tuple[Move, ...]) -> tuple[Move, ...]:
+    """Leave out what is under a parameter's deadband; a group whose moves cancel stays or goes as one."""
+    deadband = {mv.tag: mv.deadband for mv in loop.mvs}
+    large = {move.tag for move in moves if abs(move.delta) > deadband[move.tag]}
+    if large & set(loop.sum_zero):
+        large |= set(loop.sum_zero)
+    return tuple(move for move in moves if move.tag in large and move.delta)
+
+
+def _held(loop: LoopConfig, state: State) -> LoopState:
+    """What is known of a loop, unless it was learned under other streams or gains."""
+    held = state.loops.get(loop.key)
+    mvs = tuple(mv.tag for mv in loop.mvs)
+    if held is not None and (held.cvs, held.mvs, held.gains) == (loop.cvs, mvs, loop.gains):
+        return held
+    return LoopState(loop.cvs, mvs, loop.gains)
+
+
+def _disturbance(held: LoopState) -> FloatArray:
+    """(cvs,), NaN where nothing was seen yet."""
+    known = held.disturbance or (None,) * len(held.cvs)
+    return np.array([np.nan if a is None else a for a in known])
