@@ -1,14 +1,14 @@
 """One ASGI application: the ingest door, the live socket, and pages.
 
 Pages run through WSGI in a thread pool, which serves several times as many as Django's own ASGI handler
-(docs/adr/0001-pages-through-wsgi.md). The pool is as large as the pool of database connections.
+(docs/adr/0001-pages-through-wsgi.md).
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any, cast
+from typing import Any
 
 from a2wsgi import WSGIMiddleware
 from channels.auth import AuthMiddlewareStack
@@ -17,9 +17,7 @@ from channels.security.websocket import OriginValidator
 from django.core.wsgi import get_wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "apcweb.settings")
-pages: Any = WSGIMiddleware(
-    cast(Any, get_wsgi_application()), workers=8
-)  # loads the applications, which the imports below need
+django: Any = get_wsgi_application()  # loads the applications, which the imports below need
 
 from django.conf import settings  # noqa: E402
 
@@ -31,6 +29,8 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 INGEST = "/api/v1/ingest/"
+PAGE_THREADS = 8  # as many as the database pool of the settings holds
+pages: Any = WSGIMiddleware(django, workers=PAGE_THREADS)
 live = OriginValidator(AuthMiddlewareStack(URLRouter(websocket_urlpatterns)), settings.APC_SOCKET_ORIGINS)
 
 

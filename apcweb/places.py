@@ -62,7 +62,8 @@ class Places:
 
     def outside(self) -> list[Path]:
         """The folders that are not under `var`."""
-        return [folder for folder in (self.home, self.sockets) if not folder.is_relative_to(self.var)]
+        home = [] if self.home == self.var else [self.home]
+        return home if self.sockets.is_relative_to(self.home) else [*home, self.sockets]
 
 
 def places(var: Path) -> Places:

@@ -81,7 +81,7 @@ class Command(BaseCommand):
             self.say(f"{folder} holds what cannot be under {servers.here.var}; `make wipe` removes both")
         if servers.wanted:
             self.say("starting " + " and ".join(kind.name for kind in servers.wanted) + f" in {servers.here.home}")
-            held.enter_context(servers)
+        held.enter_context(servers)
         return servers
 
     def prepare_database(self) -> None:
