@@ -18,7 +18,7 @@ from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import psycopg
 from django.db import connections
@@ -60,6 +60,7 @@ DATABASE_KEYS = (
     "sslmode",
 )
 
+T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 
@@ -203,7 +204,7 @@ class _Desk:
             row = found.fetchone()
         return row[0] if row else None
 
-    async def work(self, function: Callable[..., Any], *args: Any) -> Any:
+    async def work(self, function: Callable[..., T], *args: Any) -> T:
         """Run in a thread; a database that is away or busy is a 503, to be tried again."""
         try:
             return await asyncio.get_running_loop().run_in_executor(self.threads, function, *args)

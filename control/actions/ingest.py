@@ -22,7 +22,7 @@ from psycopg import sql
 
 from control.actions._blocks import Known, KnownEquipment, MeasurementBlock, SnapshotBlock, judged, known, placed
 from control.actions._copy import Column, pack, timestamps
-from control.actions._rows import Refusal, measurements, snapshots
+from control.actions._rows import Refusal, Unreadable, measurements, snapshots
 from control.core.exchange import Scan
 from control.core.types import IntArray
 from control.models import Source
@@ -36,6 +36,7 @@ __all__ = [
     "Receipt",
     "Refusal",
     "SnapshotBlock",
+    "Unreadable",
     "batch_of_rows",
     "batch_of_scans",
     "known",

@@ -12,7 +12,6 @@ from django.db.models import Max
 
 from control.actions import audit
 from control.actions.audit import Actor
-from control.actions.plantfile import EquipmentSpec, LoopSpec, Names, Plant, PlantFileError, read
 from control.models import (
     Area,
     Characteristic,
@@ -32,6 +31,7 @@ from control.models import (
     Tag,
     VersionState,
 )
+from control.plantfile import EquipmentSpec, LoopSpec, Names, Plant, PlantFileError, read
 
 __all__ = ["Plant", "PlantFileError", "Stored", "new_token", "read", "store"]
 
