@@ -25,6 +25,7 @@ from control.models import (
     Mode,
     Point,
     Product,
+    ReasonCode,
     Recipe,
     Roll,
     Site,
@@ -150,7 +151,7 @@ def make_loop(coater: Equipment, key: str = "loading-top", *, mode: str = Mode.S
 
 
 def cast(line: Line) -> dict[str, User]:
-    """Everyone who matters: one user a role, two operators and supervisors, an outsider and a superuser without grants."""
+    """Everyone who matters: one user a role, two operators and supervisors, an outsider, a superuser without grants."""
     people = {name: user(f"{name}@{line.key}") for name in (*GRANTED, "outsider")}
     people["root"] = user(f"root@{line.key}", is_superuser=True, is_staff=True)
     for name in GRANTED:
@@ -175,6 +176,11 @@ def grant(
     return Grant.objects.create(
         user=to, role=role, line=line, area=area, site=site, valid_from=valid_from, valid_to=valid_to
     )
+
+
+def reason_code(key: str = "wrong_direction", *, needs_text: bool = False) -> ReasonCode:
+    """A reason to reject; the ones of the migration are gone after a test that commits."""
+    return ReasonCode.objects.get_or_create(key=key, defaults={"name": key, "needs_text": needs_text})[0]
 
 
 def snapshot(plant: Plant, at: datetime = NOW, *, bad: tuple[str, ...] = (), **values: float) -> Snapshot:

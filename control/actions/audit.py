@@ -1,0 +1,221 @@
+"""The record nobody can alter. Rows are collected while a transaction works and chained as its very last act.
+
+The head row is locked only then, so the chain never forks, and no other lock is ever waited for under it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from django.contrib.auth.models import User
+from django.db import connection, models, transaction
+
+from control.actions.errors import Refused
+from control.models import AuditEntry, AuditHead, Line
+
+Actor = User | str  # a person, or the name of a part of the system
+Object = models.Model | tuple[str, object]
+START = "0" * 64
+LARGEST_EXACT = 1e16  # from here PostgreSQL gives a whole float back as an integer
+
+
+class Recorded(NamedTuple):
+    """One row before it has a number and a hash."""
+
+    at: datetime
+    actor_id: int | None
+    actor_name: str
+    action: str
+    object_type: str
+    object_id: str
+    line_id: int | None
+    old: Any
+    new: Any
+    reason: str
+
+
+_collected: ContextVar[list[Recorded] | None] = ContextVar("audit_collected", default=None)
+
+
+@contextmanager
+def atomic() -> Iterator[None]:
+    """A transaction whose last act is to chain what was recorded in it. One inside another joins the outer one."""
+    outer = _collected.get()
+    if outer is not None:
+        yield from _inner(outer)
+        return
+    mine: list[Recorded] = []
+    token = _collected.set(mine)
+    try:
+        with transaction.atomic():
+            yield
+            _append(mine)
+    finally:
+        _collected.reset(token)
+
+
+def _inner(outer: list[Recorded]) -> Iterator[None]:
+    kept = len(outer)
+    try:
+        with transaction.atomic():
+            yield
+    except BaseException:
+        del outer[kept:]
+        raise
+
+
+def record(
+    *,
+    actor: Actor,
+    action: str,
+    obj: Object,
+    now: datetime,
+    old: Mapping[str, Any] | None = None,
+    new: Mapping[str, Any] | None = None,
+    reason: str = "",
+    line: Line | int | None = None,
+) -> None:
+    """Tell what is being done in the present ``audit.atomic()``; it is stored with it or not at all."""
+    collected = _collected.get()
+    if collected is None:
+        raise RuntimeError("audit.record() outside audit.atomic()")
+    kind, key = (obj._meta.model_name or "", obj.pk) if isinstance(obj, models.Model) else obj
+    person_id, name = (None, actor) if isinstance(actor, str) else (actor.pk, actor.get_username())
+    line_id = line.pk if isinstance(line, Line) else line
+    at, told = now.astimezone(UTC), (_storable(old), _storable(new))
+    collected.append(Recorded(at, person_id, name, action, kind, str(key), line_id, *told, reason[:400]))
+
+
+@contextmanager
+def attempt(
+    *, actor: Actor, action: str, obj: Object, now: datetime, reason: str = "", line: Line | int | None = None
+) -> Iterator[None]:
+    """``atomic()`` for what a person asks: if it is refused, that alone is recorded, after everything was undone."""
+    try:
+        with atomic():
+            yield
+    except Refused as refusal:
+        with atomic():
+            told = {"code": refusal.code, "detail": refusal.detail, **refusal.difference}
+            record(actor=actor, action=f"{action}.refused", obj=obj, now=now, new=told, reason=reason, line=line)
+        raise
+
+
+def _append(collected: list[Recorded]) -> None:
+    if not collected:
+        return
+    head = AuditHead.objects.select_for_update().get(pk=1)
+    rows = []
+    for entry in collected:
+        number, previous = head.number + 1, head.hash
+        head.number, head.hash = number, link(number, entry, previous)
+        rows.append(AuditEntry(number=number, previous_hash=previous, hash=head.hash, **entry._asdict()))
+    AuditEntry.objects.bulk_create(rows)
+    head.save(update_fields=["number", "hash"])
+
+
+def link(number: int, entry: Recorded, previous: str) -> str:
+    """SHA-256 over the row's canonical JSON, which carries the hash of the row before."""
+    at = entry.at.isoformat(timespec="microseconds")
+    return hashlib.sha256(_canonical([number, at, *entry[1:], previous]).encode()).hexdigest()
+
+
+_canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
+
+
+def _storable(value: Any) -> Any:
+    """The same value as PostgreSQL will give it back: no -0.0, no whole float beyond 1e16, keys as strings."""
+    if isinstance(value, Mapping):
+        return {str(key): _storable(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_storable(item) for item in value]
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat(timespec="microseconds")
+    if isinstance(value, float):
+        return int(value) if abs(value) >= LARGEST_EXACT and value.is_integer() else value + 0.0
+    if isinstance(value, str | int | None):
+        return value
+    return str(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Break:
+    """A row at which the chain does not hold."""
+
+    number: int
+    what: str
+
+
+@dataclass(slots=True)
+class Report:
+    """What a verification found. ``number`` and ``hash`` are the root: the last row that the chain ends in."""
+
+    rows: int = 0
+    number: int = 0
+    hash: str = START
+    first: Break | None = None
+
+    @property
+    def ok(self) -> bool:
+        return self.first is None
+
+    def fault(self, number: int, what: str) -> None:
+        self.first = self.first or Break(number, what)
+
+
+ROWS = """
+SELECT number, at, actor_id, actor_name, action, object_type, object_id, line_id, old, new, reason, previous_hash, hash,
+    (SELECT max(number) FROM control_audithead), (SELECT max(hash) FROM control_audithead)
+FROM control_auditentry ORDER BY number
+"""
+PAGE = 5000
+
+
+def verify(root: tuple[int, str] | None = None) -> Report:
+    """Walk the whole chain in constant memory. ``root`` is an earlier end that must still be on the chain."""
+    report = Report()
+    end = (0, START)
+    for number, entry, previous, stored, head in _stored_rows():
+        end = head
+        _check(report, number, entry, previous, stored)
+        if root and root == (number, stored):
+            root = None
+        report.rows, report.number, report.hash = report.rows + 1, number, stored
+    if not report.rows:
+        end = AuditHead.objects.values_list("number", "hash").first() or (-1, "")
+    if end != (report.number, report.hash):
+        report.fault(report.number + 1, f"the chain should end at {end[0]} {end[1]}")
+    if root and root != (0, START):
+        report.fault(root[0], "the root given is not on the chain")
+    return report
+
+
+def _check(report: Report, number: int, entry: Recorded, previous: str, stored: str) -> None:
+    if number != report.number + 1:
+        report.fault(report.number + 1, f"missing: the next row is {number}")
+    elif previous != report.hash:
+        report.fault(number, "does not carry the hash of the row before")
+    if link(number, entry, previous) != stored:
+        report.fault(number, "its content is not what was hashed")
+
+
+def _stored_rows() -> Iterator[tuple[int, Recorded, str, str, tuple[int, str]]]:
+    """Every row in order, with the head as the same database snapshot had it."""
+    with transaction.atomic(), connection.chunked_cursor() as cursor:
+        cursor.execute(ROWS)
+        while page := cursor.fetchmany(PAGE):
+            for number, *fields, previous, stored, head_number, head_hash in page:
+                entry = Recorded(*fields)
+                entry = entry._replace(old=_loaded(entry.old), new=_loaded(entry.new))
+                yield number, entry, previous, stored, (head_number or -1, head_hash or "")
+
+
+def _loaded(text: str | None) -> Any:
+    return None if text is None else json.loads(text)

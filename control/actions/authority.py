@@ -1,0 +1,86 @@
+"""Who may do what on a line at a moment: roles given by site, area or line, between two dates. Deny by default.
+
+Being a superuser of Django gives no right on a line.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+
+from django.contrib.auth.models import AnonymousUser, User
+from django.db.models import Exists, OuterRef, Q, QuerySet
+
+from control.actions.errors import NoPermission
+from control.models import Grant, Line
+
+Role = Grant.Role
+Person = User | AnonymousUser
+LADDER: tuple[str, ...] = (Role.OPERATOR, Role.SUPERVISOR)  # who approves changes, lowest first
+NOBODY = "nobody"  # what no one on the ladder may approve
+
+
+class Right(StrEnum):
+    """What a person can ask for on a line."""
+
+    VIEW = "view"
+    VIEW_SHADOW = "view_shadow"
+    PROPOSE = "propose"
+    DECIDE = "decide"
+    HOLD = "hold"
+    RELEASE = "release"
+    SET_MODE = "set_mode"
+    RESOLVE = "resolve"
+    ANSWER_SIGNAL = "answer_signal"
+    CONFIGURE = "configure"
+    AUDIT = "audit"
+
+
+_R = Right
+_OPERATOR = frozenset({_R.VIEW, _R.PROPOSE, _R.DECIDE, _R.HOLD, _R.ANSWER_SIGNAL})
+RIGHTS: dict[str, frozenset[Right]] = {
+    Role.VIEWER: frozenset({_R.VIEW}),
+    Role.OPERATOR: _OPERATOR,
+    Role.SUPERVISOR: _OPERATOR | {_R.VIEW_SHADOW, _R.RELEASE, _R.SET_MODE, _R.RESOLVE, _R.AUDIT},
+    Role.ENGINEER: frozenset({_R.VIEW, _R.VIEW_SHADOW, _R.HOLD, _R.ANSWER_SIGNAL, _R.CONFIGURE, _R.AUDIT}),
+    Role.ADMIN: frozenset({_R.VIEW, _R.AUDIT}),
+    Role.AUDITOR: frozenset({_R.VIEW, _R.VIEW_SHADOW, _R.AUDIT}),
+}
+
+
+def roles(user: Person, line: Line, now: datetime) -> frozenset[str]:
+    """The roles a person has on a line at ``now``, read from the database at this moment."""
+    return frozenset(_valid(user, now).filter(_covers(line)).values_list("role", flat=True))
+
+
+def may(user: Person, right: Right, line: Line, now: datetime) -> bool:
+    return any(right in RIGHTS.get(role, ()) for role in roles(user, line, now))
+
+
+def require(user: Person, right: Right, line: Line, now: datetime) -> frozenset[str]:
+    """The person's roles on the line; refused if none of them gives the right."""
+    held = roles(user, line, now)
+    if not any(right in RIGHTS.get(role, ()) for role in held):
+        raise NoPermission("no_permission", f"{user.get_username()} may not {right} on {line.key}.")
+    return held
+
+
+def visible_lines(user: Person, now: datetime) -> QuerySet[Line]:
+    """The lines a person may look at."""
+    seeing = [role for role, rights in RIGHTS.items() if Right.VIEW in rights]
+    scope = Q(line=OuterRef("pk")) | Q(area=OuterRef("area")) | Q(site=OuterRef("area__site"))
+    return Line.objects.filter(Exists(_valid(user, now).filter(scope, role__in=seeing)))
+
+
+def decides(held: frozenset[str], needs: str) -> bool:
+    """Whether someone with these roles may approve what needs that role or a lower one."""
+    return needs in LADDER and any(role in held for role in LADDER[LADDER.index(needs) :])
+
+
+def _valid(user: Person, now: datetime) -> QuerySet[Grant]:
+    in_force = Q(valid_to__isnull=True) | Q(valid_to__gt=now)
+    return Grant.objects.filter(in_force, user_id=user.pk or 0, user__is_active=True, valid_from__lte=now)
+
+
+def _covers(line: Line) -> Q:
+    return Q(line=line) | Q(area=line.area_id) | Q(site=line.area.site_id)

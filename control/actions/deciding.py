@@ -1,0 +1,147 @@
+"""What a person does with a change that is open. Every verb re-reads permission and world in its own transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import datetime, timedelta
+
+from django.contrib.auth.models import User
+
+from control.actions import audit, sizing
+from control.actions._move import move, overtaken, standing
+from control.actions.audit import Actor
+from control.actions.authority import LADDER, NOBODY, Right, decides, may, require
+from control.actions.errors import Conflict, Expired, Invalid, NoPermission, NotFound, Refused, Stale
+from control.actions.loops import demote, lock
+from control.actions.situation import active_recipe, differences, on_hold
+from control.core.lifecycle import UNDECIDED, State, Verb
+from control.core.modes import Mode
+from control.core.policy import Needed
+from control.models import Change, ReasonCode, SetPointMove
+
+SYSTEM = "workflow"
+SENSOR_DOUBTFUL = "sensor_doubtful"
+DOUBTS_THAT_DEMOTE = 2
+DOUBTS_WITHIN = timedelta(hours=1)
+
+
+def approve(change_id: int, *, actor: User, version: int, now: datetime, reason: str = "") -> Change:
+    """Compare and swap: the change as the decider saw it becomes approved, which is the dispatcher's queue."""
+    with finding(change_id, "change.approve", actor=actor, now=now, reason=reason) as change:
+        held = require(actor, Right.DECIDE, change.line, now)
+        require_seen(change, version)
+        if on_hold(change.loop):
+            raise Conflict("on_hold", "HOLD is on: nothing is approved until a supervisor ends it.", standing(change))
+        require_current(change, now)
+        needed = sizing.weigh(moves_of(change), active_recipe(change.loop), now, besides=change.pk)
+        _require_authority(change, actor, held, needed)
+        move(change, Verb.APPROVE, actor=actor, now=now, reason=reason, decided_by=actor, decided_at=now)
+    return change
+
+
+def reject(change_id: int, *, actor: User, version: int, code: str, now: datetime, text: str = "") -> Change:
+    """Say no, with a reason code; HOLD does not hinder it."""
+    with finding(change_id, "change.reject", actor=actor, now=now, reason=f"{code} {text}".strip()) as change:
+        require(actor, Right.DECIDE, change.line, now)
+        require_seen(change, version)
+        why = ReasonCode.objects.filter(key=code, is_active=True).first()
+        if why is None:
+            raise Invalid("unknown_reason", f"{code!r} is not a reason code.")
+        if why.needs_text and not text.strip():
+            raise Invalid("text_needed", "This reason needs a sentence.")
+        decided = {"decided_by": actor, "decided_at": now, "reason_code": why}
+        told = {"reason_code": code}
+        move(change, Verb.REJECT, actor=actor, now=now, reason=text, hold=on_hold(change.loop), told=told, **decided)
+        if code == SENSOR_DOUBTFUL:
+            _count_doubts(change, now)
+    return change
+
+
+def ask_supervisor(change_id: int, *, actor: User, version: int, now: datetime, reason: str = "") -> Change:
+    """An operator hands the decision up."""
+    with finding(change_id, "change.escalate", actor=actor, now=now, reason=reason) as change:
+        require(actor, Right.DECIDE, change.line, now)
+        require_seen(change, version)
+        escalate(change, actor=actor, now=now, reason=reason)
+    return change
+
+
+def escalate(change: Change, *, actor: Actor, now: datetime, reason: str = "") -> None:
+    """From here on it takes a supervisor."""
+    hold = on_hold(change.loop)
+    move(change, Verb.ESCALATE, actor=actor, now=now, reason=reason, hold=hold, needs=LADDER[-1])
+
+
+def withdraw(change_id: int, *, actor: User, version: int, now: datetime, reason: str) -> Change:
+    """Take a change back: its author, or a supervisor."""
+    with finding(change_id, "change.withdraw", actor=actor, now=now, reason=reason) as change:
+        held = require(actor, Right.DECIDE, change.line, now)
+        require_seen(change, version)
+        if change.author_id != actor.pk and not decides(held, LADDER[-1]):
+            raise NoPermission("no_permission", "Only its author or a supervisor takes a change back.")
+        move(change, Verb.WITHDRAW, actor=actor, now=now, reason=reason, hold=on_hold(change.loop))
+    return change
+
+
+@contextmanager
+def finding(change_id: int, action: str, *, actor: User, now: datetime, reason: str) -> Iterator[Change]:
+    """The change, with its line locked, for one verb of a person; a refusal is recorded and may end the change.
+
+    What the person may not see is not found.
+    """
+    line_id = Change.objects.filter(pk=change_id).values_list("line_id", flat=True).first()
+    target = ("change", change_id)
+    try:
+        with audit.attempt(actor=actor, action=action, obj=target, now=now, reason=reason, line=line_id):
+            if line_id is None or not may(actor, Right.VIEW, lock(line_id), now):
+                raise NotFound("not_found", "There is no such change.")
+            yield load(change_id)
+    except Stale as refusal:
+        with suppress(Conflict), audit.atomic():
+            move(load(change_id), refusal.ends, actor=SYSTEM, now=now, reason=refusal.detail, told=refusal.difference)
+        raise
+
+
+def load(change_id: int) -> Change:
+    return Change.objects.select_related("loop__equipment", "line__area", "author", "decided_by").get(pk=change_id)
+
+
+def moves_of(change: Change) -> list[SetPointMove]:
+    return list(change.moves.select_related("tag__equipment"))
+
+
+def require_seen(change: Change, version: int) -> None:
+    """The decider saw the change as it is; otherwise somebody was first."""
+    if change.version != version:
+        raise overtaken(change)
+
+
+def require_current(change: Change, now: datetime) -> None:
+    """Undecided, in time, in a mode that writes, and everything as the decider saw it."""
+    if State(change.state) not in UNDECIDED:
+        raise overtaken(change)
+    if now >= change.expires_at:
+        raise Expired("expired", f"It expired at {change.expires_at.isoformat()}.")
+    if not Mode(change.loop.actual_mode).writes:
+        raise Refused("mode_does_not_write", f"In {change.loop.actual_mode} mode the operator types it at the machine.")
+    if changed := differences(change, now):
+        raise Stale("changed_since", f"No longer as it was proposed: {', '.join(changed)}.", changed)
+
+
+def _require_authority(change: Change, actor: User, held: frozenset[str], needed: Needed) -> None:
+    if change.author_id == actor.pk:
+        raise NoPermission("own_change", "Author and approver are different people, always.")
+    least = sizing.role(needed)
+    if least != NOBODY and change.needs == LADDER[-1]:
+        least = LADDER[-1]
+    if not decides(held, least):
+        told = {"needs": least, "why": needed.reason, "move": needed.move_percent, "shift": needed.shift_percent}
+        raise NoPermission("beyond_authority", f"This needs: {least} ({needed.reason}).", told)
+
+
+def _count_doubts(change: Change, now: datetime) -> None:
+    """Operators who keep doubting a sensor are right until shown otherwise."""
+    rejected = change.loop.changes.filter(state=State.REJECTED, reason_code__key=SENSOR_DOUBTFUL)
+    if rejected.filter(decided_at__gt=now - DOUBTS_WITHIN).count() >= DOUBTS_THAT_DEMOTE:
+        demote(change.loop, Mode.SUPERVISED, actor=SYSTEM, code=SENSOR_DOUBTFUL, now=now)

@@ -1,0 +1,83 @@
+"""What an applied change really did, from the gauge, once the foil made after it has reached it."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import asdict
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db.models import Avg
+
+from control.actions import audit
+from control.actions._move import move
+from control.actions.deciding import SYSTEM
+from control.actions.errors import Conflict
+from control.actions.loops import demote
+from control.core.effect import Outcome, judge
+from control.core.lifecycle import State, Verb
+from control.core.modes import Mode
+from control.core.types import MeasuredBy, Quality
+from control.models import Change, Point, Stream
+
+SETTLE = timedelta(seconds=30)  # ramps and lags between set-point and foil
+WINDOW = timedelta(minutes=2)  # of foil compared, before and after
+UNKNOWN_DEAD_TIME = timedelta(minutes=5)
+GIVE_UP = timedelta(minutes=30)
+IN_A_ROW = 2
+
+
+def verify_due(now: datetime) -> None:
+    """Begin to watch what was applied, and judge what has been watched long enough."""
+    under_watch = Change.objects.filter(state__in=(State.APPLIED, State.VERIFYING))
+    for change in under_watch.select_related("loop__equipment", "decided_by"):
+        with suppress(Conflict), audit.atomic():  # undone at this very moment
+            _verify(change, now)
+
+
+def _verify(change: Change, now: datetime) -> None:
+    if change.state == State.APPLIED:
+        move(change, Verb.WATCH, actor=SYSTEM, now=now)
+    applied_at = change.applied_at or change.state_since
+    dead_s = change.evidence.get("dead_time_s")
+    dead = UNKNOWN_DEAD_TIME if dead_s is None else timedelta(seconds=dead_s)
+    due = applied_at + SETTLE + WINDOW + dead
+    if now < due:
+        return
+    outcomes = _outcomes(change, applied_at)
+    if 2 * len(outcomes) < len(change.evidence["expected"]) or not outcomes:
+        if now >= due + GIVE_UP:
+            _end(change, Verb.DID_NOT_WORK, {"measured": False}, now)
+        return
+    verdict = judge(outcomes)
+    effect = {"measured": True, "streams": [asdict(item) for item in outcomes], **asdict(verdict)}
+    _end(change, Verb.WORKED if verdict.effective else Verb.DID_NOT_WORK, effect, now)
+
+
+def _end(change: Change, verb: Verb, effect: dict[str, Any], now: datetime) -> None:
+    move(change, verb, actor=SYSTEM, now=now, told=effect, effect=effect)
+    judged = change.loop.changes.filter(state__in=(State.EFFECTIVE, State.INEFFECTIVE)).order_by("-applied_at")
+    last = judged.values_list("state", flat=True)[:IN_A_ROW]
+    if list(last) == [State.INEFFECTIVE] * IN_A_ROW:
+        demote(change.loop, Mode.SUPERVISED, actor=SYSTEM, code="ineffective", now=now)
+
+
+def _outcomes(change: Change, applied_at: datetime) -> list[Outcome]:
+    """Of every stream measured before and after: what was predicted and what came."""
+    before = _means(change, applied_at - WINDOW, applied_at)
+    after = _means(change, applied_at + SETTLE, applied_at + SETTLE + WINDOW)
+    return [
+        Outcome(item["stream"], item["after"] - item["now"], after[key] - before[key], item["half_width"])
+        for item in change.evidence["expected"]
+        if (key := item["stream"]) in before and key in after and item["half_width"] > 0
+    ]
+
+
+def _means(change: Change, since: datetime, until: datetime) -> dict[str, float]:
+    """Mean of the good gauge values per stream, of foil made in the span."""
+    streams = Stream.objects.filter(lane__equipment=change.loop.equipment_id)
+    keys = {stream.pk: stream.key for stream in streams.select_related("lane", "characteristic")}
+    made = Point.objects.filter(stream__in=keys, at__gt=since, at__lte=until, by=MeasuredBy.GAUGE)
+    good = made.filter(quality=Quality.GOOD, value__isnull=False).order_by()
+    rows = good.values("stream_id").annotate(mean=Avg("value"))
+    return {keys[row["stream_id"]]: row["mean"] for row in rows}

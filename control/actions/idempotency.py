@@ -1,0 +1,66 @@
+"""The same write request sent again has no second effect and gets the same answer."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.db import connection
+
+from control.actions import audit
+from control.actions.errors import Conflict, Invalid, Refused
+from control.models import Answer
+
+LONGEST_KEY = 80
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """An HTTP status and what goes with it; ``again`` if it was stored by an earlier request."""
+
+    status: int
+    answer: Mapping[str, Any]
+    again: bool = False
+
+
+def once(*, user: User, key: str, body: bytes, now: datetime, act: Callable[[], Mapping[str, Any]]) -> Answered:
+    """Run ``act`` unless this user's ``key`` was answered before; effect and answer are one transaction.
+
+    A refusal by ``act`` is an answer too. Raises Invalid when the key was used for another body, Conflict while the
+    first request is still at work.
+    """
+    if not 0 < len(key) <= LONGEST_KEY:
+        raise Invalid("bad_idempotency_key", f"Idempotency-Key must have 1 to {LONGEST_KEY} characters.")
+    digest = hashlib.sha256(body).hexdigest()
+    with audit.atomic():
+        _take_turn(user, key)
+        earlier = Answer.objects.filter(user=user, key=key).first()
+        if earlier is not None:
+            if earlier.body_sha256 != digest:
+                raise Invalid("idempotency_key_reused", "This Idempotency-Key was used for another request.")
+            return Answered(earlier.status or 200, earlier.answer or {}, again=True)
+        done = _run(act)
+        Answer.objects.create(
+            user=user, key=key, body_sha256=digest, status=done.status, answer=dict(done.answer), at=now
+        )
+        return done
+
+
+def _run(act: Callable[[], Mapping[str, Any]]) -> Answered:
+    try:
+        return Answered(200, act())
+    except Refused as refusal:
+        return Answered(refusal.status, refusal.as_json())
+
+
+def _take_turn(user: User, key: str) -> None:
+    """One request a key at a time; the turn ends with the transaction, also when the process dies."""
+    digest = hashlib.sha256(f"{user.pk} {key}".encode()).digest()
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [int.from_bytes(digest[:8], signed=True)])
+        if not cursor.fetchone()[0]:
+            raise Conflict("in_progress", "The first request with this Idempotency-Key is still at work.")

@@ -1,0 +1,172 @@
+"""How a change comes before a person: from the controller, or as the undoing of an earlier one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.db import IntegrityError
+
+from control.actions import audit, situation, sizing
+from control.actions._move import begin, move
+from control.actions.audit import Actor
+from control.actions.authority import LADDER, NOBODY, Right, require
+from control.actions.deciding import finding
+from control.actions.errors import Conflict, Refused, Stale
+from control.core.lifecycle import UNDECIDED, State, Verb
+from control.core.modes import Mode
+from control.core.policy import Level, Needed
+from control.core.types import Proposal
+from control.models import Change, Loop, Recipe, SetPointMove
+
+DIFFERENT = 0.3  # of the largest move: a proposal that differs less says nothing new
+REST = timedelta(minutes=10)  # how long a "no" holds against the same proposal
+UNDO_WITHIN = timedelta(minutes=10)
+SAID_NO = (State.REJECTED, State.BLOCKED, State.WRITE_FAILED)
+UNDOABLE = (State.APPLIED, State.VERIFYING, State.EFFECTIVE, State.INEFFECTIVE)
+
+
+def propose(
+    *, loop: Loop, proposal: Proposal, evidence: Mapping[str, Any], actor: Actor, now: datetime, reason: str = ""
+) -> Change | None:
+    """Put what the controller would do before a person; None where that is not wanted or says nothing new.
+
+    Nothing is offered in off and shadow, under HOLD, while a change is being written, against a person's own open
+    proposal, or again within ten minutes of a no. ``evidence`` is whatever else the decider is to see.
+    """
+    if not proposal.moves or not Mode(loop.actual_mode).offers or situation.on_hold(loop):
+        return None
+    recipe = situation.active_recipe(loop)
+    rows = _rows(loop, proposal)
+    earlier = loop.changes.order_by("-pk").first()
+    if earlier and not _worth_saying(earlier, rows, recipe, now):
+        return None
+    told = {
+        **evidence,
+        "seen_at": datetime.fromtimestamp(proposal.at_s, now.tzinfo).isoformat(),
+        "place": {"roll": proposal.roll, "web_m": proposal.web_m},
+        "expected": [asdict(item) for item in proposal.expected],
+        "constraints": list(proposal.active_constraints),
+    }
+    try:
+        return _offer(loop, rows, recipe, told, earlier=earlier, actor=actor, now=now, reason=reason)
+    except Conflict:  # someone decided the earlier one in this very moment
+        return None
+
+
+def undo(change_id: int, *, actor: User, now: datetime, reason: str = "") -> Change:
+    """A new change back to the values before: it needs the approval of somebody else, like any other."""
+    with finding(change_id, "change.undo", actor=actor, now=now, reason=reason) as old:
+        require(actor, Right.PROPOSE, old.line, now)
+        if old.state not in UNDOABLE or old.applied_at is None or now - old.applied_at > UNDO_WITHIN:
+            raise Refused("too_late_to_undo", "Only a change applied in the last ten minutes can be undone.")
+        if situation.on_hold(old.loop):
+            raise Conflict("on_hold", "The line is on HOLD.")
+        now_is = situation.readings(old.loop.equipment, now)
+        rows = [
+            SetPointMove(tag=row.tag, from_value=row.to_value, to_value=row.from_value)
+            for row in old.moves.select_related("tag__equipment")
+        ]
+        if away := situation.moved_away(rows, now_is.values):
+            raise Stale("moved_since", "The machine is no longer where the change put it.", away)
+        back = [{**item, "now": item["after"], "after": item["now"]} for item in old.evidence["expected"]]
+        told = {**old.evidence, "seen_at": now.isoformat(), "expected": back, "constraints": []}
+        recipe = situation.active_recipe(old.loop)
+        earlier = old.loop.changes.filter(state__in=UNDECIDED).first()
+        return _offer(
+            old.loop, rows, recipe, told, earlier=earlier, actor=actor, now=now, reason=reason, undoes=old
+        )  # fmt: skip
+
+
+def _rows(loop: Loop, proposal: Proposal) -> list[SetPointMove]:
+    tags = {tag.key: tag for tag in loop.equipment.tags.select_related("equipment")}
+    return [
+        SetPointMove(
+            tag=tags[item.tag],
+            from_value=item.from_value,
+            to_value=item.to_value,
+            contributions=[asdict(part) for part in item.contributions],
+        )
+        for item in proposal.moves
+    ]
+
+
+def _worth_saying(earlier: Change, rows: list[SetPointMove], recipe: Recipe | None, now: datetime) -> bool:
+    state = State(earlier.state)
+    if state in UNDECIDED:
+        return earlier.author_id is None and _differs(earlier, rows, recipe)
+    if state in (State.APPROVED, State.WRITING, State.UNCONFIRMED):
+        return False
+    if state in SAID_NO and now - earlier.state_since < REST:
+        return _differs(earlier, rows, recipe)
+    return True
+
+
+def _differs(earlier: Change, rows: list[SetPointMove], recipe: Recipe | None) -> bool:
+    """Whether the base has moved, or the moves differ by a good part of the largest one."""
+    said = {row.tag_id: row for row in earlier.moves.select_related("tag__equipment")}
+    now = {row.tag_id: row for row in rows}
+    for tag_id in said.keys() | now.keys():
+        one, other = said.get(tag_id), now.get(tag_id)
+        tag = (one or now[tag_id]).tag
+        if one and other and abs(one.from_value - other.from_value) > tag.deadband + situation.ROUNDING:
+            return True
+        apart = (other.to_value - other.from_value if other else 0.0) - (one.to_value - one.from_value if one else 0.0)
+        if sizing.percent(tag, apart, recipe) > DIFFERENT * earlier.size_percent:
+            return True
+    return False
+
+
+def _offer(
+    loop: Loop,
+    rows: list[SetPointMove],
+    recipe: Recipe | None,
+    told: Mapping[str, Any],
+    *,
+    earlier: Change | None,
+    actor: Actor,
+    now: datetime,
+    reason: str,
+    undoes: Change | None = None,
+) -> Change:
+    needed = sizing.weigh(rows, recipe, now)
+    now_is = situation.readings(loop.equipment, now)
+    dead = situation.dead_time(loop, now_is)
+    change = Change(
+        loop=loop,
+        line_id=loop.equipment.line_id,
+        proposed_at=now,
+        expires_at=now + situation.time_to_live(dead),
+        author=None if isinstance(actor, str) else actor,
+        size_percent=needed.move_percent,
+        needs=sizing.role(needed),
+        evidence={**told, "versions": situation.versions(loop), "dead_time_s": dead and dead.total_seconds()},
+        undoes=undoes,
+    )
+    try:
+        with audit.atomic():
+            if earlier and earlier.state in UNDECIDED:
+                move(earlier, Verb.SUPERSEDE, actor=actor, now=now)
+                change.supersedes = earlier
+            begin(change, rows, actor=actor, now=now, reason=reason)
+            _put_before_someone(change, needed, actor=actor, now=now)
+    except IntegrityError as error:
+        if "change_one_open" not in str(error):
+            raise
+        raise Conflict("another_open", "Another change of this loop was proposed in the same moment.") from None
+    return change
+
+
+def _put_before_someone(change: Change, needed: Needed, *, actor: Actor, now: datetime) -> None:
+    by_itself = Mode(change.loop.actual_mode).decides and change.author is None
+    if change.needs == NOBODY:
+        move(change, Verb.BLOCK, actor=actor, now=now, reason=needed.reason)
+    elif by_itself and needed.level is Level.AUTO:
+        move(change, Verb.COUNT_DOWN, actor=actor, now=now)
+    elif change.needs == LADDER[0]:
+        move(change, Verb.OFFER, actor=actor, now=now)
+    else:
+        move(change, Verb.ESCALATE, actor=actor, now=now, reason=needed.reason)

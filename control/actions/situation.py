@@ -1,0 +1,112 @@
+"""What is true of a loop at this moment: its machine's last word, and the versions in force.
+
+Read when a change is proposed, frozen with it, and read again by everyone who decides or writes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from control.core.types import Quality
+from control.models import Change, Equipment, Estimator, Hold, Limits, Loop, Recipe, SetPointMove, Snapshot
+from control.models import VersionState as Version
+
+LONGEST_LIFE = timedelta(minutes=15)
+FRESH_SCANS = 10  # a snapshot older than this many scans says nothing about now
+LOOK_BACK = timedelta(minutes=15)
+CLOCK_SKEW = timedelta(seconds=5)
+ROUNDING = 1e-9
+PER_SECOND = {"m/min": 1 / 60, "m/s": 1.0}
+
+
+@dataclass(frozen=True, slots=True)
+class Readings:
+    """The newest snapshot of an equipment: good values by tag key, and when it was."""
+
+    at: datetime | None
+    values: Mapping[str, float]
+
+    def fresh(self, equipment: Equipment, now: datetime) -> bool:
+        return self.at is not None and now - self.at <= fresh_for(equipment)
+
+
+def fresh_for(equipment: Equipment) -> timedelta:
+    return max(timedelta(seconds=FRESH_SCANS * equipment.cycle_s), timedelta(seconds=FRESH_SCANS))
+
+
+def readings(equipment: Equipment, now: datetime) -> Readings:
+    recent = Snapshot.objects.filter(equipment=equipment, at__gt=now - LOOK_BACK, at__lte=now + CLOCK_SKEW)
+    row = recent.order_by("-at", "-sequence").values_list("at", "values", "quality").first()
+    if row is None:
+        return Readings(None, {})
+    at, values, quality = row
+    keys = equipment.tags.order_by("slot").values_list("key", flat=True)
+    told = zip(keys, values, quality, strict=False)
+    return Readings(at, {key: value for key, value, q in told if value is not None and q == Quality.GOOD})
+
+
+def dead_time(loop: Loop, now_is: Readings) -> timedelta | None:
+    """Time for the web to run from the die through the gauge; None while the speed is unknown or nil."""
+    tag = loop.equipment.tags.filter(key=loop.equipment.web.get("speed", "")).first()
+    speed = now_is.values.get(tag.key, 0.0) * PER_SECOND.get(tag.unit, 0.0) if tag else 0.0
+    if speed <= 0:
+        return None
+    return timedelta(seconds=loop.settings["dead_time_m"] / speed)
+
+
+def time_to_live(dead: timedelta | None) -> timedelta:
+    return LONGEST_LIFE if dead is None else min(2 * dead + timedelta(minutes=5), LONGEST_LIFE)
+
+
+def active_recipe(loop: Loop) -> Recipe | None:
+    recipes = Recipe.objects.filter(line_id=loop.equipment.line_id, state=Version.ACTIVE)
+    return recipes.select_related("product").first()
+
+
+def versions(loop: Loop) -> dict[str, Any]:
+    """Everything versioned that a change of this loop rests on."""
+    recipe = active_recipe(loop)
+    cvs = {"stream__lane__equipment": loop.equipment_id, "state": Version.ACTIVE}
+    held = set(loop.settings["cvs"])
+    estimators = Estimator.objects.filter(**cvs).select_related("stream__lane", "stream__characteristic")
+    limits = Limits.objects.filter(**cvs).select_related("stream__lane", "stream__characteristic")
+    return {
+        "mode": str(loop.actual_mode),
+        "settings": loop.settings_number,
+        "recipe": str(recipe) if recipe else None,
+        "estimators": {row.stream.key: row.number for row in estimators if row.stream.key in held},
+        "limits": {f"{row.stream.key} {row.chart}": row.number for row in limits if row.stream.key in held},
+    }
+
+
+def on_hold(loop: Loop) -> bool:
+    holds = Hold.objects.filter(line_id=loop.equipment.line_id, ended_at__isnull=True)
+    return any(loop_id in (None, loop.pk) for loop_id in holds.values_list("loop_id", flat=True))
+
+
+def moved_away(moves: Iterable[SetPointMove], values: Mapping[str, float]) -> dict[str, dict[str, float | None]]:
+    """The parameters that are no longer where the decider saw them, or whose value is not known."""
+    found: dict[str, dict[str, float | None]] = {}
+    for row in moves:
+        present = values.get(row.tag.key)
+        if present is None or abs(present - row.from_value) > row.tag.deadband + ROUNDING:
+            found[row.tag.key] = {"seen": row.from_value, "is": present}
+    return found
+
+
+def differences(change: Change, now: datetime) -> dict[str, Any]:
+    """What is no longer as the decider saw it; empty if everything is."""
+    equipment = change.loop.equipment
+    now_is = readings(equipment, now)
+    moves = change.moves.select_related("tag__equipment")
+    found: dict[str, Any] = moved_away(moves, now_is.values)
+    if not now_is.fresh(equipment, now):
+        found["newest snapshot"] = {"is": now_is.at and now_is.at.isoformat()}
+    seen_at = datetime.fromisoformat(change.evidence["seen_at"])
+    if now - seen_at > change.expires_at - change.proposed_at:
+        found["evidence"] = {"seen": change.evidence["seen_at"], "is": now.isoformat()}
+    seen, present = change.evidence["versions"], versions(change.loop)
+    return found | {key: {"seen": seen.get(key), "is": is_} for key, is_ in present.items() if seen.get(key) != is_}
