@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import warnings
 
 from celery import Celery
+from celery.platforms import SecurityWarning
 from celery.signals import setup_logging, worker_process_init
 
 from apcweb.processes import die_with_parent
@@ -15,6 +17,9 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "apcweb.settings")
 app = Celery("apcweb")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+
+# root is warned of pickled messages; here only JSON is accepted
+warnings.filterwarnings("ignore", category=SecurityWarning)
 
 _main_process = os.getpid()  # a pool process is forked from here and keeps this number
 

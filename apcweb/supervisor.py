@@ -39,14 +39,16 @@ class Child:
 
 
 class Supervisor:
-    """Starts children in order, restarts those that end, stops them in reverse order."""
+    """Starts children, restarts those that end, and stops them in reverse order."""
 
-    def __init__(self, children: Sequence[Child], folder: Path, say: Callable[[str], None]) -> None:
-        self.children, self.folder, self.say = children, folder, say
+    def __init__(self, folder: Path, say: Callable[[str], None]) -> None:
+        self.folder, self.say = folder, say
+        self.children: list[Child] = []
 
-    def start(self) -> None:
-        for child in self.children:
-            self._start(child)
+    def start(self, child: Child) -> None:
+        """Start a child and keep it alive from now on."""
+        self.children.append(child)
+        self._start(child)
 
     def look(self) -> None:
         """Restart every child that has ended and whose pause is over."""

@@ -11,6 +11,7 @@ import textwrap
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -45,8 +46,8 @@ def pid_of(child: Child) -> int:
 def test_a_child_that_ends_is_started_again(tmp_path: Path) -> None:
     said: list[str] = []
     child = Child("sleeper", SLEEP)
-    with Supervisor([child], tmp_path, said.append) as supervisor:
-        supervisor.start()
+    with Supervisor(tmp_path, said.append) as supervisor:
+        supervisor.start(child)
         first = pid_of(child)
         os.kill(first, signal.SIGKILL)
 
@@ -82,8 +83,9 @@ def test_children_are_stopped_in_reverse_order(tmp_path: Path) -> None:
     """
     names = ["first", "second", "third"]
     children = [Child(name, [sys.executable, "-c", textwrap.dedent(code), str(note), name]) for name in names]
-    with Supervisor(children, tmp_path, print) as supervisor:
-        supervisor.start()
+    with Supervisor(tmp_path, print) as supervisor:
+        for child in children:
+            supervisor.start(child)
         wait_until(lambda: all(Path(f"{note}{name}").exists() for name in names), "all children ready")
     assert note.read_text().split() == ["third", "second", "first"]
 
@@ -97,8 +99,9 @@ def supervise_elsewhere(tmp_path: Path) -> tuple[subprocess.Popen[bytes], list[i
         from apcweb.supervisor import Child, Supervisor
         here = Path({str(tmp_path)!r})
         children = [Child("one", [sys.executable, "-c", "import time; time.sleep(60)"]), Child("two", ["sleep", "60"])]
-        with Supervisor(children, here, print) as supervisor:
-            supervisor.start()
+        with Supervisor(here, print) as supervisor:
+            for child in children:
+                supervisor.start(child)
             (here / "pids").write_text(" ".join(str(child.process.pid) for child in children) + " end")
             while True:
                 supervisor.look()
@@ -120,11 +123,10 @@ def test_no_child_outlives_the_supervisor(tmp_path: Path, signum: int) -> None:
 
 
 def test_a_second_one_on_the_same_folder_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "up.lock"
-    with locked(path, "another `up` already runs."):
-        with pytest.raises(ServerError, match="already runs"), locked(path, "another `up` already runs."):
-            pass
-    with locked(path, "another `up` already runs."):
+    lock = partial(locked, tmp_path / "up.lock", "another `up` already runs.")
+    with lock(), pytest.raises(ServerError, match="already runs"), lock():
+        pass
+    with lock():
         pass
 
 

@@ -61,10 +61,11 @@ class Command(BaseCommand):
         kinds = children(workers, door.fileno())
         chosen = [child for child in kinds if only is None or child.name in only.split(",")]
         self.say("starting " + ", ".join(child.name for child in chosen))
-        supervisor = held.enter_context(Supervisor(chosen, settings.BASE_DIR, self.say))
-        supervisor.start()
-        if any(child.name == "web" for child in chosen):
-            self.wait_for_page(supervisor)
+        supervisor = held.enter_context(Supervisor(settings.BASE_DIR, self.say))
+        for child in chosen:
+            supervisor.start(child)
+            if child.name == "web":  # the others would compete with the first page for the processors
+                self.wait_for_page(supervisor)
         self.say("running; Ctrl-C ends everything")
         while True:
             supervisor.look()
