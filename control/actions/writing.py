@@ -18,12 +18,12 @@ from control.actions.deciding import finding, load, moves_of, require_seen
 from control.actions.errors import Conflict, Invalid
 from control.actions.leases import Held
 from control.actions.loops import demote, lock
-from control.actions.situation import active_recipe, differences, moved_away, on_hold
+from control.actions.situation import active_recipe, differences, fresh_for, moved_away, on_hold
 from control.core.exchange import Reading
 from control.core.lifecycle import State, Verb
 from control.core.modes import Mode
 from control.core.types import Quality
-from control.models import Change, Loop, SetPointMove
+from control.models import Change, Equipment, Loop, SetPointMove
 
 DISPATCHER = "dispatcher"
 MUST_BE_ON = ("remote_mode", "interlock_ok")  # status tags that, where a machine has them, must read 1
@@ -45,6 +45,7 @@ class Order:
 class Seen:
     """What the dispatcher itself has just read from the machine: the newest scan, and the set-points it holds."""
 
+    at: datetime
     status: Mapping[str, Reading]
     set_points: Mapping[str, Reading]
 
@@ -92,6 +93,13 @@ def take(change_id: int, lease: Held, seen: Seen, now: datetime) -> Order | None
             _refuse(load(change_id), Objection("tag_in_flight", Verb.BLOCK, {}), now)
         return None
     return order_of(change, moves)
+
+
+def block(change_id: int, lease: Held, code: str, now: datetime) -> None:
+    """End an approved change that cannot be written at all."""
+    with suppress(Conflict), audit.atomic():
+        leases.require(lease)
+        _refuse(load(change_id), Objection(code, Verb.BLOCK, {}), now)
 
 
 def objection_to_sending(order: Order, seen: Seen, now: datetime) -> Objection | None:
@@ -177,12 +185,22 @@ def _objection(change: Change, moves: list[SetPointMove], seen: Seen, now: datet
     needed = sizing.role(sizing.weigh(moves, active_recipe(change.loop), now, besides=change.pk))
     if not _still_entitled(change, needed, now):
         return Objection("approver_lost_permission", Verb.BLOCK, {"needs": needed})
+    if objection := _objection_of_machine(change.loop.equipment, moves, seen, now):
+        return objection
+    if changed := differences(change, now):
+        return Objection("changed_since", Verb.BLOCK, changed)
+    return None
+
+
+def _objection_of_machine(
+    equipment: Equipment, moves: list[SetPointMove], seen: Seen, now: datetime
+) -> Objection | None:
+    if abs(now - seen.at) > fresh_for(equipment):
+        return Objection("machine_silent", Verb.BLOCK, {"newest_scan": seen.at.isoformat()})
     if off := [key for key in MUST_BE_ON if key in seen.status and seen.status[key].value != 1.0]:
         return Objection("machine_not_ready", Verb.BLOCK, {"off": off})
     if away := moved_away(moves, seen.held()):
         return Objection("set_point_moved", Verb.BLOCK, away)
-    if changed := differences(change, now):
-        return Objection("changed_since", Verb.BLOCK, changed)
     return None
 
 

@@ -39,7 +39,13 @@ class ConnectorTimeout(ConnectorError):
 
 
 class Connector(Protocol):
-    """One equipment. No method blocks longer than its deadline; each raises ConnectorError when it fails."""
+    """One equipment. No method blocks longer than its deadline; each raises ConnectorError when it fails.
+
+    ``keeps_command_ids`` says that the machine does a command id once and answers it again: only then may a command
+    whose answer was lost be sent a second time.
+    """
+
+    keeps_command_ids: bool
 
     def open(self) -> None:
         """Connect. Opening an open connector changes nothing."""

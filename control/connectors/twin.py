@@ -18,6 +18,8 @@ T = TypeVar("T")
 class TwinConnector:
     """One equipment of a twin line; ``address`` is "<line>/<equipment>"."""
 
+    keeps_command_ids = True
+
     def __init__(self, socket_path: Path, address: str, deadline_s: float = DEADLINE_S) -> None:
         self.socket_path = socket_path
         self.address = address
