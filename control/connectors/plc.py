@@ -148,7 +148,7 @@ class Plc:
             writer.close()
 
     async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while True:
+        while not self._ended.is_set():  # wait_for may swallow the cancellation that ends us (Python 3.11)
             try:
                 line = await reader.readuntil(b"\n")
             except asyncio.IncompleteReadError:

@@ -59,6 +59,7 @@ class RunningPlc:
         if self._thread.is_alive():
             self.loop.call_soon_threadsafe(self.plc.stop)
         self._thread.join(20)
+        assert not self._thread.is_alive(), "the PLC does not end"
 
     def call(self, function: Callable[[], Any]) -> Any:
         """Run something in the PLC's own loop."""

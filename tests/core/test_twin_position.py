@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -63,7 +65,7 @@ def test_each_lane_is_seen_once_a_crossing():
     scans = run(still_line(), 600)
     times = [piece.taken_at for piece in pieces(scans, "loading/2-top")]
     assert len(times) == pytest.approx(600 / (1.4 / 0.3), abs=1)
-    assert all(between <= 7.0 for between in (b - a for a, b in zip(times, times[1:], strict=False)))
+    assert all(between <= 7.0 for between in (b - a for a, b in pairwise(times)))
 
 
 def test_the_press_names_the_same_piece_by_the_same_roll_and_metre():

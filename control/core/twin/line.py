@@ -23,6 +23,7 @@ from control.core.twin.station import Station
 from control.core.types import Quality
 
 SNAPSHOT_VERSION = 1
+SLOWEST_MEASURED = 0.2  # share of full speed below which the gauges park
 SAMPLE_MARGIN_M = 30.0  # foil kept beyond the gauge, for the sample before the end of a roll
 
 
@@ -69,6 +70,20 @@ class Line:
 
     def step(self, dt_s: float, at: float) -> tuple[Scan, ...]:
         """``dt_s`` seconds of process, ending at the instant ``at`` (epoch seconds)."""
+        self._happen(dt_s)
+        start_m = self.encoder_m
+        self._make(dt_s)
+        if self.encoder_m - self.rolls.start_m >= self.parameters.roll_length_m:
+            self._splice()
+        status = self._status()
+        span_m, moving = (start_m, self.encoder_m), self.running > SLOWEST_MEASURED
+        seen = ((self.coater_station, self.coater.seen), (self.press_station, self.press.seen))
+        return tuple(
+            station.scan(tags | status, dt_s, self.now_s, at, span_m, moving, self.rng) for station, tags in seen
+        )
+
+    def _happen(self, dt_s: float) -> None:
+        """Let time pass for everything that happens to the line."""
         for event in self.schedule.due(self.scenario_s, self.scenario_s + dt_s):
             self.disturb(event)
         self.now_s += dt_s
@@ -76,24 +91,18 @@ class Line:
         self.disturbances.step(dt_s)
         self.local_left_s = max(self.local_left_s - dt_s, 0.0)
         self._drive(dt_s)
-        coater, press = self.coater_station, self.press_station
+
+    def _make(self, dt_s: float) -> None:
+        """Coat, move the web, and press what has reached the nip."""
+        coater, press, level = self.coater_station, self.press_station, self.disturbances.level
         for station in (coater, press):
             station.actuators.step(dt_s)
-        loading = self.coater.step(dt_s, coater.actuators.actual, self.disturbances.level, self.running, self.rng)
-        start_m, end_m = self.encoder_m, self.encoder_m + self.coater.seen["line_speed"] * dt_s / 60
-        self.encoder_m = end_m
-        coater.foil.lay(end_m, loading)
-        incoming = coater.foil.at(end_m - press.offset_m).sum(axis=0)
-        pressed = self.press.step(dt_s, press.actuators.actual, self.disturbances.level, incoming, self.rng)
-        press.foil.lay(end_m - press.offset_m, pressed)
-        if end_m - self.rolls.start_m >= self.parameters.roll_length_m:
-            self._splice()
-        status = self._status()
-        span_m, moving = (start_m, end_m), self.running > 0.2
-        return (
-            coater.scan(self.coater.seen | status, dt_s, self.now_s, at, span_m, moving, self.rng),
-            press.scan(self.press.seen | status, dt_s, self.now_s, at, span_m, moving, self.rng),
-        )
+        loading = self.coater.step(dt_s, coater.actuators.actual, level, self.running, self.rng)
+        self.encoder_m += self.coater.seen["line_speed"] * dt_s / 60
+        coater.foil.lay(self.encoder_m, loading)
+        at_nip_m = self.encoder_m - press.offset_m
+        incoming = coater.foil.at(at_nip_m).sum(axis=0)
+        press.foil.lay(at_nip_m, self.press.step(dt_s, press.actuators.actual, level, incoming, self.rng))
 
     def _drive(self, dt_s: float) -> None:
         """Bring the line to a stop, hold it, and bring it back; the pumps follow the web."""
