@@ -8,7 +8,9 @@ import pytest
 from control.core.exchange import WriteCommand
 from control.core.twin.coater import mass_balance
 from control.core.twin.parameters import ParameterError, line_parameters
-from tests.core.twins import START, last, parameters, pieces, run, still_line, table
+from control.core.vm import physics as vm_physics
+from control.plantfile import read
+from tests.core.twins import FIXTURES, START, last, parameters, pieces, run, still_line, table
 
 KEYS = {"cathode-1": "cathode", "anode-1": "anode"}
 
@@ -120,6 +122,22 @@ def test_the_mass_balance_of_the_plant_file_gives_the_loading_the_gauge_sees(key
             readings[physics["speed"]].value,
         )
         assert pieces(scans, f"loading/1-{side}")[-1].value == pytest.approx(loading, rel=1e-4)
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_the_compaction_of_the_plant_file_gives_the_density_the_gauge_sees(key):
+    physics = equipment(key, "press")["physics"]
+    scans = run(still_line(key), 200)
+    columns = {physics["force"]: np.array([scans[-1].readings()[physics["force"]].value])}
+    density = vm_physics.base(physics, "density", "both", columns)
+    assert last(scans, "density/3") == pytest.approx(float(density[0]), rel=1e-4)
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_the_plant_files_are_read_without_a_complaint(key):
+    assert read(FIXTURES / f"plants/{KEYS[key]}.toml").line.key == key
+    for machine in plant(key)["equipment"]:
+        vm_physics.check(machine["physics"], tuple(tag["key"] for tag in machine["tags"]))
 
 
 @pytest.mark.parametrize("key", KEYS)
