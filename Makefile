@@ -12,7 +12,7 @@ PRODUCTION := APC_DEMO=0 APC_DEBUG=0 APC_HTTPS=1 APC_ALLOWED_HOSTS=apc.example.c
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test check bench wipe
+.PHONY: help run test check wipe
 
 help: ## what can be asked of make
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -32,8 +32,8 @@ check: $(VENV)/installed-dev $(MOS) ## style, types, who imports whom, migration
 	  && $(BIN)/python -W ignore::RuntimeWarning manage.py makemigrations --check --dry-run \
 	  && $(BIN)/python manage.py check --deploy --fail-level WARNING
 
-wipe: ## remove the demo's data, also what had to be kept outside the project
-	@$(PYTHON) -c "import sys; sys.path.insert(0, '.'); from apcweb.places import main; main()"
+wipe: $(VENV)/installed ## remove the demo's data, also what had to be kept outside the project
+	@$(BIN)/python -m apcweb.servers
 
 $(VENV)/python:
 	@$(PYTHON) -c "import sys; sys.exit(0 if sys.version_info >= (3, 11) else \

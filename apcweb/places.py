@@ -36,7 +36,8 @@ class Places:
 
     var: Path  # what the user named
     home: Path  # where the data is: `var`, or a folder outside when the server account cannot reach it
-    sockets: Path
+    sockets: Path  # the servers' own
+    run: Path  # sockets of our own processes
     account: Account | None  # None: the servers run as the user who starts them
 
     @property
@@ -63,7 +64,8 @@ class Places:
     def outside(self) -> list[Path]:
         """The folders that are not under `var`."""
         home = [] if self.home == self.var else [self.home]
-        return home if self.sockets.is_relative_to(self.home) else [*home, self.sockets]
+        short = [folder for folder in (self.sockets, self.run) if folder.parent not in (self.home, self.var)]
+        return home + short
 
 
 def places(var: Path) -> Places:
@@ -73,10 +75,14 @@ def places(var: Path) -> Places:
     home = var
     if account and not reachable(var, account):
         home = OUTSIDE / f"apcweb-{_fingerprint(var)}"
-    sockets = home / "run"
-    if len(os.fsencode(sockets / ".s.PGSQL.5432.lock")) > LONGEST_SOCKET_PATH:
-        sockets = Path(tempfile.gettempdir()) / f"apcweb-{os.geteuid()}-{_fingerprint(var)}"
-    return Places(var, home, sockets, account)
+    return Places(var, home, _short(home / "sockets", var), _short(var / "run", var), account)
+
+
+def _short(folder: Path, var: Path) -> Path:
+    """`folder`, or one under the temporary directory when socket paths in it would be too long."""
+    if len(os.fsencode(folder / ".s.PGSQL.5432.lock")) <= LONGEST_SOCKET_PATH:
+        return folder
+    return Path(tempfile.gettempdir()) / f"apcweb-{os.geteuid()}-{_fingerprint(var)}-{folder.name}"
 
 
 def embedded_database_url(var: Path) -> str:
@@ -214,10 +220,3 @@ def _copy_readable(source: Path, target: Path) -> None:
 
 def _fingerprint(var: Path) -> str:
     return hashlib.sha256(os.fsencode(var)).hexdigest()[:12]
-
-
-def main() -> None:
-    """Remove the data folder of this project; `make wipe`."""
-    var = Path(os.environ.get("APC_VAR") or Path(__file__).resolve().parent.parent / "var").absolute()
-    removed = [str(folder) for folder in wipe(var)]
-    print(f"apc: removed {' and '.join(removed) or 'nothing'}")

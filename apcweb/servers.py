@@ -13,6 +13,7 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
@@ -23,7 +24,7 @@ from typing import IO, Any
 import psycopg
 import redis
 
-from apcweb.places import Places, ServerError, claim, make_var, places, postgres_binaries, valkey_binary
+from apcweb.places import Places, ServerError, claim, make_var, places, postgres_binaries, valkey_binary, wipe
 from apcweb.processes import spawn, stop, working_directory
 
 LEAST_FREE_MB = 300  # a new cluster with its write-ahead log takes about 100
@@ -294,6 +295,7 @@ class Servers:
         if free_mb < LEAST_FREE_MB:
             raise ServerError(f"the disk of {here.home} is full: {free_mb} MB are free, {LEAST_FREE_MB} MB are needed.")
         claim(here.sockets, 0o700, here.account)
+        claim(here.run, 0o700)
         claim(here.logs, 0o700)
 
 
@@ -359,3 +361,21 @@ def _tail(path: Path) -> str:
             return log.read().decode(errors="replace")
     except OSError:
         return ""
+
+
+def main() -> None:
+    """Remove everything the embedded servers keep for this project; `make wipe`."""
+    var = Path(os.environ.get("APC_VAR") or Path(__file__).resolve().parent.parent / "var").absolute()
+    home = places(var).home
+    try:
+        with ExitStack() as held:
+            if home.exists():
+                held.enter_context(locked(home / "servers.lock", f"servers still run on {home}; stop them first."))
+            removed = [str(folder) for folder in wipe(var)]
+    except ServerError as error:
+        sys.exit(f"apc: {error}")
+    print(f"apc: removed {' and '.join(removed) or 'nothing'}")
+
+
+if __name__ == "__main__":
+    main()

@@ -22,7 +22,7 @@ APC_BIND = env.text("APC_BIND", "127.0.0.1")
 APC_PORT = env.integer("APC_PORT", 8000, least=1, most=65535)
 APC_ROLE = env.choice("APC_ROLE", "command", env.ROLES)
 APC_VAR_DIR = Path(env.text("APC_VAR", str(BASE_DIR / "var"))).absolute()
-APC_RUN_DIR = places(APC_VAR_DIR).sockets
+APC_RUN_DIR = places(APC_VAR_DIR).run
 
 try:
     _loopback = ip_address(APC_BIND).is_loopback

@@ -245,3 +245,18 @@ def test_a_person_without_privileges_starts_them_as_herself(var: Path) -> None:
 def test_addresses_are_a_function_of_the_folder_alone(var: Path) -> None:
     assert isinstance(places(var), Places)
     assert places(var) == places(Path(f"{var}/../{var.name}"))
+
+
+def run_wipe(var: Path) -> subprocess.CompletedProcess[str]:
+    argv = [sys.executable, "-m", "apcweb.servers"]
+    env = {**os.environ, "APC_VAR": str(var)}
+    return subprocess.run(argv, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+
+
+def test_wiping_is_refused_while_servers_run_and_then_removes_everything(var: Path) -> None:
+    with Servers(var):
+        refused = run_wipe(var)
+        assert refused.returncode != 0
+        assert "stop them first" in refused.stderr
+    assert run_wipe(var).stdout == f"apc: removed {var}\n"
+    assert not var.exists()
