@@ -52,6 +52,7 @@ def judge(
     ``base`` (k,) is the prediction without bias for the same metre, ``sound`` (k,) the quality of that prediction.
     """
     states = {i: streams.get(config.key, StreamState()) for i, config in enumerate(machine.streams)}
+    weights = _bias_weights(machine)
     steps = BiasSteps({}, {}, np.array([state.bias for state in states.values()]))
     predicted, quality = np.full(len(measured), np.nan), measured.quality.astype(np.int64)
     order = np.argsort(measured.at_s, kind="stable")
@@ -66,7 +67,7 @@ def judge(
         if _doubted(machine, states, index, off, at_s):
             quality[k] = int(Quality.DOUBTFUL)
         elif sound[k] == Quality.GOOD:
-            state = replace(state, bias=state.bias + config.bias_weight * (off - state.bias))
+            state = replace(state, bias=state.bias + weights[index] * (off - state.bias))
             _step(steps, index, at_s, state.bias)
         states[index] = replace(state, error=off, error_at_s=at_s)
     rules = np.zeros(len(measured), np.int64)
@@ -77,6 +78,12 @@ def judge(
         states[index] = replace(state, chart=chart)
     found = Judged(row, predicted, measured.value - predicted, rules, quality)
     return found, steps, {config.key: states[i] for i, config in enumerate(machine.streams)}
+
+
+def _bias_weights(machine: Machine) -> list[float]:
+    """Per stream: the engineer's choice before the one found at training; 0 where nothing is predicted."""
+    trained = machine.estimator.bias_weight.tolist() if machine.estimator else [0.0] * len(machine.streams)
+    return [config.bias_weight or found for config, found in zip(machine.streams, trained, strict=True)]
 
 
 def _step(steps: BiasSteps, index: int, at_s: float, bias: float) -> None:

@@ -35,6 +35,7 @@ class StreamConfig:
 
     ``lower``, ``target``, ``upper`` are the specification in the stream's unit, NaN where there is none.
     ``feedback`` names the metrology that is charted and that moves the bias; the other kind is only compared.
+    ``bias_weight`` is an engineer's choice; None takes the one found best at training.
     """
 
     key: str
@@ -42,7 +43,7 @@ class StreamConfig:
     target: float = NAN
     upper: float = NAN
     chart: ChartConfig | None = None
-    bias_weight: float = 0.3
+    bias_weight: float | None = None
     feedback: MeasuredBy = MeasuredBy.GAUGE
 
     @property

@@ -94,9 +94,11 @@ def test_the_same_instant_names_the_same_piece_while_the_line_stands():
 def test_what_the_trace_does_not_tell_is_not_guessed():
     trace = trace_of([0, 1, 2], [4, 4, 4], [10.0, 11.0, 12.0])
     roll, web_m = locate(trace, np.array([-1.0, 3.0]), 0.0)
-    assert list(roll) == [-1, -1] and np.isnan(web_m).all()
+    assert list(roll) == [-1, -1]
+    assert np.isnan(web_m).all()
     found = rows_at(trace, np.array([4, 4, 5, 4]), np.array([9.9, 12.1, 11.0, np.nan]))
-    assert list(found.row) == [-1, -1, -1, -1] and np.isnan(found.fraction).all()
+    assert list(found.row) == [-1, -1, -1, -1]
+    assert np.isnan(found.fraction).all()
 
 
 def test_foil_made_during_a_hole_in_the_record_has_no_setting():

@@ -22,6 +22,7 @@ from control.core.types import Contribution, FloatArray, Move
 
 NOMINAL, CLIPPING = "return to nominal", "clipping"
 WORST_CONDITION = 1e10
+ROUNDING = 1e-9  # what a group of moves that cancel may leave
 _HEAVY = 1e5
 _NEAR = 1e-7  # of the largest step: a move this near its bound is at it
 
@@ -119,15 +120,16 @@ def _solve(problem: _Problem) -> FloatArray | None:
 
 
 def _cancelled(x: FloatArray, problem: _Problem) -> FloatArray | None:
-    """Take the rounding left in the group's sum off its members that have room."""
+    """Take the rounding left in the group's sum off its members that have room; None if it is more than rounding."""
     if not problem.group.any():
         return x
     left = float(problem.group @ x)
-    room = np.minimum(x - problem.lower, problem.upper - x) * problem.group
     if abs(left) > 1e-6 * float(problem.group @ problem.step):
         return None
-    x = x - left * room / room.sum() if room.sum() > abs(left) else np.zeros_like(x)
-    return np.asarray(x)
+    room = np.minimum(x - problem.lower, problem.upper - x) * problem.group
+    if room.sum() > abs(left):
+        return np.asarray(x - left * room / room.sum())
+    return x if abs(left) < ROUNDING else None
 
 
 def _free(problem: _Problem, hessian: FloatArray) -> FloatArray:

@@ -2,7 +2,8 @@
 
 What is stored per stream is a dict of JSON values (coefficients, never code), written by :mod:`training`:
 ``stream``, ``inputs`` (tags, window_s, mean, scale, similarity, gsi_threshold), ``physics``, ``gains``, ``main``,
-``reference``, ``label_mean``, ``label_sigma``, ``residual_sigma``, ``half_width``, ``ri_threshold``, ``metrics``.
+``reference``, ``label_mean``, ``label_sigma``, ``residual_sigma``, ``half_width``, ``bias_weight``, ``ri_threshold``,
+``metrics``, ``window`` (from_s, to_s of the labels).
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ from control.core.vm.reliability import culprit, reliance, similarity
 
 VERSION = 1
 TOO_MANY_MISSING = 0.3  # share of a stream's inputs
-MATTERS = 0.02  # share of a stream's model that hangs on a tag, from which on its loss makes a prediction doubtful
+MATTERS = 0.1  # of the half width: what one sigma of a tag must be worth for its loss to make a prediction doubtful
+OWN = ("half_width", "residual_sigma", "bias_weight", "ri_threshold")
 Content = Mapping[str, Any]
 
 
@@ -76,7 +78,7 @@ class _Group:
         reference = base + self.intercept[1] + z @ self.reference
         quality = self._quality(trace, rows, seen, np.isfinite(main))
         bad = quality >= Quality.BAD
-        far = culprit(level)
+        far = culprit(level * (np.diag(self.similarity) > 0))
         into.value[:, self.streams] = np.where(bad, np.nan, main)
         into.ri[:, self.streams] = np.where(
             bad, np.nan, reliance(main / self.label_sigma, reference / self.label_sigma)
@@ -109,14 +111,15 @@ class _Group:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Estimator:
-    """All estimators of one equipment. ``half_width``, ``residual_sigma`` and the thresholds are (streams,), NaN where
-    a stream has none. ``hash`` changes with any of them.
+    """All estimators of one equipment. ``half_width``, ``residual_sigma``, ``bias_weight`` and the thresholds are
+    (streams,), NaN where a stream has none. ``hash`` changes with any of them.
     """
 
     hash: str
     window_s: float
     half_width: FloatArray
     residual_sigma: FloatArray
+    bias_weight: FloatArray
     ri_threshold: FloatArray
     gsi_threshold: FloatArray
     _groups: tuple[_Group, ...]
@@ -136,7 +139,7 @@ class Estimator:
         shared: dict[str, list[Content]] = {}
         for content in contents:
             shared.setdefault(_canonical([content["inputs"], content["physics"]]), []).append(content)
-        own = {name: np.full(len(streams), np.nan) for name in ("half_width", "residual_sigma", "ri_threshold")}
+        own = {name: np.full(len(streams), np.nan) for name in OWN}
         gsi_threshold = np.full(len(streams), np.nan)
         for content in contents:
             for name, column in own.items():
@@ -160,8 +163,8 @@ class Estimator:
 
     def window_mean(self, trace: Trace, rows: IntArray, columns: IntArray) -> FloatArray:
         """Mean of tags over the same window the predictions were made from (k, tags): what they are paired with."""
-        centre = np.nan_to_num(trace.values[rows[-1], columns])
-        return windows(trace, rows, columns, self.window_s, centre).mean
+        newest = trace.values[rows[-1], columns]
+        return windows(trace, rows, columns, self.window_s, np.where(np.isfinite(newest), newest, 0.0)).mean
 
 
 def content_hash(content: Any) -> str:
@@ -188,6 +191,7 @@ def _group(members: Sequence[Content], columns: Mapping[str, int], places: Mappi
     tags: tuple[str, ...] = tuple(inputs["tags"])
     names = tuple(_name(member["stream"]) for member in members)
     main = _stack(members, "main")
+    half_width = np.array([float(member["half_width"]) for member in members])
     gains = np.array([[float(member["gains"].get(tag, 0.0)) for member in members] for tag in tags])
     return _Group(
         tags=tags,
@@ -204,7 +208,7 @@ def _group(members: Sequence[Content], columns: Mapping[str, int], places: Mappi
         intercept=np.array([[m["main"]["intercept"] for m in members], [m["reference"]["intercept"] for m in members]]),
         gains=gains,
         label_sigma=np.array([member["label_sigma"] for member in members]),
-        matters=_matters(main, gains, tags, [physics.uses(config, *name) for name in names]),
+        matters=_matters(main, gains, half_width, tags, [physics.uses(config, *name) for name in names]),
     )
 
 
@@ -217,11 +221,12 @@ def _name(stream: str) -> tuple[str, str]:
     return characteristic, lane.partition("-")[2] or "both"
 
 
-def _matters(main: FloatArray, gains: FloatArray, tags: tuple[str, ...], used: Sequence[tuple[str, ...]]) -> BoolArray:
+def _matters(
+    main: FloatArray, gains: FloatArray, half_width: FloatArray, tags: tuple[str, ...], used: Sequence[tuple[str, ...]]
+) -> BoolArray:
     """Which tags a stream's prediction hangs on (p, s): by weight in the model, by assumed gain, or through physics."""
     weight = np.abs(main).reshape(3, len(tags), -1).sum(axis=0)
-    total = weight.sum(axis=0)
-    matters: BoolArray = (weight > MATTERS * np.where(total > 0, total, np.inf)) | (gains != 0)
+    matters: BoolArray = (weight > MATTERS * half_width) | (gains != 0)
     for s, names in enumerate(used):
         matters[[tags.index(name) for name in names], s] = True
     return matters

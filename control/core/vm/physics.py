@@ -16,6 +16,7 @@ from control.core.types import FloatArray
 Columns = Mapping[str, FloatArray]
 Config = Mapping[str, Any]
 
+STANDING_M_MIN = 1e-3
 NUMBERS = {
     "mass_balance": ("flow_ml_per_rpm", "width_mm"),
     "compaction": ("rho_0", "rho_max", "gamma_n_mm"),
@@ -30,7 +31,7 @@ def mass_balance(
 
     NaN where the web stands.
     """
-    area = np.where(speed_m_min > 0, width_m * speed_m_min, np.nan)
+    area = np.where(speed_m_min > STANDING_M_MIN, width_m * speed_m_min, np.nan)
     return np.asarray(0.1 * density_g_ml * solids * flow_ml_min / area)
 
 

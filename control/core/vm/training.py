@@ -27,6 +27,7 @@ ALPHAS = tuple(float(alpha) for alpha in np.logspace(-1, 5, 7))
 FIT, CALIBRATE = 0.70, 0.15
 FEWEST_LABELS = 60
 COVERAGE = 0.90
+BIAS_WEIGHTS = (0.02, 0.05, 0.1, 0.2, 0.3, 0.5)
 _DIGITS = 12  # kept of every number, so that the same history gives the same hash
 
 
@@ -142,14 +143,17 @@ def _inputs(tags: Sequence[str], trace: Trace, rows: IntArray, recipe: Recipe) -
     scale = np.where(stood_still, np.where(mean != 0, 1e-3 * np.abs(mean), 1.0), deviation)
     moved = np.array([tag in recipe.moved for tag in recipe.inputs])
     z = _rounded((np.where(np.isfinite(raw), raw, mean) - mean) / scale)
-    matrix = reliability.similarity_matrix(z[fit, :p])
+    watched = np.flatnonzero(~moved)  # how far a loop has moved its parameters does not make the line a stranger
+    level = z[np.ix_(fit, watched)]
+    matrix = np.zeros((p, p))
+    matrix[np.ix_(watched, watched)] = own = reliability.similarity_matrix(level)
     stored = {
         "tags": list(recipe.inputs),
         "window_s": float(recipe.window_s),
         "mean": _listed(mean),
         "scale": _listed(scale),
         "similarity": [_listed(line) for line in matrix],
-        "gsi_threshold": _digits(reliability.similarity_threshold(z[fit, :p], matrix)),
+        "gsi_threshold": _digits(reliability.similarity_threshold(level, own)),
     }
     fitted = ~stood_still & ~np.tile(moved, 3)
     return _Inputs(recipe, mean, scale, z, z[:, :p] * scale[:p] + mean[:p], usable, fitted, stored)
@@ -171,7 +175,8 @@ def _train_stream(stream: StreamConfig, inputs: _Inputs, labels: _Labels, at_s: 
     alpha, main = _ridge(z[:fit], residual[:fit])
     reference = _pls(z[:fit], residual[:fit], recipe.components)
     predicted = base[at] + main[0] + z @ main[1]
-    corrected = _corrected(value - predicted, stream.bias_weight)
+    weight = stream.bias_weight or _bias_weight(value - predicted, fit, calibrate)
+    corrected = _corrected(value - predicted, weight)
     half_width = _conformal(corrected[fit:calibrate])
     residual_sigma = float(np.median(np.abs(corrected[fit:calibrate]))) * 1.4826
     label_sigma = float(value[:fit].std())
@@ -187,6 +192,7 @@ def _train_stream(stream: StreamConfig, inputs: _Inputs, labels: _Labels, at_s: 
         "label_sigma": _digits(label_sigma),
         "residual_sigma": _digits(residual_sigma),
         "half_width": _digits(half_width),
+        "bias_weight": weight,
         "ri_threshold": _digits(reliability.reliance_threshold(_largest_error(stream, residual_sigma), label_sigma)),
     }
     content["metrics"] = _metrics(value, predicted, corrected, fit, calibrate, half_width)
@@ -232,6 +238,11 @@ def _pls(z: FloatArray, residual: FloatArray, components: int) -> tuple[float, F
     model = PLSRegression(n_components=min(components, z.shape[1]), scale=False).fit(z, residual)
     coef = np.asarray(model.coef_, np.float64).ravel()
     return float(residual.mean() - z.mean(axis=0) @ coef), coef
+
+
+def _bias_weight(error: FloatArray, fit: int, calibrate: int) -> float:
+    """The weight that leaves least of the errors it did not see; never 0, or a drift would go unnoticed for ever."""
+    return min(BIAS_WEIGHTS, key=lambda weight: float(np.mean(_corrected(error, weight)[fit:calibrate] ** 2)))
 
 
 def _corrected(error: FloatArray, weight: float) -> FloatArray:

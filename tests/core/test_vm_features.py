@@ -1,0 +1,76 @@
+"""Window features by cumulative sums say what a plain loop over the window says."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from control.core.types import Trace
+from control.core.vm.features import windows
+
+
+def trace_of(values, at_s=None, web_m=None, roll=None):
+    values = np.asarray(values, float)
+    n = len(values)
+    at_s = np.arange(n, dtype=float) if at_s is None else np.asarray(at_s, float)
+    web_m = at_s.copy() if web_m is None else np.asarray(web_m, float)
+    roll = np.ones(n, np.int64) if roll is None else np.asarray(roll, np.int64)
+    return Trace(at_s, roll, web_m, values, np.zeros(values.shape, np.int64))
+
+
+def test_mean_std_and_slope_are_those_of_a_plain_loop_with_gaps_and_jitter():
+    rng = np.random.default_rng(5)
+    at_s = 1.7e9 + np.cumsum(rng.uniform(0.5, 1.5, 300))
+    values = 1000 + rng.normal(0, 1, (300, 4)).cumsum(axis=0)
+    values[rng.random(values.shape) < 0.1] = np.nan
+    trace = trace_of(values, at_s)
+    rows = np.arange(40, 300)
+    seen = windows(trace, rows, np.arange(4), 30.0, np.full(4, 1000.0))
+    for k, row in enumerate(rows):
+        inside = (at_s > at_s[row] - 30.0) & (at_s <= at_s[row])
+        for tag in range(4):
+            valid = inside & np.isfinite(values[:, tag])
+            x, t = values[valid, tag], at_s[valid] - at_s[0]
+            assert seen.mean[k, tag] == pytest.approx(x.mean(), rel=1e-9)
+            assert seen.std[k, tag] == pytest.approx(x.std(), abs=1e-6)
+            assert seen.slope[k, tag] == pytest.approx(np.polyfit(t - t.mean(), x, 1)[0], abs=1e-7)
+
+
+def test_one_window_is_the_same_alone_and_among_thousands():
+    rng = np.random.default_rng(6)
+    trace = trace_of(50 + rng.normal(0, 1, (5_000, 3)))
+    centre = np.full(3, 50.0)
+    many = windows(trace, np.arange(100, 5_000), np.arange(3), 60.0, centre)
+    one = windows(trace, np.array([4_321]), np.arange(3), 60.0, centre)
+    assert np.allclose(many.matrix()[4_221], one.matrix()[0], rtol=1e-9, atol=1e-9)
+
+
+def test_a_tag_that_stands_still_has_no_deviation_at_all():
+    seen = windows(trace_of(np.full((400, 1), 1234.567)), np.array([399]), np.array([0]), 60.0, np.array([800.0]))
+    assert seen.std[0, 0] == 0.0
+
+
+def test_a_tag_missing_throughout_the_window_has_no_features():
+    values = np.ones((50, 2))
+    values[20:, 1] = np.nan
+    seen = windows(trace_of(values), np.array([49]), np.arange(2), 10.0, np.zeros(2))
+    assert np.isfinite(seen.mean[0, 0])
+    assert np.isnan([seen.mean[0, 1], seen.std[0, 1], seen.slope[0, 1]]).all()
+
+
+def test_a_window_in_which_the_line_stood_is_told_from_one_in_which_it_ran():
+    web_m = np.concatenate([np.arange(20.0), np.full(5, 19.0), np.arange(20.0, 60.0)])
+    seen = windows(
+        trace_of(np.ones((65, 1)), web_m=web_m), np.array([18, 22, 30, 60]), np.array([0]), 10.0, np.zeros(1)
+    )
+    assert list(seen.running) == [True, False, False, True]
+
+
+def test_a_roll_change_is_not_a_stop():
+    trace = trace_of(np.ones((6, 1)), web_m=[50, 51, 52, 0.5, 1.5, 2.5], roll=[1, 1, 1, 2, 2, 2])
+    assert windows(trace, np.array([5]), np.array([0]), 10.0, np.zeros(1)).running[0]
+
+
+def test_a_window_mostly_before_the_trace_is_not_covered():
+    seen = windows(trace_of(np.ones((40, 1))), np.array([5, 14, 15, 39]), np.array([0]), 30.0, np.zeros(1))
+    assert list(seen.covered) == [False, False, True, True]

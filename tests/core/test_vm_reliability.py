@@ -1,0 +1,65 @@
+"""RI, GSI, ISI and the verdict."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from control.core.types import Quality, Verdict
+from control.core.vm import reliability
+
+
+@pytest.mark.parametrize(
+    ("apart", "ri"), [(0, 1.0), (0.25, 0.901), (0.5, 0.803), (1, 0.617), (1.5, 0.453), (2, 0.317), (3, 0.134)]
+)
+def test_the_reliance_index_is_that_of_the_table(apart, ri):
+    assert reliability.reliance(np.array([1.0]), np.array([1.0 + apart]))[0] == pytest.approx(ri, abs=5e-4)
+    assert reliability.reliance(np.array([apart]), np.array([0.0]))[0] == pytest.approx(ri, abs=5e-4)
+
+
+def test_the_reliance_threshold_is_the_index_at_the_largest_error_allowed():
+    assert reliability.reliance_threshold(2.0, 1.0) == pytest.approx(0.317, abs=5e-4)
+
+
+def test_similarity_averages_one_over_training_and_grows_outside_it():
+    z = np.random.default_rng(7).standard_normal((5_000, 6))
+    matrix = reliability.similarity_matrix(z)
+    assert reliability.similarity(z, matrix).mean() == pytest.approx(1.0, rel=0.1)
+    threshold = reliability.similarity_threshold(z, matrix)
+    assert (reliability.similarity(z, matrix) < threshold).all()
+    assert reliability.similarity(np.full((1, 6), 12.0), matrix)[0] > threshold
+
+
+def test_inputs_that_repeat_each_other_do_not_break_similarity_and_parting_is_noticed():
+    z = np.repeat(np.random.default_rng(8).standard_normal((1_000, 1)), 3, axis=1)
+    matrix = reliability.similarity_matrix(z)
+    together = reliability.similarity(np.array([[1.0, 1.0, 1.0]]), matrix)[0]
+    parted = reliability.similarity(np.array([[1.0, -1.0, 1.0]]), matrix)[0]
+    assert np.isfinite(together)
+    assert parted > 10 * together
+
+
+def test_the_culprit_is_the_input_furthest_from_its_mean():
+    assert list(reliability.culprit(np.array([[0.1, -4.0, 2.0], [3.0, 1.0, -1.0]]))) == [1, 0]
+
+
+def test_the_verdict_is_measure_where_the_interval_straddles_a_limit_or_the_model_does_not_trust_itself():
+    low = np.array([[19.5, 18.5, 20.8, 17.0, 19.5]])
+    high = low + 0.6
+    lower, upper = np.full(5, 19.0), np.full(5, 21.0)
+    trusted = np.array([[True, True, True, True, False]])
+    found = reliability.verdict(low, high, lower, upper, trusted)
+    assert list(found[0]) == [Verdict.IN, Verdict.MEASURE, Verdict.MEASURE, Verdict.OUT, Verdict.MEASURE]
+
+
+def test_without_limits_whatever_is_trusted_is_in():
+    none = np.array([np.nan])
+    found = reliability.verdict(np.array([[1.0]]), np.array([[2.0]]), none, none, np.array([[True]]))
+    assert found[0, 0] == Verdict.IN
+
+
+def test_nothing_doubtful_unfamiliar_or_disputed_is_reliable():
+    good, doubtful = int(Quality.GOOD), int(Quality.DOUBTFUL)
+    ri, gsi = np.array([[0.9, 0.4, 0.9, 0.9, np.nan]]), np.array([[0.5, 0.5, 1.2, 0.5, 0.5]])
+    quality = np.array([[good, good, good, doubtful, good]])
+    assert list(reliability.reliable(ri, np.full(5, 0.6), gsi, quality)[0]) == [True, False, False, False, False]

@@ -1,0 +1,118 @@
+"""Estimators are trained on metrology only, in time order, and stored as plain numbers."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from control.core.types import MeasuredBy, Quality
+from control.core.vm.estimator import Estimator, content_hash
+from control.core.vm.training import Recipe, train
+from tests.core.tiny_line import BOLTS, GAUGE_SIGMA, PHYSICS, STREAMS, TAGS, history, recipe
+from tests.core.tiny_line import trained as train_tiny
+
+KEYS = [stream.key for stream in STREAMS]
+
+
+def test_a_prediction_is_refused_as_a_label():
+    trace, labels = history(600)
+    predicted = replace(labels, by=np.full(len(labels), int(MeasuredBy.PREDICTION)))
+    with pytest.raises(ValueError, match="not a label"):
+        train(TAGS, STREAMS, trace, predicted, recipe())
+
+
+def test_every_stream_is_trained_and_beats_the_mean_and_the_last_value(trained):
+    assert sorted(trained.contents) == KEYS
+    assert not trained.refused
+    for content in trained.contents.values():
+        metrics = content["metrics"]
+        assert metrics["mae"] < 0.5 * metrics["mae_of_mean"]
+        assert metrics["mae"] < metrics["mae_of_last"]
+        assert metrics["rmse"] < 2 * GAUGE_SIGMA
+
+
+def test_the_interval_covers_nine_in_ten_of_what_it_has_not_seen(trained):
+    covered = [content["metrics"]["coverage"] for content in trained.contents.values()]
+    assert np.mean(covered) == pytest.approx(0.90, abs=0.04)
+
+
+def test_the_same_history_gives_the_same_hash_and_plain_json(trained):
+    again = train_tiny()
+    for key, content in trained.contents.items():
+        assert content_hash(content) == content_hash(again.contents[key])
+        assert json.loads(json.dumps(content, allow_nan=False)) == content
+
+
+def test_the_gain_of_a_parameter_comes_from_physics_or_the_loop_never_from_history(trained):
+    for content in trained.contents.values():
+        coef = np.array(content["main"]["coef"]).reshape(3, len(TAGS))
+        moved = [TAGS.index(tag) for tag in ("pump", *BOLTS)]
+        assert not coef[:, moved].any()
+        assert "pump" not in content["gains"]
+        assert content["physics"] == PHYSICS
+
+
+def test_doubtful_labels_and_labels_of_another_gauge_are_left_out():
+    trace, labels = history(1_500)
+    spoiled = labels.value.copy()
+    quality, by = labels.quality.copy(), labels.by.copy()
+    spoiled[::7], quality[::7] = 1e3, int(Quality.DOUBTFUL)
+    spoiled[3::7], by[3::7] = -1e3, int(MeasuredBy.LAB)
+    found = train(TAGS, STREAMS, trace, replace(labels, value=spoiled, quality=quality, by=by), recipe())
+    assert all(content["label_sigma"] < 1.0 for content in found.contents.values())
+
+
+def test_too_few_labels_are_refused_with_the_number():
+    trace, labels = history(250)
+    found = train(TAGS, STREAMS, trace, labels, recipe())
+    assert not found.contents
+    assert "60 are needed" in found.refused[KEYS[0]]
+
+
+def test_a_label_that_never_varies_is_refused():
+    trace, labels = history(1_500)
+    flat = np.where(labels.stream == 0, 20.0, labels.value)
+    found = train(TAGS, STREAMS, trace, replace(labels, value=flat), Recipe(TAGS, 20.0))
+    assert "do not vary" in found.refused[KEYS[0]]
+    assert KEYS[1] in found.contents
+
+
+def test_inputs_that_are_constant_repeated_or_missing_do_not_break_training():
+    trace, labels = history(2_000)
+    values = np.hstack([trace.values, trace.values[:, [1]], np.full((2_000, 1), 5.0), np.full((2_000, 1), np.nan)])
+    values[np.random.default_rng(0).random(values.shape) < 0.05] = np.nan
+    wider = replace(trace, values=values, quality=np.zeros(values.shape, np.int64))
+    tags = (*TAGS, "solids_again", "constant", "absent")
+    found = train(tags, STREAMS, wider, labels, replace(recipe(), inputs=tags))
+    assert sorted(found.contents) == KEYS
+    estimator = Estimator.load(list(found.contents.values()), tags, KEYS)
+    seen = estimator.predict(wider, np.arange(1_000, 1_010))
+    assert np.isfinite(seen.value).all()
+    assert found.contents[KEYS[0]]["metrics"]["rmse"] < 2 * GAUGE_SIGMA
+
+
+def test_a_line_without_physics_or_loops_is_trained_on_its_tags():
+    trace, labels = history(3_000)
+    found = train(TAGS, STREAMS, trace, labels, Recipe(TAGS, 20.0))
+    assert sorted(found.contents) == KEYS
+    assert all(c["metrics"]["mae"] < c["metrics"]["mae_of_mean"] for c in found.contents.values())
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"inputs": ()}, "needs inputs"),
+        ({"inputs": ("pump", "flux")}, "flux"),
+        ({"gains": {KEYS[0]: {"nowhere": 1.0}}}, "nowhere"),
+        ({"physics": {"kind": "magic"}}, "magic"),
+        ({"physics": {**PHYSICS, "width_mm": 0}}, "width_mm"),
+        ({"physics": {**PHYSICS, "speed": "pace"}}, "pace"),
+    ],
+)
+def test_a_recipe_that_cannot_be_is_refused_by_name(changes, reason):
+    trace, labels = history(100)
+    with pytest.raises(ValueError, match=reason):
+        train(TAGS, STREAMS, trace, labels, replace(recipe(), **changes))
