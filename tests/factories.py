@@ -13,9 +13,11 @@ from itertools import count
 
 from django.contrib.auth.models import User
 
+from control.actions import changes
 from control.core.types import Contribution, Expected, MeasuredBy, Move, Proposal, Quality
 from control.models import (
     Area,
+    Change,
     Characteristic,
     Equipment,
     Grant,
@@ -215,6 +217,18 @@ def proposal(
         expected=tuple(_expected(stream, moves, now, half_width) for stream in SETTINGS["cvs"]),
         active_constraints=(),
     )  # fmt: skip
+
+
+def offered(plant: Plant, now: datetime = NOW, **to: float) -> Change:
+    """A change as the controller proposes it, whatever state that puts it in; wants a snapshot to exist."""
+    change = changes.propose(loop=plant.loop, proposal=proposal(now, **to), evidence={}, actor="controller", now=now)
+    assert change is not None, "nothing was offered"
+    return change
+
+
+def approved(plant: Plant, now: datetime = NOW, **to: float) -> Change:
+    change = offered(plant, now, **to)
+    return changes.approve(change.pk, actor=plant.person(change.needs), version=change.version, now=now)
 
 
 def _move(tag: str, base: float, target: float) -> Move:
