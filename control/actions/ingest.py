@@ -292,9 +292,11 @@ def _store_equipment(
         stored += _copy(conn, "control_measurement", MEASUREMENT, _measurement_columns(who, pieces, arrived, now))
         arrived += len(pieces)
     if stored:
+        oldest = min(int(part.at_us.min()) for part in (block, pieces) if part is not None)
         conn.execute(
-            "UPDATE control_intake SET arrived = %s, last_received_at = %s WHERE equipment_id = %s",
-            [arrived, now, equipment_id],
+            "UPDATE control_intake SET arrived = %s, last_received_at = %s, earliest_at = least(earliest_at, %s)"
+            " WHERE equipment_id = %s",
+            [arrived, now, _instant(oldest), equipment_id],
         )
         conn.execute("SELECT pg_notify('apc_ingest', %s)", [str(equipment_id)])
     return stored

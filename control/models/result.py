@@ -14,7 +14,7 @@ class Cursor(models.Model):
     """How far the pipeline has come on one equipment; the lock on this row makes every pass exactly once.
 
     ``processed`` is the last arrival read, ``head_seq`` the last sequence number given to a result, ``state`` the
-    core's own memory.
+    core's own memory, ``failures`` how often in a row the pass from here has failed.
     """
 
     equipment = models.OneToOneField(Equipment, models.PROTECT, primary_key=True, related_name="cursor")
@@ -22,6 +22,7 @@ class Cursor(models.Model):
     head_seq = models.BigIntegerField(default=0)
     state = models.JSONField(default=dict)
     advanced_at = models.DateTimeField(null=True)
+    failures = models.PositiveSmallIntegerField(default=0)
 
 
 class Point(models.Model):

@@ -54,11 +54,15 @@ class Measurement(models.Model):
 
 
 class Intake(models.Model):
-    """The last arrival number given to each equipment. Locked while a body commits, so arrivals are in commit order."""
+    """The last arrival number given to each equipment. Locked while a body commits, so arrivals are in commit order.
+
+    ``earliest_at`` is the oldest instant among the rows that no pass has read yet: older day partitions need no look.
+    """
 
     equipment = models.OneToOneField(Equipment, models.PROTECT, primary_key=True, related_name="intake")
     arrived = models.BigIntegerField(default=0)
     last_received_at = models.DateTimeField(null=True)
+    earliest_at = models.DateTimeField(null=True)
 
 
 class SetAside(models.Model):

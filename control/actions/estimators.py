@@ -1,0 +1,123 @@
+"""Train the estimators of an equipment from its stored history and put them in force, the earlier ones superseded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+from django.db.models import Max
+
+from control.actions import _window, audit, machines
+from control.actions.audit import Actor
+from control.actions.ingest import raw
+from control.core.pairing import locate
+from control.core.types import Measured, Quality, Trace
+from control.core.vm.estimator import content_hash
+from control.models import Equipment, Estimator, Recipe, Stream, Tag, VersionState
+
+MOST_ROWS = 200_000
+TRACE = """
+SELECT date_part('epoch', at), roll, web_m, "values", quality FROM control_snapshot
+WHERE equipment_id = %s AND at >= %s AND at < %s ORDER BY at, sequence, source_id LIMIT %s
+"""
+LABELS = """
+SELECT date_part('epoch', at), stream_id, coalesce(roll, -1), web_m, value, quality, "by", 0.0
+FROM control_measurement
+WHERE equipment_id = %s AND at >= %s AND at < %s AND value IS NOT NULL AND quality = %s
+ORDER BY at, sequence, stream_id LIMIT %s
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """Which streams have a new estimator, with its metrics, and why the others have none."""
+
+    metrics: Mapping[str, Mapping[str, Any]]
+    refused: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class History:
+    """Everything real that was stored of an equipment in a span."""
+
+    tags: list[Tag]
+    streams: list[Stream]
+    trace: Trace
+    measured: Measured
+
+
+def history(equipment: Equipment, since: datetime, until: datetime) -> History:
+    """Snapshots and good metrology of ``[since, until)``, every value at the piece of foil it belongs to."""
+    tags, streams = list(equipment.tags.order_by("slot")), machines.streams_of(equipment)
+    with _window.binary_cursor(raw()) as cursor:
+        rows = cursor.execute(TRACE, [equipment.pk, since, until, MOST_ROWS]).fetchall()
+        pieces = cursor.execute(LABELS, [equipment.pk, since, until, int(Quality.GOOD), MOST_ROWS]).fetchall()
+    trace = _window.trace_of(rows, len(tags))
+    order = {stream.pk: i for i, stream in enumerate(streams)}
+    measured = _window.measured_of(pieces, order)
+    lost = (measured.roll < 0) | np.isnan(measured.web_m)
+    if lost.any():
+        measured.roll[lost], measured.web_m[lost] = locate(trace, measured.at_s[lost], equipment.gauge_distance_m)
+    return History(tags, streams, trace, measured)
+
+
+def train(
+    equipment: Equipment, *, since: datetime, until: datetime, actor: Actor, now: datetime, reason: str = ""
+) -> Training:
+    """Fit every stream on ``[since, until)``; those that can be fitted are in force from ``now``."""
+    from control.core.vm import training  # noqa: PLC0415 - scikit-learn takes over a second to import
+
+    past = history(equipment, since, until)
+    recipe = Recipe.objects.filter(line=equipment.line_id, state=VersionState.ACTIVE).first()
+    configs = machines.stream_configs(equipment, past.streams, recipe)
+    plan = training.Recipe(
+        inputs=tuple(tag.key for tag in past.tags if tag.kind != Tag.Kind.STATUS),
+        physics=equipment.physics or {"kind": "none"},
+        gains=_gains(equipment),
+    )
+    trained = training.train([tag.key for tag in past.tags], configs, past.trace, past.measured, plan)
+    by_key = {stream.key: stream for stream in past.streams}
+    with audit.atomic():
+        for key, content in trained.contents.items():
+            _activate(by_key[key], content, now)
+        told = {"trained": sorted(trained.contents), "refused": dict(trained.refused)}
+        audit.record(
+            actor=actor, action="estimator.train", obj=equipment, now=now, new=told, reason=reason,
+            line=equipment.line_id,
+        )  # fmt: skip
+    return Training({key: content["metrics"] for key, content in trained.contents.items()}, trained.refused)
+
+
+def _gains(equipment: Equipment) -> dict[str, dict[str, float]]:
+    """Assumed gains of what the loops move: stream -> tag -> gain."""
+    gains: dict[str, dict[str, float]] = {}
+    for loop in equipment.loops.all():
+        for cv, row in zip(loop.settings["cvs"], loop.settings["gains"], strict=True):
+            gains.setdefault(cv, {}).update(zip(loop.settings["mvs"], row, strict=True))
+    return gains
+
+
+def _activate(stream: Stream, content: dict[str, Any], now: datetime) -> None:
+    sha256 = content_hash(content)
+    active = stream.estimators.filter(state=VersionState.ACTIVE).first()
+    if active is not None:
+        if active.sha256 == sha256:
+            return
+        active.state, active.effective_to = VersionState.SUPERSEDED, now
+        active.save(update_fields=["state", "effective_to"])
+    window = content["window"]
+    Estimator.objects.create(
+        stream=stream,
+        number=(stream.estimators.aggregate(last=Max("number"))["last"] or 0) + 1,
+        state=VersionState.ACTIVE,
+        content=content,
+        sha256=sha256,
+        metrics=content["metrics"],
+        trained_from=datetime.fromtimestamp(window["from_s"], UTC),
+        trained_to=datetime.fromtimestamp(window["to_s"], UTC),
+        created_at=now,
+        effective_from=now,
+    )

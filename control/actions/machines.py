@@ -1,0 +1,175 @@
+"""The core's picture of an equipment, built from the rows that describe it and kept until one of them changes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from django.db import connection
+
+from control.core.machine import NAN, Actuator, ChartConfig, LoopConfig, Machine, StreamConfig
+from control.core.state import State
+from control.core.types import Rule
+from control.core.vm.estimator import Estimator as Folded
+from control.models import Equipment, Estimator, Limits, Loop, Mode, Recipe, Stream, Tag, VersionState
+
+KEPT = 64  # machines a process remembers
+STAMP = """
+SELECT md5(concat_ws('/',
+    (SELECT e::text FROM control_equipment e WHERE e.id = %(id)s),
+    (SELECT r.id FROM control_recipe r JOIN control_equipment e USING (line_id)
+     WHERE e.id = %(id)s AND r.state = 'active'),
+    (SELECT string_agg(t::text, '|' ORDER BY t.slot) FROM control_tag t WHERE t.equipment_id = %(id)s),
+    (SELECT string_agg(concat(l.id, ':', l.settings_number, l.actual_mode), '|' ORDER BY l.id)
+     FROM control_loop l WHERE l.equipment_id = %(id)s),
+    (SELECT string_agg(m.id::text, '|' ORDER BY m.id) FROM control_estimator m
+     JOIN control_stream s ON s.id = m.stream_id JOIN control_lane n ON n.id = s.lane_id
+     WHERE n.equipment_id = %(id)s AND m.state = 'active'),
+    (SELECT string_agg(m.id::text, '|' ORDER BY m.id) FROM control_limits m
+     JOIN control_stream s ON s.id = m.stream_id JOIN control_lane n ON n.id = s.lane_id
+     WHERE n.equipment_id = %(id)s AND m.state = 'active'),
+    (SELECT string_agg(s.id::text, '|' ORDER BY s.id) FROM control_stream s
+     JOIN control_lane n ON n.id = s.lane_id WHERE n.equipment_id = %(id)s)))
+"""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Built:
+    """A machine with the rows behind it. ``stream_ids`` are in the order of ``machine.streams``."""
+
+    stamp: str
+    machine: Machine
+    line_id: int
+    gauge_distance_m: float
+    cycle_s: float
+    tags: tuple[Tag, ...]
+    stream_ids: tuple[int, ...]
+
+
+_kept: dict[int, Built] = {}
+
+
+def built(equipment_id: int) -> Built:
+    """The machine as the database describes it now."""
+    with connection.cursor() as cursor:
+        cursor.execute(STAMP, {"id": equipment_id})
+        stamp = cursor.fetchone()[0]
+    kept = _kept.get(equipment_id)
+    if kept is None or kept.stamp != stamp:
+        while len(_kept) >= KEPT:
+            _kept.pop(next(iter(_kept)))
+        kept = _kept[equipment_id] = _build(equipment_id, stamp)
+    return kept
+
+
+def _build(equipment_id: int, stamp: str) -> Built:
+    equipment = Equipment.objects.get(pk=equipment_id)
+    recipe = Recipe.objects.filter(line=equipment.line_id, state=VersionState.ACTIVE).first()
+    tags = tuple(equipment.tags.order_by("slot"))
+    streams = streams_of(equipment)
+    configs = stream_configs(equipment, streams, recipe)
+    keys = [config.key for config in configs]
+    contents = Estimator.objects.filter(stream__in=streams, state=VersionState.ACTIVE).order_by("stream_id")
+    return Built(
+        stamp=stamp,
+        machine=Machine(
+            key=equipment.key,
+            tags=tuple(tag.key for tag in tags),
+            streams=tuple(configs),
+            estimator=Folded.load([row.content for row in contents], [tag.key for tag in tags], keys),
+            loops=tuple(_loops(equipment, configs, tags, recipe)),
+        ),
+        line_id=equipment.line_id,
+        gauge_distance_m=equipment.gauge_distance_m,
+        cycle_s=equipment.cycle_s,
+        tags=tags,
+        stream_ids=tuple(stream.pk for stream in streams),
+    )
+
+
+def streams_of(equipment: Equipment) -> list[Stream]:
+    rows = Stream.objects.filter(lane__equipment=equipment).select_related("lane", "characteristic")
+    return list(rows.order_by("id"))
+
+
+def stream_configs(equipment: Equipment, streams: Sequence[Stream], recipe: Recipe | None) -> list[StreamConfig]:
+    """Each stream's specification and charts."""
+    active = Limits.objects.filter(stream__in=streams, state=VersionState.ACTIVE)
+    charts: dict[int, dict[str, Limits]] = {}
+    for row in active:
+        charts.setdefault(row.stream_id, {})[row.chart] = row
+    return [_stream(equipment, stream, recipe, charts.get(stream.pk, {})) for stream in streams]
+
+
+def _stream(equipment: Equipment, stream: Stream, recipe: Recipe | None, charts: dict[str, Limits]) -> StreamConfig:
+    spec = (recipe.stream_spec(equipment.key, stream.key) if recipe else None) or {}
+    lower, target, upper = (_or_nan(spec.get(key)) for key in ("lower", "target", "upper"))
+    return StreamConfig(stream.key, lower, target, upper, chart=_chart(charts))
+
+
+def _or_nan(value: float | None) -> float:
+    return NAN if value is None else float(value)
+
+
+def _chart(charts: dict[str, Limits]) -> ChartConfig | None:
+    individuals, smooth = charts.get(Limits.Chart.INDIVIDUALS), charts.get(Limits.Chart.EWMA)
+    either = individuals or smooth
+    if either is None:
+        return None
+    rules = Rule(0)
+    for row in charts.values():
+        rules |= Rule(row.rules)
+    chart = ChartConfig(mean=either.mean, sigma=either.sigma, rules=rules)
+    if smooth is not None:
+        own = smooth.parameters
+        chart = replace(chart, ewma_weight=own["weight"], ewma_width=own["width"])
+    return chart
+
+
+def _loops(
+    equipment: Equipment, configs: Sequence[StreamConfig], tags: Sequence[Tag], recipe: Recipe | None
+) -> list[LoopConfig]:
+    """The loops that compute. One without a target or a set-point cannot, and is left out."""
+    by_key, specs = {tag.key: tag for tag in tags}, {config.key: config for config in configs}
+    loops = []
+    for loop in equipment.loops.exclude(actual_mode=Mode.OFF):
+        told = loop.settings
+        targets = tuple(specs[cv].target for cv in told["cvs"])
+        actuators = [_actuator(equipment, by_key[mv], recipe) for mv in told["mvs"]]
+        known = [actuator for actuator in actuators if actuator is not None]
+        if len(known) == len(actuators) and all(target == target for target in targets):
+            loops.append(_loop(loop, targets, known))
+    return loops
+
+
+def _loop(loop: Loop, targets: tuple[float, ...], actuators: list[Actuator]) -> LoopConfig:
+    told = loop.settings
+    optional = {key: told[key] for key in ("ewma_weight", "move_weight", "nominal_weight") if key in told}
+    return LoopConfig(
+        key=loop.key,
+        cvs=tuple(told["cvs"]),
+        targets=targets,
+        mvs=tuple(actuators),
+        gains=tuple(tuple(row) for row in told["gains"]),
+        deadband=told["deadband"],
+        dead_time_m=told["dead_time_m"],
+        sum_zero=tuple(told.get("sum_zero", ())),
+        cv_weights=tuple(told.get("cv_weights", ())),
+        **optional,
+    )
+
+
+def _actuator(equipment: Equipment, tag: Tag, recipe: Recipe | None) -> Actuator | None:
+    nominal = recipe.set_point(equipment.key, tag.key) if recipe else None
+    if nominal is None or tag.machine_low is None or tag.machine_high is None or tag.max_step is None:
+        return None
+    return Actuator(tag.key, tag.machine_low, tag.machine_high, tag.max_step, nominal, tag.deadband)
+
+
+def with_moves(state: State, equipment_id: int) -> State:
+    """``state`` with the last move of each loop, which others write."""
+    moved = Loop.objects.filter(equipment=equipment_id, last_move_at__isnull=False)
+    for key, at in moved.values_list("key", "last_move_at"):
+        assert at is not None
+        state = state.moved(key, at.timestamp())
+    return state

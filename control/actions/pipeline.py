@@ -1,0 +1,337 @@
+"""One pass over what arrived at an equipment: predict, judge, propose, and move the cursor, in one transaction.
+
+The lock on the cursor row makes it exactly once: what is killed half-way leaves nothing behind. Each pass is bounded;
+a backlog is caught up in several.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+import psycopg
+from django.db import InterfaceError, OperationalError, transaction
+from django.db.models import F
+
+from control import events
+from control.actions import _window, audit, machines, signals
+from control.actions._copy import Column, pack, timestamps
+from control.actions._window import Fresh, Span
+from control.actions.ingest import raw
+from control.actions.machines import Built
+from control.actions.proposing import propose
+from control.core import loop as core
+from control.core.loop import Pass, State
+from control.core.pairing import locate
+from control.core.types import BoolArray, FloatArray, IntArray, MeasuredBy, Proposal, Quality, Rule, Verdict
+from control.models import Cursor, Intake, Loop, SetAside, Source
+
+__all__ = ["ACTOR", "Advanced", "BrokenPlantError", "advance", "behind", "settle"]
+
+ACTOR = "controller"
+BATCHES = (2000, 125, 1)  # arrivals of a pass: the first, and after a failure
+ANYTIME = datetime(1, 1, 2, tzinfo=UTC)
+POINT = (
+    *("equipment_id", "seq", "at", "known_at", "stream_id", "by", "roll", "web_m", "value", "low", "high"),
+    *("predicted", "reliance", "similarity", "quality", "verdict", "rules"),
+)
+
+log = logging.getLogger(__name__)
+
+
+class BrokenPlantError(Exception):
+    """The rows that describe an equipment do not fit together: no data is at fault, and none is set aside for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Advanced:
+    """What one pass did. ``more``: arrivals are waiting; the caller may go on."""
+
+    snapshots: int = 0
+    measurements: int = 0
+    points: int = 0
+    changes: int = 0
+    more: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Points:
+    """Chart points of one pass in the order of their sequence, all (n,)."""
+
+    at_s: FloatArray
+    known_s: FloatArray
+    stream_id: IntArray
+    by: IntArray
+    roll: IntArray
+    web_m: FloatArray
+    value: FloatArray
+    low: FloatArray
+    high: FloatArray
+    predicted: FloatArray
+    reliance: FloatArray
+    similarity: FloatArray
+    quality: IntArray
+    verdict: IntArray
+    rules: IntArray
+
+    def __len__(self) -> int:
+        return len(self.at_s)
+
+
+def advance(equipment_id: int, *, now: datetime) -> Advanced:
+    """Process the next arrivals of an equipment. Does nothing where another pass is at work or nothing is new.
+
+    A pass that fails is tried with fewer arrivals; a single one that fails for the third time is set aside, so that
+    the others go on. The database being away is not a failure of the data.
+    """
+    try:
+        with audit.atomic():
+            return _advance(equipment_id, now)
+    except (BrokenPlantError, OperationalError, InterfaceError, psycopg.OperationalError, psycopg.InterfaceError):
+        raise
+    except Exception as error:
+        _count_failure(equipment_id, error, now)
+        raise
+
+
+def behind(equipment_id: int) -> int:
+    """How many arrivals wait for a pass."""
+    arrived = Intake.objects.values_list("arrived", flat=True).get(pk=equipment_id)
+    return arrived - Cursor.objects.values_list("processed", flat=True).get(pk=equipment_id)
+
+
+def _advance(equipment_id: int, now: datetime) -> Advanced:
+    cursor = Cursor.objects.select_for_update(skip_locked=True, no_key=True).filter(pk=equipment_id).first()
+    if cursor is None:
+        return Advanced()
+    intake = Intake.objects.get(pk=equipment_id)
+    batch = BATCHES[min(cursor.failures, len(BATCHES) - 1)]
+    upto = min(intake.arrived, cursor.processed + batch)
+    if upto <= cursor.processed:
+        return Advanced()
+    built = _built(equipment_id)
+    span = Span(equipment_id, cursor.processed, upto, intake.earliest_at or ANYTIME)
+    fresh = _window.read(raw(), span, built.stream_ids, len(built.tags), built.cycle_s)
+    fresh = _placed(built, fresh)
+    state = machines.with_moves(State.from_json(cursor.state), equipment_id)
+    found = core.run(built.machine, state, fresh.trace, fresh.new, fresh.measured)
+    points = _points(built, fresh, found)
+    _copy(equipment_id, cursor.head_seq, points)
+    _note_signals(points, cursor.head_seq, now)
+    changes = sum(_propose(equipment_id, built, fresh, found, proposal, now) for proposal in found.proposals)
+    cursor.processed, cursor.head_seq, cursor.state = upto, cursor.head_seq + len(points), found.state.to_json()
+    cursor.advanced_at, cursor.failures = now, 0
+    cursor.save(update_fields=["processed", "head_seq", "state", "advanced_at", "failures"])
+    caught_up = Intake.objects.filter(pk=equipment_id, arrived=upto).update(earliest_at=None)
+    if len(points):
+        events.publish("points", line_id=built.line_id, equipment_id=equipment_id)
+    return Advanced(int(fresh.new.sum()), len(fresh.measured), len(points), changes, more=not caught_up)
+
+
+def _built(equipment_id: int) -> Built:
+    try:
+        return machines.built(equipment_id)
+    except (ValueError, KeyError, TypeError) as error:
+        raise BrokenPlantError(f"equipment {equipment_id}: {error}") from error
+
+
+def _placed(built: Built, fresh: Fresh) -> Fresh:
+    """Every measurement at the piece of foil it belongs to."""
+    measured = fresh.measured
+    lost = (measured.roll < 0) | np.isnan(measured.web_m)
+    if lost.any() and len(fresh.trace):
+        at_s = measured.at_s[lost]
+        newest = float(fresh.trace.at_s[-1])  # a gauge may be a scan ahead of the machine's own values
+        at_s = np.where((at_s > newest) & (at_s <= newest + 2 * built.cycle_s), newest, at_s)
+        roll, web_m = measured.roll.copy(), measured.web_m.copy()
+        roll[lost], web_m[lost] = locate(fresh.trace, at_s, built.gauge_distance_m)
+        measured = replace(measured, roll=roll, web_m=web_m)
+    return replace(fresh, measured=measured)
+
+
+def _points(built: Built, fresh: Fresh, found: Pass) -> _Points:
+    """Predictions and measurements of a pass as chart points, in the order in which the foil was made."""
+    predicted, measured = _predicted(built, fresh, found), _measured(fresh, found)
+    both = {
+        name: np.concatenate([getattr(predicted, name), getattr(measured, name)])
+        for name in _Points.__dataclass_fields__
+    }
+    order = np.argsort(both["at_s"], kind="stable")
+    return _Points(**{name: column[order] for name, column in both.items()})
+
+
+def _predicted(built: Built, fresh: Fresh, found: Pass) -> _Points:
+    told = found.predictions
+    streams, n = len(built.stream_ids), len(told)
+    row = np.repeat(told.row, streams)
+    estimator = built.machine.estimator
+    spoken_for = np.zeros(streams, bool) if estimator is None else np.isfinite(estimator.half_width)
+    kept = np.tile(spoken_for, n)
+    nothing = np.full(n * streams, np.nan)
+    columns = {
+        "at_s": fresh.trace.at_s[row],
+        "known_s": np.maximum(fresh.received_s[row], fresh.trace.at_s[row]),
+        "stream_id": np.tile(np.array(built.stream_ids, np.int64), n),
+        "by": np.full(n * streams, int(MeasuredBy.PREDICTION), np.int64),
+        "roll": fresh.trace.roll[row],
+        "web_m": fresh.trace.web_m[row],
+        "value": told.value.ravel(),
+        "low": told.low.ravel(),
+        "high": told.high.ravel(),
+        "predicted": nothing,
+        "reliance": told.ri.ravel(),
+        "similarity": told.gsi.ravel(),
+        "quality": told.quality.ravel(),
+        "verdict": told.verdict.ravel(),
+        "rules": np.zeros(n * streams, np.int64),
+    }
+    return _Points(**{name: column[kept] for name, column in columns.items()})
+
+
+def _measured(fresh: Fresh, found: Pass) -> _Points:
+    measured, judged = fresh.measured, found.judged
+    paired = judged.row >= 0
+    at_s = measured.at_s.copy()
+    at_s[paired] = fresh.trace.at_s[judged.row[paired]]
+    nothing = np.full(len(measured), np.nan)
+    out = (judged.rules & int(Rule.OUT_OF_SPEC)) > 0
+    unsure = ~np.isfinite(measured.value) | (judged.quality > Quality.DOUBTFUL)
+    return _Points(
+        at_s=at_s,
+        known_s=np.maximum(fresh.measured_received_s, measured.at_s),
+        stream_id=fresh.stream_ids,
+        by=measured.by,
+        roll=np.maximum(measured.roll, 0),
+        web_m=np.nan_to_num(measured.web_m),
+        value=measured.value,
+        low=nothing,
+        high=nothing,
+        predicted=judged.predicted,
+        reliance=nothing,
+        similarity=nothing,
+        quality=judged.quality,
+        verdict=np.where(unsure, int(Verdict.MEASURE), np.where(out, int(Verdict.OUT), int(Verdict.IN))),
+        rules=judged.rules,
+    )
+
+
+def _copy(equipment_id: int, head_seq: int, points: _Points) -> None:
+    if not len(points):
+        return
+    n = len(points)
+    columns: list[Column] = [
+        np.full(n, equipment_id, np.int64),
+        head_seq + 1 + np.arange(n, dtype=np.int64),
+        _timestamps(points.at_s),
+        _timestamps(points.known_s),
+        points.stream_id,
+        points.by.astype(np.int16),
+        points.roll,
+        points.web_m,
+        *map(_finite, (points.value, points.low, points.high, points.predicted, points.reliance, points.similarity)),
+        points.quality.astype(np.int16),
+        points.verdict.astype(np.int16),
+        points.rules.astype(np.int16),
+    ]
+    names = ", ".join(f'"{name}"' for name in POINT)
+    with raw().cursor() as cursor, cursor.copy(f"COPY control_point ({names}) FROM STDIN (FORMAT BINARY)") as copy:
+        copy.write(pack(columns))
+
+
+def _timestamps(seconds: FloatArray) -> IntArray:
+    return timestamps(np.rint(seconds * 1e6).astype(np.int64))
+
+
+def _finite(values: FloatArray) -> FloatArray:
+    return np.where(np.isfinite(values), values, np.nan)
+
+
+def _note_signals(points: _Points, head_seq: int, now: datetime) -> None:
+    broken: BoolArray = points.rules > 0
+    told = [
+        (int(points.stream_id[i]), int(points.rules[i]), _at(points.at_s[i]), head_seq + 1 + i, float(points.value[i]))
+        for i in np.flatnonzero(broken).tolist()
+    ]
+    signals.note(signals.gathered(told), now=now)
+
+
+def _at(seconds: float) -> datetime:
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=float(seconds))
+
+
+def _propose(equipment_id: int, built: Built, fresh: Fresh, found: Pass, proposal: Proposal, now: datetime) -> bool:
+    """Bring one proposal before a person, with what it was made from."""
+    loop = Loop.objects.select_related("equipment__line").get(equipment=equipment_id, key=proposal.loop)
+    evidence = _evidence(built, fresh, found, loop)
+    return propose(loop=loop, proposal=proposal, evidence=evidence, actor=ACTOR, now=now) is not None
+
+
+def _evidence(built: Built, fresh: Fresh, found: Pass, loop: Loop) -> dict[str, Any]:
+    """Inputs with quality, predictions with interval, trust and limits, as they were at the newest snapshot."""
+    newest, machine, told = len(fresh.trace) - 1, built.machine, found.predictions
+    values, quality = fresh.trace.values[newest], fresh.trace.quality[newest]
+    streams = {}
+    for key in loop.settings["cvs"]:
+        i = machine.stream_at[key]
+        config, state = machine.streams[i], found.state.streams.get(key)
+        streams[key] = {
+            "value": _number(told.value[-1, i]),
+            "low": _number(told.low[-1, i]),
+            "high": _number(told.high[-1, i]),
+            "ri": _number(told.ri[-1, i]),
+            "gsi": _number(told.gsi[-1, i]),
+            "bias": state.bias if state else 0.0,
+            "spec": [_number(bound) for bound in (config.lower, config.target, config.upper)],
+            "limits": [config.chart.mean, config.chart.sigma] if config.chart else None,
+        }
+    inputs = {
+        tag.key: {"value": _number(values[tag.slot]), "quality": int(quality[tag.slot]), "unit": tag.unit}
+        for tag in built.tags
+    }
+    return {"inputs": inputs, "streams": streams, "model": found.state.estimator}
+
+
+def _number(value: Any) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+
+def _count_failure(equipment_id: int, error: Exception, now: datetime) -> None:
+    """Count a failure; park the arrival that fails alone for the third time."""
+    log.error("the pass over equipment %s failed: %r", equipment_id, error)
+    with transaction.atomic():
+        locked = Cursor.objects.select_for_update(no_key=True, of=("self",)).select_related("equipment")
+        cursor = locked.get(pk=equipment_id)
+        if cursor.failures < len(BATCHES) - 1:
+            Cursor.objects.filter(pk=equipment_id).update(failures=F("failures") + 1)
+            return
+        parked = cursor.processed + 1
+        told = {"equipment": cursor.equipment.key, "arrival": parked}
+        SetAside.objects.get_or_create(
+            source=_any_source(cursor),
+            fingerprint=f"pass-{equipment_id}-{parked}",
+            defaults={
+                "received_at": now, "kind": "arrival", "row": str(told), "reason": "pass_failed",
+                "detail": f"{type(error).__name__}: {error}"[:400],
+            },
+        )  # fmt: skip
+        Cursor.objects.filter(pk=equipment_id).update(processed=parked, failures=1)
+
+
+def _any_source(cursor: Cursor) -> Source:
+    """Set-aside rows belong to a source; an arrival's own is in the trace, its line's first stands for it here."""
+    return Source.objects.filter(line=cursor.equipment.line_id).order_by("id")[0]
+
+
+def settle(equipment_ids: Iterable[int], *, now: datetime) -> int:
+    """Advance until nothing waits; returns the points made. For commands that feed data in by themselves."""
+    made = 0
+    for equipment_id in equipment_ids:
+        more = True
+        while more:
+            done = advance(equipment_id, now=now)
+            made, more = made + done.points, done.more
+    return made

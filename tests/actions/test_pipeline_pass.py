@@ -1,0 +1,96 @@
+"""One pass over what arrived: predictions and judged measurements on the chart, the cursor moved, nothing twice."""
+
+import numpy as np
+import pytest
+
+from control.actions import pipeline
+from control.models import Cursor, Estimator, Intake, Limits, Point, Roll, SetAside, Snapshot
+from tests.running import START, running
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def line():
+    return running(scenario="shift")
+
+
+def test_without_an_estimator_what_is_measured_is_still_charted(line):
+    line.run(240)
+    assert line.advance() > 0
+    assert set(Point.objects.values_list("by", flat=True)) == {1}
+    assert Roll.objects.count() >= 2
+
+
+def test_points_are_numbered_without_holes_and_the_cursor_stands_at_the_last_arrival(line):
+    for _ in range(4):
+        line.run(60)
+        line.advance()
+    for machine in line.equipment:
+        cursor, seqs = Cursor.objects.get(pk=machine.pk), Point.objects.filter(equipment=machine).values_list("seq")
+        assert sorted(seq for (seq,) in seqs) == list(range(1, cursor.head_seq + 1))
+        assert cursor.processed == Intake.objects.get(pk=machine.pk).arrived
+        assert pipeline.behind(machine.pk) == 0
+
+
+def test_a_trained_line_predicts_every_lane_within_its_interval_most_of_the_time(line):
+    line.run(3000)
+    line.advance()
+    line.train()
+    coater = line.equipment[0]
+    assert Estimator.objects.filter(stream__lane__equipment=coater, state="active").count() == 8
+    assert Limits.objects.filter(state="active", chart="i_mr").count() == 16
+    line.run(600)
+    line.advance()
+    predicted = Point.objects.filter(equipment=coater, by=0)
+    assert predicted.count() == 600 * 8
+    judged = Point.objects.filter(equipment=coater, by=1, predicted__isnull=False, quality=0, at__gt=START).values_list(
+        "value", "predicted"
+    )
+    error = np.array(list(judged))
+    assert np.abs(error[:, 0] - error[:, 1]).mean() < 0.1
+
+
+def test_a_pass_with_nothing_new_changes_nothing(line):
+    line.run(120)
+    line.advance()
+    before = list(Cursor.objects.order_by("pk").values_list())
+    assert line.advance() == 0
+    assert list(Cursor.objects.order_by("pk").values_list()) == before
+
+
+def test_a_backlog_is_caught_up_in_bounded_passes_with_the_same_result(line, monkeypatch):
+    line.run(400)
+    monkeypatch.setattr(pipeline, "BATCHES", (150, 30, 1))
+    coater = line.equipment[0]
+    passes = 0
+    while True:
+        done = pipeline.advance(coater.pk, now=line.now)
+        passes += 1
+        assert done.snapshots + done.measurements <= 150
+        if not done.more:
+            break
+    assert passes >= 3
+    assert Cursor.objects.get(pk=coater.pk).processed == Intake.objects.get(pk=coater.pk).arrived
+
+
+def test_a_row_that_no_pass_survives_is_parked_and_the_others_go_on(line, monkeypatch):
+    line.run(20)
+    coater = line.equipment[0]
+    poison = Snapshot.objects.filter(equipment=coater).order_by("arrival")[7]
+    real = pipeline.core.run
+
+    def run(machine, state, trace, new, measured):
+        if np.any(new & (trace.at_s == poison.at.timestamp())):
+            raise ZeroDivisionError("poison")
+        return real(machine, state, trace, new, measured)
+
+    monkeypatch.setattr(pipeline.core, "run", run)
+    for _ in range(30):
+        try:
+            pipeline.advance(coater.pk, now=line.now)
+        except ZeroDivisionError:
+            continue
+    assert Cursor.objects.get(pk=coater.pk).processed == Intake.objects.get(pk=coater.pk).arrived
+    parked = SetAside.objects.get()
+    assert (parked.reason, str(poison.arrival) in parked.row) == ("pass_failed", True)
