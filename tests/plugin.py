@@ -22,6 +22,7 @@ PURE = ROOT / "tests" / "core"
 
 var = Path(tempfile.mkdtemp(prefix="apc-test-"))
 var.chmod(0o711 if os.geteuid() == 0 else 0o700)  # the account that runs PostgreSQL for root passes through
+(var / "static").mkdir()  # whitenoise warns of a missing folder
 wants_postgres, wants_valkey = not os.environ.get("DATABASE_URL"), not os.environ.get("REDIS_URL")
 servers = Servers(var, postgres=wants_postgres, valkey=wants_valkey)
 
