@@ -12,6 +12,7 @@ from control.queries.overview import StreamNow
 
 WIDTH = 400.0  # units of the drawing; it scales
 MARGIN = 0.25  # of the specification's width, on either side
+MARK = 5.0  # width of the mark of a measured value
 AHEAD_S = 1800.0
 OLD_S = 30.0  # a prediction older than this is said to be old
 
@@ -49,6 +50,10 @@ class Band:
     x: float
     width: float
 
+    @property
+    def right(self) -> float:
+        return round(self.x + self.width, 1)
+
 
 @dataclass(frozen=True, slots=True)
 class Bar:
@@ -61,6 +66,15 @@ class Bar:
     predicted: float | None
     measured: float | None
     clipped: str
+
+    @property
+    def measured_x(self) -> float | None:
+        return None if self.measured is None else self.measured - MARK / 2
+
+    @property
+    def diamond(self) -> str:
+        """The path of the open mark that stands for a prediction."""
+        return "" if self.predicted is None else f"M{self.predicted} 10l8 8-8 8-8-8z"
 
 
 def scale_for(values: Iterable[float | None], lower: float | None, upper: float | None) -> Scale | None:

@@ -17,6 +17,7 @@ from weakref import WeakKeyDictionary
 
 from channels.layers import get_channel_layer
 
+from control.events import GROUP
 from control.queries import live
 from control.queries.points import utc
 from dashboards import feeds
@@ -24,7 +25,6 @@ from dashboards.feeds import BATCH, Stream
 from dashboards.outbox import NO_PERMISSION, SESSION_ENDED, Message, Outbox, frame
 from dashboards.sessions import Standing, standing
 
-BELLS = "bells"
 POLL_S, TICK_S, CHECK_S = 1.0, 2.0, 4.0
 GATHER_S = 0.02  # bells that ring together are answered together
 MOST_STREAMS = 64  # a client may follow
@@ -151,13 +151,13 @@ class Hub:
         layer = get_channel_layer()
         channel = await layer.new_channel()
         try:
-            await layer.group_add(BELLS, channel)
+            await layer.group_add(GROUP, channel)
             while True:
                 await layer.receive(channel)
                 self._rung.set()
         finally:
             with suppress(OSError):
-                await layer.group_discard(BELLS, channel)
+                await layer.group_discard(GROUP, channel)
 
     async def _answer(self) -> None:
         """At a bell, or after a second without one: read what is new on every feed that is followed, and tell it."""

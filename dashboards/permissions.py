@@ -13,7 +13,6 @@ from control.actions import authority
 from control.actions.authority import Right
 from control.models import Line
 
-
 M = TypeVar("M", bound=Model)
 
 

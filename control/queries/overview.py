@@ -31,7 +31,7 @@ from control.models import (
 )
 
 WATCHED = frozenset({State.APPLIED, State.VERIFYING})
-_TREND_S = 600  # predictions of the last ten minutes say where a stream is heading
+_TREND_S = 1200  # predictions of the last twenty minutes say where a stream is heading
 _NEWEST_SQL = f"""
     SELECT s.id, p.at, p.known_at, p.value, p.low, p.high, p.quality, p.verdict,
         m.at, m.known_at, m.value, m.by, m.quality, t.slope

@@ -1,0 +1,108 @@
+"""Changes, the decisions on them, and the audit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from ninja import Header, Query, Router
+
+from control.actions.authority import Right
+from control.actions.idempotency import Answered
+from control.core.lifecycle import State
+from control.models import AuditEntry, Change
+from control.queries import changes as queries
+from dashboards import decisions, permissions
+from dashboards.api.schemas import Approval, AuditOut, ChangeDetailOut, ChangeOut, Decided, Failure, Rejection
+
+router = Router(tags=["changes"])
+REFUSALS = {401: Failure, 404: Failure, 422: Failure}
+DECISION = {200: Decided, 401: Failure, 403: Failure, 404: Failure, 409: Failure, 422: Failure}
+Key = Header(..., alias="Idempotency-Key", min_length=1, max_length=80, description="The same key has one effect")
+
+
+@router.get("/changes", response={200: list[ChangeOut], **REFUSALS})
+def changes(
+    request: HttpRequest,
+    state: State | None = None,
+    line: str | None = None,
+    limit: int = Query(100, ge=1, le=500),
+    before: int | None = Query(None, ge=1, lt=2**63),
+) -> Any:
+    """The newest changes first; ``before`` an id for the next page."""
+    mine = permissions.lines(request)
+    rows = queries.visible(mine.filter(key=line) if line else mine)
+    rows = rows.filter(state=state) if state else rows
+    rows = rows.filter(pk__lt=before) if before else rows
+    return [_change(change) for change in rows.order_by("-pk")[:limit]]
+
+
+@router.get("/changes/{change_id}", response={200: ChangeDetailOut, **REFUSALS})
+def change(request: HttpRequest, change_id: int) -> Any:
+    found = _found(request, change_id)
+    return {**_change(found), "evidence": found.evidence}
+
+
+@router.post("/changes/{change_id}/approve", response=DECISION)
+def approve(request: HttpRequest, change_id: int, asked: Approval, key: str = Key) -> HttpResponse:
+    """Approve the version you saw. 409: it is not that any more, and ``difference`` says how."""
+    _found(request, change_id)
+    user = permissions.person(request)
+    return _answer(decisions.approve(user, key, change_id, version=asked.version, reason=asked.reason))
+
+
+@router.post("/changes/{change_id}/reject", response=DECISION)
+def reject(request: HttpRequest, change_id: int, asked: Rejection, key: str = Key) -> HttpResponse:
+    """Reject the version you saw, with the key of a reason code."""
+    _found(request, change_id)
+    user, version = permissions.person(request), asked.version
+    return _answer(decisions.reject(user, key, change_id, version=version, code=asked.reason, text=asked.text))
+
+
+@router.get("/audit", response={200: list[AuditOut], 401: Failure, 422: Failure})
+def audit(
+    request: HttpRequest,
+    action: str = Query("", max_length=64),
+    find: str = Query("", max_length=100),
+    limit: int = Query(100, ge=1, le=1000),
+    before: int | None = Query(None, ge=1, lt=2**63),
+) -> Any:
+    """Audit rows of the lines you may audit, the newest first."""
+    lines = [line.pk for line in permissions.lines_with(request, Right.AUDIT)]
+    rows = queries.audit(lines, action=action, find=find)
+    rows = rows.filter(number__lt=before) if before else rows
+    return [_audit(row) for row in rows[:limit]]
+
+
+def _found(request: HttpRequest, change_id: int) -> Change:
+    return permissions.found(queries.visible(permissions.line_ids(request)), pk=change_id)
+
+
+def _answer(done: Answered) -> HttpResponse:
+    headers = {"Idempotent-Replayed": "true"} if done.again else {}
+    return JsonResponse(dict(done.answer), status=done.status, headers=headers)
+
+
+def _change(change: Change) -> dict[str, Any]:
+    plain = (
+        "id", "state", "version", "proposed_at", "expires_at", "state_since", "needs", "size_percent", "decided_at",
+        "reason", "applied_at", "effect",
+    )  # fmt: skip
+    return {name: getattr(change, name) for name in plain} | {
+        "line": change.line.key,
+        "loop": change.loop.key,
+        "decided_by": change.decided_by.get_username() if change.decided_by else None,
+        "reason_code": change.reason_code.key if change.reason_code else None,
+        "moves": [
+            {
+                "tag": move.tag.key, "unit": move.tag.unit, "from_value": move.from_value, "to_value": move.to_value,
+                "contributions": move.contributions, "read_back": move.read_back,
+            }
+            for move in change.moves.all()
+        ],
+    }  # fmt: skip
+
+
+def _audit(row: AuditEntry) -> dict[str, Any]:
+    plain = ("number", "at", "action", "object_type", "object_id", "line_id", "old", "new", "reason", "hash")
+    return {name: getattr(row, name) for name in plain} | {"actor": row.actor_name}

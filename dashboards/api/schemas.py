@@ -1,0 +1,144 @@
+"""What the API says, field by field."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from ninja import Field, Schema
+
+
+class Failure(Schema):
+    code: str = Field(description="Stable, for machines")
+    detail: str
+    difference: dict[str, Any] = Field(default_factory=dict, description="What was seen and what is, where they differ")
+
+
+class LineOut(Schema):
+    id: int
+    key: str
+    name: str
+    site: str
+    time_zone: str
+    recipe: str | None
+    equipment: list[EquipmentOut]
+
+
+class EquipmentOut(Schema):
+    id: int
+    key: str
+    name: str
+    head_seq: int = Field(description="Last sequence number given to a point of this machine")
+    last_received_at: datetime | None
+
+
+class StreamOut(Schema):
+    id: int
+    key: str
+    characteristic: str
+    unit: str
+    lower: float | None
+    target: float | None
+    upper: float | None
+
+
+class LaneOut(Schema):
+    id: int
+    line: str
+    equipment: str
+    number: int
+    side: str
+    streams: list[StreamOut]
+
+
+class PointOut(Schema):
+    """A point of a chart. ``at``: when the piece was made; ``known_at``: when the value became known."""
+
+    seq: int
+    lane: int
+    stream: int
+    by: str = Field(description="predicted, gauge or lab")
+    at: datetime
+    known_at: datetime
+    roll: int
+    web_m: float | None = Field(description="Metres of web since the roll began")
+    value: float | None
+    low: float | None = Field(description="Lower end of the 90 % interval")
+    high: float | None
+    predicted: float | None = Field(description="Of a measured point: what was predicted for the same metre")
+    reliance: float | None
+    similarity: float | None
+    quality: str
+    verdict: str
+    rules: list[str]
+
+
+class PointsOut(Schema):
+    epoch: str = Field(description="Names the database; sequence numbers of another one mean nothing")
+    head_seq: int
+    seq_to: int = Field(description="Ask again with since=seq_to while it is below head_seq")
+    points: list[PointOut]
+
+
+class MoveOut(Schema):
+    tag: str
+    unit: str
+    from_value: float
+    to_value: float
+    contributions: list[dict[str, Any]]
+    read_back: float | None
+
+
+class ChangeOut(Schema):
+    id: int
+    line: str
+    loop: str
+    state: str
+    version: int = Field(description="Send it back with a decision")
+    proposed_at: datetime
+    expires_at: datetime
+    state_since: datetime
+    needs: str = Field(description="Lowest role that may approve")
+    size_percent: float
+    decided_by: str | None
+    decided_at: datetime | None
+    reason_code: str | None
+    reason: str
+    applied_at: datetime | None
+    effect: dict[str, Any] | None
+    moves: list[MoveOut]
+
+
+class ChangeDetailOut(ChangeOut):
+    evidence: dict[str, Any]
+
+
+class Approval(Schema, extra="forbid"):
+    version: int = Field(ge=1)
+    reason: str = Field("", max_length=400)
+
+
+class Rejection(Schema, extra="forbid"):
+    version: int = Field(ge=1)
+    reason: str = Field(description="Key of a reason code", max_length=64)
+    text: str = Field("", max_length=400)
+
+
+class Decided(Schema):
+    id: int
+    state: str
+    version: int
+
+
+class AuditOut(Schema):
+    number: int
+    at: datetime
+    actor: str
+    action: str
+    object_type: str
+    object_id: str
+    line_id: int | None
+    old: Any
+    new: Any
+    reason: str
+    hash: str

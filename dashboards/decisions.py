@@ -1,0 +1,47 @@
+"""A person's word on a change, from a page or the API alike: once for each Idempotency-Key."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from django.contrib.auth.models import User
+
+from control.actions import changes
+from control.actions.idempotency import Answered, once
+from control.models import Change
+from dashboards.permissions import now
+
+Told = Mapping[str, Any]
+
+
+def approve(user: User, key: str, change_id: int, *, version: int, reason: str = "") -> Answered:
+    def act() -> Told:
+        return told(changes.approve(change_id, actor=user, version=version, now=now(), reason=reason))
+
+    return _once(user, key, act, verb="approve", change=change_id, version=version, reason=reason)
+
+
+def reject(user: User, key: str, change_id: int, *, version: int, code: str, text: str = "") -> Answered:
+    def act() -> Told:
+        return told(changes.reject(change_id, actor=user, version=version, code=code, text=text, now=now()))
+
+    return _once(user, key, act, verb="reject", change=change_id, version=version, code=code, text=text)
+
+
+def ask_supervisor(user: User, key: str, change_id: int, *, version: int, reason: str = "") -> Answered:
+    def act() -> Told:
+        return told(changes.ask_supervisor(change_id, actor=user, version=version, now=now(), reason=reason))
+
+    return _once(user, key, act, verb="ask_supervisor", change=change_id, version=version, reason=reason)
+
+
+def _once(user: User, key: str, act: Callable[[], Told], **asked: Any) -> Answered:
+    body = json.dumps(asked, sort_keys=True).encode()
+    return once(user=user, key=key, body=body, now=now(), act=act)
+
+
+def told(change: Change) -> Told:
+    """What a decision answers: where the change is now."""
+    return {"id": change.pk, "state": str(change.state), "version": change.version}

@@ -1,0 +1,138 @@
+"""What surrounds the points of a lane's charts in a time range."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from ninja import Schema
+
+from control.models import Lane, Limits, SetPointMove
+from control.queries import lane as queries
+from control.queries import overview
+from dashboards import wording
+
+ZONE_STEP = timedelta(hours=1)
+LONGEST = timedelta(days=400)  # a frame is not asked about for longer
+TAIL = timedelta(days=2)  # an open page goes on for so long with the zone it was given
+
+
+class LimitsStep(Schema):
+    """One version of control limits, for as long as it was in force within the range."""
+
+    number: int
+    mean: float
+    lower: float
+    upper: float
+    start: datetime
+    end: datetime | None
+
+
+class StreamFrame(Schema):
+    id: int
+    key: str
+    name: str
+    unit: str
+    decimals: int
+    lower: float | None
+    target: float | None
+    upper: float | None
+    limits: list[LimitsStep]
+
+
+class Event(Schema):
+    at: datetime
+    kind: str
+    text: str
+    change: int | None = None
+
+
+class Offset(Schema):
+    """From this instant on, the plant's clock shows UTC plus so many minutes, and calls it so."""
+
+    start: datetime
+    minutes: int
+    name: str
+
+
+class Frame(Schema):
+    zone: str
+    offsets: list[Offset]
+    streams: list[StreamFrame]
+    events: list[Event]
+    rules: dict[str, str]
+
+
+def frame(lane: Lane, start: datetime, end: datetime) -> Frame:
+    start, end = _aware(start), _aware(end)
+    start = max(start, end - LONGEST)
+    line = lane.equipment.line
+    return Frame(
+        zone=line.time_zone,
+        offsets=list(offsets(line.time_zone, start, end + TAIL)),
+        streams=_streams(lane, start, end),
+        events=sorted([*_moves(lane, start, end), *_rolls(lane, start, end)], key=lambda event: event.at),
+        rules={rule.name.lower(): str(words) for rule, words in wording.RULES.items()},
+    )
+
+
+def offsets(zone: str, start: datetime, end: datetime) -> Iterator[Offset]:
+    """The zone's offsets in the range, so that a browser needs to know nothing of zones; found to the hour."""
+    here, at = ZoneInfo(zone), start.replace(minute=0, second=0, microsecond=0)
+    last = None
+    while at <= end:
+        local = at.astimezone(here)
+        told = local.utcoffset(), local.tzname()
+        if told != last:
+            yield Offset(start=at, minutes=int((told[0] or timedelta()).total_seconds() // 60), name=told[1] or zone)
+        last, at = told, at + ZONE_STEP
+
+
+def _streams(lane: Lane, start: datetime, end: datetime) -> list[StreamFrame]:
+    recipe = overview.active_recipe(lane.equipment.line)
+    steps: dict[int, list[LimitsStep]] = {}
+    for row in queries.limits_between(lane, start, end).filter(chart=Limits.Chart.INDIVIDUALS):
+        steps.setdefault(row.stream_id, []).append(_step(row))
+    framed = []
+    for stream in queries.streams_of(lane):
+        spec = (recipe and recipe.stream_spec(lane.equipment.key, stream.key)) or {}
+        about = stream.characteristic
+        framed.append(
+            StreamFrame(
+                id=stream.pk,
+                key=stream.key,
+                name=str(about),
+                unit=about.unit,
+                decimals=about.decimals,
+                lower=spec.get("lower"),
+                target=spec.get("target"),
+                upper=spec.get("upper"),
+                limits=steps.get(stream.pk, []),
+            )  # fmt: skip
+        )
+    return framed
+
+
+def _step(row: Limits) -> LimitsStep:
+    reach = 3 * row.sigma
+    return LimitsStep(
+        number=row.number, mean=row.mean, lower=row.mean - reach, upper=row.mean + reach,
+        start=row.effective_from, end=row.effective_to,
+    )  # fmt: skip
+
+
+def _moves(lane: Lane, start: datetime, end: datetime) -> Iterator[Event]:
+    row: SetPointMove
+    for row in queries.moves_between(lane, start, end):
+        yield Event(at=row.change.applied_at, kind="move", text=wording.move_sentence(row), change=row.change_id)
+
+
+def _rolls(lane: Lane, start: datetime, end: datetime) -> Iterator[Event]:
+    for roll in queries.rolls_between(lane, start, end):
+        text = wording.roll(roll.number, roll.lot)
+        yield Event(at=roll.started_at, kind="roll", text=text)
+
+
+def _aware(at: datetime) -> datetime:
+    return at if at.tzinfo else at.replace(tzinfo=UTC)

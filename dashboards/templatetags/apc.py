@@ -1,0 +1,142 @@
+"""Numbers, times and ages as the pages write them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django import template
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from control.core.lifecycle import State
+from dashboards import wording
+from dashboards.figures import OLD_S
+from dashboards.station import Station
+
+register = template.Library()
+NOTHING = "–"
+
+
+@register.filter
+def number(value: float | None, decimals: int = 2) -> str:
+    return NOTHING if value is None else f"{value:.{decimals}f}"
+
+
+@register.filter
+def signed(value: float | None, decimals: int = 2) -> str:
+    return NOTHING if value is None else f"{value:+.{decimals}f}"
+
+
+@register.simple_tag(takes_context=True)
+def station(context: dict[str, Any]) -> Station:
+    return Station.of(context["request"])
+
+
+@register.simple_tag
+def plant_time(at: datetime | None, zone: str) -> SafeString | str:
+    """The plant's own time with its zone; the date too unless it is today there."""
+    if at is None:
+        return NOTHING
+    local, today = at.astimezone(ZoneInfo(zone)), timezone.now().astimezone(ZoneInfo(zone)).date()
+    pattern = "%H:%M:%S" if local.date() == today else "%Y-%m-%d %H:%M:%S"
+    return format_html('<time datetime="{}">{} {}</time>', at.isoformat(), local.strftime(pattern), local.tzname())
+
+
+def duration(seconds: float) -> str:
+    """A length of time in its largest unit."""
+    if seconds < 100:
+        return _("%(n)d s") % {"n": seconds}
+    if seconds < 6000:
+        return _("%(n)d min") % {"n": seconds // 60}
+    hours, days = int(seconds // 3600), int(seconds // 86400)
+    return _("%(n)d h") % {"n": hours} if hours < 48 else ngettext("%(n)d day", "%(n)d days", days) % {"n": days}
+
+
+@register.simple_tag
+def age(at: datetime | None) -> SafeString | str:
+    """How old something is; counted on by the browser, and marked once it is old."""
+    if at is None:
+        return _("never")
+    seconds = max(0.0, (timezone.now() - at).total_seconds())
+    marks = format_html(' class="old"') if seconds > OLD_S else ""
+    return format_html('<span{} data-age="{}">{}</span>', marks, at.isoformat(), duration(seconds))
+
+
+@register.simple_tag
+def countdown(at: datetime, metres_per_s: float | None) -> SafeString:
+    """Time left, and metres of web left where the speed is known."""
+    seconds = max(0.0, (at - timezone.now()).total_seconds())
+    minutes, rest = divmod(int(seconds), 60)
+    text = f"{minutes}:{rest:02d}"
+    if metres_per_s:
+        text += f" · {seconds * metres_per_s:.0f} m"
+    return format_html(
+        '<span class="countdown" data-until="{}" data-speed="{}" role="timer">{}</span>',
+        at.isoformat(), "" if metres_per_s is None else metres_per_s, text,
+    )  # fmt: skip
+
+
+@register.filter
+def state_words(state: str) -> str:
+    return str(wording.STATES[State(state)])
+
+
+@register.filter
+def rule_words(bit: int) -> str:
+    return wording.rule(bit)
+
+
+@register.filter
+def risk_words(risk: str) -> str:
+    return str(wording.RISKS[risk])
+
+
+@register.filter
+def kind_words(by: int) -> str:
+    return str(wording.KINDS[by])
+
+
+@register.filter
+def sentence_of(move: Any) -> str:
+    return wording.move_sentence(move)
+
+
+@register.filter
+def mode_reason_words(reason: Any) -> str:
+    return wording.mode_reason(reason)
+
+
+@register.filter
+def safe_number(value: float) -> str:
+    """A number for SVG: a point whatever the language."""
+    return str(value)
+
+
+@register.filter
+def delta(move: Any) -> float:
+    return float(move.to_value - move.from_value)
+
+
+@register.filter
+def contribution_words(name: str) -> str:
+    return wording.contribution(name)
+
+
+@register.filter
+def action_words(action: str) -> str:
+    return wording.action(action)
+
+
+@register.filter
+def plain_json(value: Any) -> str:
+    """What was stored, short: ``state: approved, version: 3``."""
+    if isinstance(value, dict):
+        return ", ".join(f"{key}: {plain_json(item)}" for key, item in value.items())
+    if isinstance(value, list):
+        return ", ".join(plain_json(item) for item in value)
+    return "" if value is None else str(value)

@@ -1,0 +1,86 @@
+"""One change: what it would do, why, what guards it, and the decision."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_POST, require_safe
+
+from control.actions.authority import Right
+from control.actions.errors import Refused
+from control.actions.idempotency import Answered
+from control.core.lifecycle import UNDECIDED
+from control.models import Change
+from control.queries import changes as queries
+from dashboards import decisions, permissions
+from dashboards.views import refusals
+from dashboards.views.guardrails import guardrails
+from dashboards.views.outlooks import cards
+
+ALIKE = 5
+
+
+@login_required
+@require_safe
+def page(request: HttpRequest, pk: int) -> HttpResponse:
+    shared = {"lines": permissions.lines(request)}
+    return render(request, "change/page.html", shared | _now(request, _found(request, pk)))
+
+
+@login_required
+@require_safe
+def page_now(request: HttpRequest, pk: int) -> HttpResponse:
+    return render(request, "change/_now.html", _now(request, _found(request, pk)))
+
+
+@login_required
+@require_POST
+def decide(request: HttpRequest, pk: int) -> HttpResponse:
+    """One of the three buttons, on the version that was on the page."""
+    change, form = _found(request, pk), request.POST
+    try:
+        done = _decided(request, change.pk)
+    except Refused as refusal:
+        return refusals.shown(request, refusal, back=request.path.replace("decide/", ""))
+    if done.status != 200:
+        return refusals.page(request, done.status, done.answer, back=form.get("back") or f"/changes/{pk}/")
+    return redirect("change", pk)
+
+
+def _decided(request: HttpRequest, pk: int) -> Answered:
+    form, person = request.POST, permissions.person(request)
+    key, version = form.get("key", ""), form.get("version", "")
+    seen = int(version) if version.isascii() and version.isdigit() and len(version) < 9 else 0
+    text = form.get("text", "")[:400]
+    if form.get("verb") == "approve":
+        return decisions.approve(person, key, pk, version=seen, reason=text)
+    if form.get("verb") == "ask_supervisor":
+        return decisions.ask_supervisor(person, key, pk, version=seen, reason=text)
+    return decisions.reject(person, key, pk, version=seen, code=form.get("code", ""), text=text)
+
+
+def _found(request: HttpRequest, pk: int) -> Change:
+    return permissions.found(queries.visible(permissions.line_ids(request)), pk=pk)
+
+
+def _now(request: HttpRequest, change: Change) -> dict[str, Any]:
+    undecided = change.state in UNDECIDED
+    decides = undecided and permissions.may(request, Right.DECIDE, change.line)
+    return {
+        "change": change,
+        "card": cards([change])[0],
+        "zone": change.line.time_zone,
+        "undecided": undecided,
+        "may_decide": decides,
+        "may_ask": decides and change.state != "pending_supervisor",
+        "own": change.author_id is not None and change.author_id == request.user.pk,
+        "guards": guardrails(change, permissions.now()),
+        "alike": cards(queries.alike(change)[:ALIKE]),
+        "history": queries.history(change),
+        "reasons": queries.reasons(),
+        "key": uuid.uuid4().hex,
+    }

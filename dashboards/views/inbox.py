@@ -1,0 +1,87 @@
+"""What waits for a decision, what is under way, and how the last ones ended."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import ngettext
+from django.views.decorators.http import require_POST, require_safe
+
+from control.actions.authority import Right
+from control.actions.errors import Refused
+from control.queries import changes as queries
+from dashboards import decisions, permissions
+from dashboards.views.outlooks import Card, cards
+
+ENDED = 30
+
+
+@login_required
+@require_safe
+def page(request: HttpRequest) -> HttpResponse:
+    deciding = permissions.lines_with(request, Right.DECIDE)
+    shared = {
+        "lines": permissions.lines(request),
+        "page": "inbox",
+        "may_reject": bool(deciding),
+        "reasons": queries.reasons(),
+        "key": uuid.uuid4().hex,
+    }
+    return render(request, "inbox/page.html", shared | _now(request))
+
+
+@login_required
+@require_safe
+def page_now(request: HttpRequest) -> HttpResponse:
+    return render(request, "inbox/_now.html", _now(request))
+
+
+@login_required
+@require_POST
+def reject(request: HttpRequest) -> HttpResponse:
+    """Reject what was ticked, each by the version that was on the page; others stay as they are."""
+    person, form = permissions.person(request), request.POST
+    done = kept = 0
+    for ticked in form.getlist("change"):
+        number, _sep, version = ticked.partition(":")
+        change = permissions.found(queries.visible(permissions.line_ids(request)), pk=_whole(number))
+        try:
+            key = f"{form.get('key', '')[:60]}-{change.pk}"
+            told = {"version": _whole(version), "code": form.get("code", ""), "text": form.get("text", "")}
+            answer = decisions.reject(person, key, change.pk, **told)
+        except Refused:
+            kept += 1
+            continue
+        done, kept = (done + 1, kept) if answer.status == 200 else (done, kept + 1)
+    if done:
+        messages.success(request, ngettext("%(n)d change rejected.", "%(n)d changes rejected.", done) % {"n": done})
+    if kept:
+        refused = ngettext("%(n)d change was not rejected.", "%(n)d changes were not rejected.", kept)
+        messages.error(request, refused % {"n": kept})
+    return redirect("inbox")
+
+
+def _whole(text: str) -> int:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 18 else 0
+
+
+def _now(request: HttpRequest) -> dict[str, Any]:
+    ids = permissions.line_ids(request)
+    waiting = cards(queries.waiting(ids))
+    return {
+        "operators": [card for card in waiting if card.change.needs == "operator"],
+        "supervisors": [card for card in waiting if card.change.needs != "operator"],
+        "under_way": cards(queries.under_way(ids)),
+        "ended": cards(queries.ended(ids)[:ENDED]),
+        "content": _content(waiting),
+    }
+
+
+def _content(waiting: list[Card]) -> str:
+    """Changes when what can be decided changes."""
+    return " ".join(f"{card.change.pk}:{card.change.version}" for card in waiting)

@@ -1,0 +1,104 @@
+"""One lane: its live charts, their numbers as a table and a file, and its signals."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.contrib.auth.decorators import login_required
+from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
+from django.shortcuts import render
+from django.utils.dateparse import parse_datetime
+from django.views.decorators.http import require_safe
+
+from control.actions.authority import Right
+from control.models import Lane
+from control.queries import lane as queries
+from control.queries import points
+from dashboards import permissions
+from dashboards.cells import neutral
+
+SIGNALS = 20
+LONGEST_FILE = timedelta(days=31)
+COLUMNS = (
+    "seq", "stream", "by", "at", "plant_time", "known_at", "roll", "web_m", "value", "low", "high", "predicted",
+    "quality", "verdict", "rules",
+)  # fmt: skip
+
+
+@login_required
+@require_safe
+def page(request: HttpRequest, pk: int) -> HttpResponse:
+    lane = _found(request, pk)
+    siblings = Lane.objects.filter(equipment=lane.equipment).order_by("-side", "number")
+    shared = {"lines": permissions.lines(request), "siblings": siblings}
+    return render(request, "lane/page.html", shared | _context(request, lane))
+
+
+@login_required
+@require_safe
+def signals(request: HttpRequest, pk: int) -> HttpResponse:
+    return render(request, "lane/_signals.html", _context(request, _found(request, pk)))
+
+
+@login_required
+@require_safe
+def download(request: HttpRequest, pk: int) -> StreamingHttpResponse:
+    """Every point of a time range as CSV; times in UTC and as the plant's clock showed them."""
+    lane = _found(request, pk)
+    start, end = _instant(request, "from"), _instant(request, "to")
+    if not timedelta(0) < end - start <= LONGEST_FILE:
+        raise Http404("the range must be between nothing and 31 days")
+    file = StreamingHttpResponse(_csv(lane, start, end), content_type="text/csv; charset=utf-8")
+    name = f"{lane.equipment.line.key}-{lane.equipment.key}-{lane.key}.csv"
+    file["Content-Disposition"] = f'attachment; filename="{name}"'
+    return file
+
+
+def _found(request: HttpRequest, pk: int) -> Lane:
+    return permissions.found(queries.visible_lanes(permissions.line_ids(request)), pk=pk)
+
+
+def _context(request: HttpRequest, lane: Lane) -> dict[str, Any]:
+    line = lane.equipment.line
+    streams = list(queries.streams_of(lane))
+    told = [{"id": s.pk, "name": str(s.characteristic), "unit": s.characteristic.unit} for s in streams]
+    return {
+        "lane": lane,
+        "line": line,
+        "zone": line.time_zone,
+        "streams": streams,
+        "streams_json": json.dumps(told),
+        "signals": queries.signals_of(lane)[:SIGNALS],
+        "causes": queries.causes(),
+        "may_answer": permissions.may(request, Right.ANSWER_SIGNAL, line),
+    }
+
+
+def _instant(request: HttpRequest, name: str) -> datetime:
+    try:
+        at = parse_datetime(request.GET.get(name, ""))
+    except ValueError:
+        at = None
+    if at is None or at.tzinfo is None:
+        raise Http404(f"{name} must be an instant with its offset")
+    return at
+
+
+class _Line:
+    """What the csv writer writes to: it hands the line back."""
+
+    def write(self, line: str) -> str:
+        return line
+
+
+def _csv(lane: Lane, start: datetime, end: datetime) -> Iterator[str]:
+    writer, zone = csv.writer(_Line()), lane.equipment.line.time_zone
+    names = {stream.pk: stream.key for stream in queries.streams_of(lane)}
+    yield writer.writerow(COLUMNS)
+    for point in points.every(lane.pk, start, end, zone):
+        row = {**point, "stream": names[point["stream"]], "rules": " ".join(point["rules"])}
+        yield writer.writerow([neutral(row[name]) for name in COLUMNS])

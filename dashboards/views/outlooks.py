@@ -1,0 +1,63 @@
+"""A change with everything a page says of it besides its row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from control.models import Change, Equipment, Recipe, Stream
+from control.queries import overview as queries
+from dashboards import wording
+from dashboards.figures import Outlook, outlook
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A change as it is told: one sentence, the streams it touches, how sure, and the web's speed in m/s."""
+
+    change: Change
+    sentence: str
+    outlooks: list[Outlook]
+    confidence: str
+    speed: float | None
+
+
+def cards(changes: Iterable[Change]) -> list[Card]:
+    """Cards of some changes; plant facts are read once for all of them."""
+    recipe_of, streams_of, speed_of = cache(_recipe), cache(_streams), cache(queries.web_speed)
+    return [
+        _card(change, recipe_of(change.line_id), streams_of(change.loop.equipment), speed_of(change.loop.equipment))
+        for change in changes
+    ]
+
+
+def _recipe(line_id: int) -> Recipe | None:
+    return Recipe.objects.filter(line_id=line_id, state="active").first()
+
+
+def _streams(equipment: Equipment) -> dict[str, Stream]:
+    rows = Stream.objects.filter(lane__equipment=equipment).select_related("lane__equipment", "characteristic")
+    return {stream.key: stream for stream in rows}
+
+
+def _card(change: Change, recipe: Recipe | None, streams: dict[str, Stream], speed: float | None) -> Card:
+    expected = change.evidence.get("expected", [])
+    seen = [_outlook(item, recipe, streams.get(item["stream"])) for item in expected]
+    return Card(change, wording.sentence(change, seen), seen, confidence(seen), speed)
+
+
+def _outlook(item: dict[str, Any], recipe: Recipe | None, stream: Stream | None) -> Outlook:
+    spec = (recipe and stream and recipe.stream_spec(stream.lane.equipment.key, stream.key)) or {}
+    name = str(stream) if stream else item["stream"]
+    numbers = (item["target"], item["now"], item["do_nothing"], item["after"], item["half_width"])
+    return outlook(name, *numbers, spec.get("lower"), spec.get("upper"))
+
+
+def confidence(outlooks: list[Outlook]) -> str:
+    """In a word: how the gain expected compares with the width of the interval it is known by."""
+    gains = [abs(one.do_nothing - one.target) - abs(one.after - one.target) for one in outlooks]
+    widths = [one.half_width for one in outlooks]
+    best = max((gain / width for gain, width in zip(gains, widths, strict=True) if width > 0), default=0.0)
+    return wording.confidence(best)

@@ -1,0 +1,129 @@
+"""The line overview: all lanes in their normal band, and what waits for a person."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+
+from control.actions.authority import Right
+from control.models import Equipment, Line, Roll
+from control.queries import overview as queries
+from control.queries.overview import StreamNow
+from dashboards import permissions
+from dashboards.figures import Bar, Risk, bar, risk, worst
+
+SIGNALS = 12  # the newest that fit beside the lanes
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One stream on the page."""
+
+    now: StreamNow
+    bar: Bar | None
+    risk: Risk
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """The streams of one characteristic and side of one machine."""
+
+    title: str
+    unit: str
+    rows: list[Row]
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    equipment: Equipment
+    roll: Roll | None
+    received: Any
+    groups: list[Group]
+    speed: float | None
+
+    @property
+    def rows(self) -> list[Row]:
+        return [row for group in self.groups for row in group.rows]
+
+
+@login_required
+@require_safe
+def home(request: HttpRequest) -> HttpResponse:
+    """The first line a person may see."""
+    line = permissions.lines(request).first()
+    return _page(request, line) if line else render(request, "nothing.html", {"lines": []}, status=200)
+
+
+@login_required
+@require_safe
+def line(request: HttpRequest, key: str) -> HttpResponse:
+    return _page(request, permissions.found(permissions.lines(request), key=key))
+
+
+@login_required
+@require_safe
+def line_now(request: HttpRequest, key: str) -> HttpResponse:
+    """The part of the page that moves."""
+    return render(request, "overview/_now.html", _now(permissions.found(permissions.lines(request), key=key)))
+
+
+def _page(request: HttpRequest, line: Line) -> HttpResponse:
+    context = {
+        "lines": permissions.lines(request),
+        "may_hold": permissions.may(request, Right.HOLD, line),
+        "may_release": permissions.may(request, Right.RELEASE, line),
+    }
+    return render(request, "overview/page.html", context | _now(line))
+
+
+def _now(line: Line) -> dict[str, Any]:
+    equipment = list(queries.equipment_of(line))
+    recipe = queries.active_recipe(line)
+    machines = _machines(equipment, queries.streams_now(equipment, recipe))
+    signals = queries.open_signals(line)
+    speeds = {machine.equipment.pk: machine.speed for machine in machines}
+    return {
+        "line": line,
+        "zone": line.time_zone,
+        "recipe": recipe,
+        "machines": machines,
+        "worst": worst([row.risk for machine in machines for row in machine.rows]),
+        "holds": queries.open_holds(line),
+        "loops": queries.loops_of(line),
+        "changes": [(change, speeds.get(change.loop.equipment_id)) for change in queries.open_changes([line.pk])],
+        "signals": signals[:SIGNALS],
+        "signals_open": signals.count(),
+    }
+
+
+def _machines(equipment: list[Equipment], streams: list[StreamNow]) -> list[Machine]:
+    rolls, received = queries.rolls_now(equipment), queries.last_received(equipment)
+    by_machine = {key: list(rows) for key, rows in groupby(streams, lambda now: now.stream.lane.equipment_id)}
+    return [
+        Machine(
+            machine, rolls.get(machine.pk), received.get(machine.pk), _groups(by_machine.get(machine.pk, [])),
+            queries.web_speed(machine),
+        )
+        for machine in equipment
+    ]  # fmt: skip
+
+
+def _groups(streams: list[StreamNow]) -> list[Group]:
+    def place(now: StreamNow) -> tuple[int, str]:
+        return now.stream.characteristic_id, now.stream.lane.side
+
+    groups = []
+    for (_, side), rows in groupby(streams, place):
+        members = [Row(now, bar(now), risk(now)) for now in rows]
+        first = members[0].now.stream
+        title = str(first.characteristic)
+        if side != "both":
+            title = f"{title}, {first.lane.get_side_display()}"
+        groups.append(Group(title, first.characteristic.unit, members))
+    return groups

@@ -1,0 +1,243 @@
+"""What codes are called for people. Every code a page shows has its words here, marked for translation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from control.core.lifecycle import State
+from control.core.types import MeasuredBy, Quality, Rule
+from control.models import Change, SetPointMove
+from dashboards.figures import Risk
+
+STATES = {
+    State.PROPOSED: gettext_lazy("Proposed"),
+    State.PENDING_OPERATOR: gettext_lazy("Waiting for the operator"),
+    State.PENDING_SUPERVISOR: gettext_lazy("Waiting for the supervisor"),
+    State.VETO: gettext_lazy("Will be written unless stopped"),
+    State.APPROVED: gettext_lazy("Approved, waiting to be written"),
+    State.WRITING: gettext_lazy("Being written"),
+    State.APPLIED: gettext_lazy("Applied"),
+    State.VERIFYING: gettext_lazy("Applied, effect being watched"),
+    State.EFFECTIVE: gettext_lazy("Effective"),
+    State.INEFFECTIVE: gettext_lazy("Not effective"),
+    State.REJECTED: gettext_lazy("Rejected"),
+    State.EXPIRED: gettext_lazy("Expired"),
+    State.SUPERSEDED: gettext_lazy("Replaced by a newer one"),
+    State.WITHDRAWN: gettext_lazy("Withdrawn"),
+    State.BLOCKED: gettext_lazy("Blocked by a guardrail"),
+    State.WRITE_FAILED: gettext_lazy("Write failed"),
+    State.UNCONFIRMED: gettext_lazy("Unconfirmed: sent, outcome unknown"),
+    State.REVERTED: gettext_lazy("Taken back"),
+}
+RULES = {
+    Rule.BEYOND_3_SIGMA: gettext_lazy("Beyond 3 sigma"),
+    Rule.RUN_ONE_SIDE: gettext_lazy("Run on one side of the centre line"),
+    Rule.TWO_OF_THREE: gettext_lazy("Two of three beyond 2 sigma"),
+    Rule.FOUR_OF_FIVE: gettext_lazy("Four of five beyond 1 sigma"),
+    Rule.TREND: gettext_lazy("Trend"),
+    Rule.EWMA: gettext_lazy("EWMA beyond its limit"),
+    Rule.MOVING_RANGE: gettext_lazy("Moving range beyond its limit"),
+    Rule.OUT_OF_SPEC: gettext_lazy("Out of specification"),
+}
+RISKS = {
+    Risk.NORMAL: gettext_lazy("Normal"),
+    Risk.WATCH: gettext_lazy("Watch"),
+    Risk.OUT: gettext_lazy("Leaving specification"),
+    Risk.UNKNOWN: gettext_lazy("No prediction"),
+}
+KINDS = {
+    MeasuredBy.PREDICTION: gettext_lazy("predicted"),
+    MeasuredBy.GAUGE: gettext_lazy("gauge"),
+    MeasuredBy.LAB: gettext_lazy("lab"),
+}
+QUALITIES = {
+    Quality.GOOD: gettext_lazy("good"),
+    Quality.DOUBTFUL: gettext_lazy("doubtful"),
+    Quality.BAD: gettext_lazy("bad"),
+    Quality.MISSING: gettext_lazy("missing"),
+}
+CONTRIBUTIONS = {
+    "feedback": gettext_lazy("Feedback from the deviation"),
+    "feed_forward": gettext_lazy("Feed-forward"),
+    "drift": gettext_lazy("Drift"),
+    "nominal": gettext_lazy("Pull towards the recipe set-point"),
+    "move_suppression": gettext_lazy("Move suppression"),
+    "clipping": gettext_lazy("Clipped at a limit"),
+    "sum_zero": gettext_lazy("Moves that must cancel"),
+    "other": gettext_lazy("Other"),
+}
+
+
+MODE_REASONS = {
+    "hold": gettext_lazy("HOLD"),
+    "restart": gettext_lazy("The system was started again"),
+    "dispatcher": gettext_lazy("Another dispatcher took over"),
+    "inputs": gettext_lazy("An input is bad or stale"),
+    "unconfirmed": gettext_lazy("A write is unconfirmed"),
+    "ineffective": gettext_lazy("Two changes in a row had no effect"),
+    "sensor_doubtful": gettext_lazy("Rejected twice in an hour as sensor doubtful"),
+    "moved_by_hand": gettext_lazy("Somebody moved a parameter by hand"),
+}
+
+
+def mode_reason(reason: Any) -> str:
+    """Why the actual mode is not the requested one: a stored code, or text as it was written."""
+    if isinstance(reason, str):
+        return str(MODE_REASONS.get(reason, reason))
+    words = MODE_REASONS.get(reason.get("code", ""), reason.get("code", ""))
+    return f"{words} {reason.get('detail', '')}".strip()
+
+
+def rule(bit: int) -> str:
+    return ", ".join(str(RULES[one]) for one in Rule if one.value & bit and one in RULES)
+
+
+def contribution(name: str) -> str:
+    """``bias loading/1-top`` and the like keep their object; the kind is translated."""
+    kind, _sep, about = name.partition(" ")
+    words = CONTRIBUTIONS.get(kind)
+    return name if words is None else f"{words} {about}".strip()
+
+
+def percent(move: SetPointMove) -> float | None:
+    return None if not move.from_value else 100 * (move.to_value - move.from_value) / abs(move.from_value)
+
+
+def move_sentence(move: SetPointMove) -> str:
+    """*Lower pump, top side by 0.4 % (61.20 to 60.96 rpm)*."""
+    share = percent(move)
+    told = {
+        "tag": str(move.tag),
+        "percent": "" if share is None else f"{abs(share):.2g}",
+        "from": f"{move.from_value:.2f}",
+        "to": f"{move.to_value:.2f}",
+        "unit": move.tag.unit,
+    }
+    if share is None:
+        return _("Set %(tag)s from %(from)s to %(to)s %(unit)s") % told
+    if move.to_value < move.from_value:
+        return _("Lower %(tag)s by %(percent)s %% (%(from)s to %(to)s %(unit)s)") % told
+    return _("Raise %(tag)s by %(percent)s %% (%(from)s to %(to)s %(unit)s)") % told
+
+
+def sentence(change: Change, outlooks: list[Any]) -> str:
+    """The whole change in one sentence: the moves, and what the stream that gains most will do."""
+    moves = "; ".join(move_sentence(move) for move in change.moves.all())
+    if not outlooks:
+        return moves
+    most = max(outlooks, key=lambda seen: abs(seen.do_nothing - seen.target) - abs(seen.after - seen.target))
+    effect = _("%(stream)s %(now)s to %(after)s, target %(target)s") % {
+        "stream": most.stream,
+        "now": f"{most.do_nothing:.2f}",
+        "after": f"{most.after:.2f}",
+        "target": f"{most.target:.2f}",
+    }
+    return f"{moves}: {effect}"
+
+
+def roll(number: int, lot: str) -> str:
+    words = _("Roll %(number)s") % {"number": number}
+    return f"{words} · {lot}" if lot else words
+
+
+REFUSALS = {
+    "overtaken": gettext_lazy("Somebody decided or it changed before you; nothing was done."),
+    "changed_since": gettext_lazy("The line is no longer as this change was proposed; it was not approved."),
+    "moved_since": gettext_lazy("The machine is no longer where the change put it."),
+    "expired": gettext_lazy("This change has expired; it was not approved."),
+    "on_hold": gettext_lazy("HOLD is on: nothing is approved until a supervisor ends it."),
+    "not_held": gettext_lazy("There is no HOLD to end."),
+    "not_possible": gettext_lazy("The change cannot go there from its present state."),
+    "mode_does_not_write": gettext_lazy("The loop is in a mode in which apcweb does not write."),
+    "own_change": gettext_lazy("Author and approver are different people, always."),
+    "beyond_authority": gettext_lazy("This move is larger than your role may approve; ask a supervisor."),
+    "no_permission": gettext_lazy("Your role does not allow this."),
+    "unknown_reason": gettext_lazy("Choose a reason."),
+    "text_needed": gettext_lazy("This reason needs a sentence."),
+    "reason_needed": gettext_lazy("Give a reason."),
+    "idempotency_key_reused": gettext_lazy("This form was already sent with other content. Reload the page."),
+    "in_progress": gettext_lazy("The first request is still at work. Wait a moment."),
+}
+DIFFERENCES = {
+    "state": gettext_lazy("State"),
+    "version": gettext_lazy("Version"),
+    "since": gettext_lazy("Since"),
+    "by": gettext_lazy("By"),
+    "newest snapshot": gettext_lazy("Newest data of the machine"),
+    "evidence": gettext_lazy("Age of what was shown"),
+    "mode": gettext_lazy("Mode"),
+    "settings": gettext_lazy("Settings of the loop"),
+    "recipe": gettext_lazy("Recipe"),
+    "estimators": gettext_lazy("Prediction models"),
+    "limits": gettext_lazy("Control limits"),
+    "needs": gettext_lazy("Needs"),
+    "move": gettext_lazy("Size of the move, %"),
+    "shift": gettext_lazy("Moved in this shift, %"),
+}
+
+
+def refusal(code: str) -> str:
+    return str(REFUSALS.get(code, ""))
+
+
+def differences(found: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """(what, what was seen, what is), from a refusal's own form."""
+    rows = []
+    for key, told in found.items():
+        pair = told if isinstance(told, dict) else {"is": told}
+        seen, present = pair.get("seen", pair.get("to")), pair.get("is", _range(pair))
+        present = STATES.get(present, present) if key == "state" else present
+        rows.append((str(DIFFERENCES.get(key, key)), _plain(seen), _plain(present)))
+    return rows
+
+
+def _range(told: dict[str, Any]) -> str | None:
+    return f"{told['low']} … {told['high']}" if "low" in told else None
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_plain(item)}" for key, item in value.items())
+    return "" if value is None else str(value)
+
+
+def confidence(gain: float) -> str:
+    """The gain expected, in half-widths of the interval it is known by, as a word."""
+    return _("high") if gain >= 1.0 else _("fair") if gain >= 0.4 else _("low")
+
+
+ACTIONS = {
+    "change.propose": gettext_lazy("proposed"),
+    "change.offer": gettext_lazy("put before the operator"),
+    "change.escalate": gettext_lazy("put before the supervisor"),
+    "change.count_down": gettext_lazy("countdown started"),
+    "change.approve": gettext_lazy("approved"),
+    "change.reject": gettext_lazy("rejected"),
+    "change.expire": gettext_lazy("expired"),
+    "change.supersede": gettext_lazy("replaced by a newer one"),
+    "change.withdraw": gettext_lazy("withdrawn"),
+    "change.block": gettext_lazy("blocked"),
+    "change.take": gettext_lazy("write begun"),
+    "change.confirm": gettext_lazy("read back, applied"),
+    "change.fail": gettext_lazy("write failed"),
+    "change.lose": gettext_lazy("outcome unknown"),
+    "change.watch": gettext_lazy("effect being watched"),
+    "change.worked": gettext_lazy("effective"),
+    "change.did_not_work": gettext_lazy("not effective"),
+    "change.revert": gettext_lazy("taken back"),
+    "line.hold": gettext_lazy("HOLD"),
+    "line.release": gettext_lazy("HOLD ended"),
+    "loop.mode": gettext_lazy("mode of the loop"),
+}
+
+
+def action(code: str) -> str:
+    """What an audit row tells; a refused attempt says so, and what has no words yet keeps its code."""
+    verb, refused = code.removesuffix(".refused"), code.endswith(".refused")
+    words = str(ACTIONS.get(verb, verb))
+    return _("refused: %(action)s") % {"action": words} if refused else words

@@ -1,0 +1,2 @@
+// The lane page: the chart is loaded only where there is one.
+import "./chart.js";

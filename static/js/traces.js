@@ -1,0 +1,135 @@
+// What is drawn of one stream, by the rules for SPC charts. Pure: points and frame in, traces and layout out.
+
+const GAP = 8; // a hole of so many usual distances breaks the line
+const LEAST_GAP_MS = 5000;
+
+export function colours() {
+  const style = getComputedStyle(document.documentElement);
+  const get = (name) => style.getPropertyValue(`--${name}`).trim();
+  return Object.fromEntries(["text", "soft", "line", "card", "raised", "edge", "mark", "interval", "control", "out"].map((name) => [name, get(name)]));
+}
+
+function gapOf(points) {
+  const steps = points.slice(1).map((point, i) => point.t - points[i].t).filter((step) => step > 0).sort((a, b) => a - b);
+  return Math.max(LEAST_GAP_MS, GAP * (steps[steps.length >> 1] ?? 0));
+}
+
+/** The points with an empty one in every gap, and where a value is missing. */
+function broken(points) {
+  const gap = gapOf(points);
+  return points.flatMap((point, i) => (i && point.t - points[i - 1].t > gap ? [{ t: points[i - 1].t + 1, value: null }, point] : [point]));
+}
+
+function band(points) {
+  const x = [], y = [];
+  let run = [];
+  const close = () => {
+    if (run.length > 1) {
+      x.push(...run.map((p) => p.t), ...run.map((p) => p.t).reverse(), null);
+      y.push(...run.map((p) => p.low), ...run.map((p) => p.high).reverse(), null);
+    }
+    run = [];
+  };
+  for (const point of broken(points)) (point.value ?? null) === null || point.low === null || point.high === null ? close() : run.push(point);
+  close();
+  return { x, y };
+}
+
+export function tracesOf(store, stream, frame, words, clock) {
+  const colour = colours();
+  const predicted = store.of(stream.id, "predicted"), gauge = store.of(stream.id, "gauge"), lab = store.of(stream.id, "lab");
+  const hover = (kind) => (p) => (p.value ?? null) === null ? "" :
+    `${kind} ${p.value.toFixed(stream.decimals)} ${stream.unit}<br>${clock.full(p.t)}` +
+    (kind === words.lab ? `<br>${words.known} ${clock.full(Date.parse(p.known_at))}` : "") +
+    (p.quality === "good" ? "" : `<br>${words.doubtful}`) + (p.rules?.length ? `<br>${p.rules.map((rule) => frame.rules[rule]).join(", ")}` : "");
+  const line = (name, points, look) => {
+    const drawn = broken(points);
+    return { type: "scatter", name, x: drawn.map((p) => p.t), y: drawn.map((p) => p.value ?? null), text: drawn.map(hover(name)), hoverinfo: "text", connectgaps: false, ...look(drawn) };
+  };
+  const doubtful = (p) => p.quality && p.quality !== "good";
+  const filled = (symbol, size) => (drawn) => ({
+    marker: { size, line: { width: 1.5 }, symbol: drawn.map((p) => (doubtful(p) ? `${symbol}-open` : symbol)), color: drawn.map((p) => (doubtful(p) ? colour.soft : colour.mark)) },
+  });
+  return [
+    { type: "scatter", name: words.interval, ...band(predicted), fill: "toself", fillcolor: colour.interval, opacity: 0.45, mode: "lines", line: { width: 0 }, hoverinfo: "skip" },
+    line(words.predicted, predicted, () => ({ mode: "lines+markers", line: { dash: "dash", width: 1.5, color: colour.mark }, marker: { symbol: "circle-open", size: 6, maxdisplayed: 60, color: colour.mark } })),
+    line(words.gauge, gauge, (drawn) => ({ mode: "lines+markers", line: { width: 2, color: colour.mark }, ...filled("circle", 6)(drawn) })),
+    line(words.lab, lab, (drawn) => ({ mode: "markers", ...filled("diamond", 11)(drawn) })),
+    violations([...predicted, ...gauge, ...lab], frame, colour),
+    strip(frame, clock, colour),
+  ];
+}
+
+/** Every point that breaks a rule is marked; the first of a run names the rule. */
+function violations(points, frame, colour) {
+  const found = points.filter((p) => p.rules.length && p.value !== null).sort((a, b) => a.t - b.t);
+  const named = found.map((p, i) => (i && found[i - 1].rules.join() === p.rules.join() && p.t - found[i - 1].t < 120000 ? "" : frame.rules[p.rules[0]]));
+  return {
+    type: "scatter", mode: "markers+text", x: found.map((p) => p.t), y: found.map((p) => p.value), text: named, textposition: "top center",
+    textfont: { color: colour.out, size: 12 }, marker: { symbol: "square-open", size: 13, color: colour.out, line: { width: 2.5 } }, hoverinfo: "skip", showlegend: false, cliponaxis: false,
+  };
+}
+
+/** What happened, in a strip above the chart. */
+function strip(frame, clock, colour) {
+  return {
+    type: "scatter", mode: "markers", yaxis: "y2", showlegend: false, x: frame.events.map((e) => Date.parse(e.at)), y: frame.events.map(() => 0.5),
+    text: frame.events.map((e) => `${e.text}<br>${clock.full(Date.parse(e.at))}`), hoverinfo: "text",
+    marker: { symbol: frame.events.map((e) => (e.kind === "move" ? "triangle-down" : "line-ns-open")), size: 12, color: colour.text },
+  };
+}
+
+export function layoutOf(store, stream, frame, words, clock, range) {
+  const colour = colours(), ticks = clock.ticks(range[0], range[1]), y = rangeOf(store, stream);
+  const rule = (value, dash, width, x0 = range[0], x1 = range[1]) => ({ type: "line", xref: "x", yref: "y", x0, x1, y0: value, y1: value, line: { dash, width, color: colour.edge }, layer: "below" });
+  const label = (value, text) => ({ xref: "paper", x: 1.005, xanchor: "left", yref: "y", y: value, text: `${text} ${value.toFixed(stream.decimals)}`, showarrow: false, font: { size: 12, color: colour.text } });
+  const shapes = [], annotations = [];
+  for (const [value, text, dash, width] of [[stream.lower, words.lsl, "solid", 3.5], [stream.upper, words.usl, "solid", 3.5], [stream.target, words.target, "dashdot", 1.5]]) {
+    if (value !== null) { shapes.push(rule(value, dash, width)); annotations.push(label(value, text)); }
+  }
+  stream.limits.forEach((step, i) => {
+    const x0 = Math.max(range[0], Date.parse(step.start)), x1 = step.end ? Math.min(range[1], Date.parse(step.end)) : range[1];
+    shapes.push(rule(step.mean, "solid", 1, x0, x1), rule(step.lower, "dash", 1.5, x0, x1), rule(step.upper, "dash", 1.5, x0, x1));
+    if (i === stream.limits.length - 1) annotations.push(label(step.upper, words.ucl), label(step.lower, words.lcl));
+  });
+  for (const event of frame.events) {
+    const t = Date.parse(event.at);
+    shapes.push({ type: "line", xref: "x", yref: "paper", x0: t, x1: t, y0: 0, y1: 0.92, line: { dash: "dot", width: 1, color: colour.soft } });
+  }
+  annotations.push(...clipped(store, stream, y, range, colour));
+  return {
+    shapes, annotations: apart(annotations, y), margin: { l: 56, r: 110, t: 8, b: 46 }, paper_bgcolor: colour.card, plot_bgcolor: colour.raised, showlegend: true,
+    legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom", font: { size: 12 } }, font: { family: "system-ui, Noto Sans, Noto Sans CJK KR, sans-serif", size: 13, color: colour.text },
+    hovermode: "closest", dragmode: matchMedia("(pointer: coarse)").matches ? false : "pan", uirevision: "same",
+    xaxis: { type: "linear", range, tickmode: "array", tickvals: ticks.values, ticktext: ticks.labels, gridcolor: colour.line, zeroline: false },
+    yaxis: { range: y, domain: [0, 0.92], fixedrange: true, gridcolor: colour.line, zeroline: false, tickformat: `.${stream.decimals}f` },
+    yaxis2: { range: [0, 1], domain: [0.93, 1], fixedrange: true, showticklabels: false, showgrid: false, zeroline: false },
+  };
+}
+
+/** Labels at the right edge that would lie on each other are moved apart. */
+function apart(annotations, [low, high]) {
+  const least = (high - low) * 0.055;
+  const right = annotations.filter((a) => a.xref === "paper").sort((a, b) => a.y - b.y);
+  right.forEach((a, i) => { if (i && a.y - right[i - 1].y < least) a.y = right[i - 1].y + least; });
+  return annotations;
+}
+
+/** The specification and a quarter more on either side; without one, what is there. */
+function rangeOf(store, stream) {
+  if (stream.lower !== null && stream.upper !== null) {
+    const pad = 0.25 * (stream.upper - stream.lower);
+    return [stream.lower - pad, stream.upper + pad];
+  }
+  const values = ["predicted", "gauge", "lab"].flatMap((by) => store.of(stream.id, by)).map((p) => p.value).filter((v) => v !== null);
+  if (!values.length) return [0, 1];
+  const low = values.reduce((a, b) => Math.min(a, b)), high = values.reduce((a, b) => Math.max(a, b));
+  const pad = 0.25 * (high - low) || Math.abs(low) * 0.05 || 1;
+  return [low - pad, high + pad];
+}
+
+/** What lies beyond the drawing is an arrow at its edge, with the value. */
+function clipped(store, stream, [low, high], range, colour) {
+  const out = ["gauge", "lab", "predicted"].flatMap((by) => store.of(stream.id, by)).filter((p) => p.value !== null && (p.value < low || p.value > high) && p.t >= range[0] && p.t <= range[1]);
+  return out.slice(-6).map((p) => ({ xref: "x", yref: "y", x: p.t, y: p.value > high ? high : low, text: p.value.toFixed(stream.decimals), showarrow: true, arrowhead: 2, ax: 0, ay: p.value > high ? 26 : -26, arrowcolor: colour.out, font: { color: colour.out, size: 12 } }));
+}
