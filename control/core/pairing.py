@@ -102,11 +102,15 @@ def travelled_m(trace: Trace, since_s: float) -> float:
 
 
 def moved_m(trace: Trace) -> FloatArray:
-    """Metres run since the snapshot before (n,): 0 while the line stands, NaN where no position is known."""
+    """Metres run since the snapshot before (n,): 0 while the line stands, NaN where that is not known.
+
+    A roll that begins at 0 does not tell how much of the one before ran past.
+    """
     step = np.full(len(trace), np.nan)
     if len(trace) > 1:
         same = trace.roll[1:] == trace.roll[:-1]
-        step[1:] = np.where(same, np.maximum(np.diff(trace.web_m), 0.0), trace.web_m[1:])
+        begun = np.where(trace.web_m[1:] > 0, trace.web_m[1:], np.nan)
+        step[1:] = np.where(same, np.maximum(np.diff(trace.web_m), 0.0), begun)
     return step
 
 

@@ -67,7 +67,7 @@ def test_a_window_in_which_the_line_stood_is_told_from_one_in_which_it_ran():
 
 
 def test_a_roll_change_is_not_a_stop():
-    trace = trace_of(np.ones((6, 1)), web_m=[50, 51, 52, 0.5, 1.5, 2.5], roll=[1, 1, 1, 2, 2, 2])
+    trace = trace_of(np.ones((6, 1)), web_m=[50, 51, 52, 0.0, 1.0, 2.0], roll=[1, 1, 1, 2, 2, 2])
     assert windows(trace, np.array([5]), np.array([0]), 10.0, np.zeros(1)).running[0]
 
 
