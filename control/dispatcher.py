@@ -182,7 +182,9 @@ class Dispatcher:
         except (ConnectorError, SilentMachine) as error:
             writing.lose(order, str(error), self.clock())
             return
-        if not machine.connector.keeps_command_ids:
+        if _at(order, seen.held(), order.values):  # it came late, but it came
+            self._settle(order, equipment, may_send=False)
+        elif not machine.connector.keeps_command_ids:
             writing.lose(order, "no answer, and the machine keeps no command ids", self.clock())
         elif objection := writing.objection_to_sending(order, seen, self.clock()):
             writing.lose(order, f"no answer, and not sent again: {objection.code}", self.clock())
@@ -249,6 +251,6 @@ def _at(order: Order, held: Mapping[str, float], where: Mapping[str, float]) -> 
     """Whether the machine holds ``where``; the tolerance never reaches from the base to the target."""
     for tag, value in where.items():
         tolerance = min(order.deadbands[tag], abs(order.values[tag] - order.base[tag]) / 4)
-        if abs(held[tag] - value) > tolerance + 1e-9:
+        if tag not in held or abs(held[tag] - value) > tolerance + 1e-9:
             return False
     return True

@@ -211,9 +211,8 @@ def _stored_rows() -> Iterator[tuple[int, Recorded, str, str, tuple[int, str]]]:
     with transaction.atomic(), connection.chunked_cursor() as cursor:
         cursor.execute(ROWS)
         while page := cursor.fetchmany(PAGE):
-            for number, *fields, previous, stored, head_number, head_hash in page:
-                entry = Recorded(*fields)
-                entry = entry._replace(old=_loaded(entry.old), new=_loaded(entry.new))
+            for number, *told, old, new, reason, previous, stored, head_number, head_hash in page:
+                entry = Recorded._make((*told, _loaded(old), _loaded(new), reason))
                 yield number, entry, previous, stored, (head_number or -1, head_hash or "")
 
 
