@@ -87,10 +87,12 @@ def _store(plant: Plant, now: datetime) -> Stored:
     return stored
 
 
-def new_token(source: Source, token: str) -> None:
-    """Let ``source`` sign in with ``token``, of which only the hash is kept."""
-    source.token_sha256 = hashlib.sha256(token.encode()).hexdigest()
-    source.save(update_fields=["token_sha256"])
+def new_token(source: Source, token: str, *, actor: Actor, now: datetime) -> None:
+    """Let ``source`` sign in with ``token``, of which only the hash is kept. An earlier one stops working."""
+    with audit.atomic():
+        source.token_sha256 = hashlib.sha256(token.encode()).hexdigest()
+        source.save(update_fields=["token_sha256"])
+        audit.record(actor=actor, action="source.token", obj=source, now=now, line=source.line)
 
 
 def _names(names: Names) -> dict[str, Any]:

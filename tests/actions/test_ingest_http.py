@@ -31,7 +31,7 @@ def _own_desk():
 def plant():
     plant = factories.plant()
     Intake.objects.create(equipment=plant.coater)
-    new_token(plant.source, TOKEN)
+    new_token(plant.source, TOKEN, actor="test", now=factories.NOW)
     return plant
 
 

@@ -1,0 +1,52 @@
+"""What an engineer types to bring a new line in."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from control.models import AuditEntry, Line, Source, Tag
+
+PLANTS = Path(__file__).parents[2] / "fixtures" / "plants"
+pytestmark = pytest.mark.django_db
+
+
+def test_a_plant_file_becomes_a_line_with_its_tags(capsys: pytest.CaptureFixture[str]) -> None:
+    call_command("load_plant", PLANTS / "cathode.toml")
+    assert "cathode-1: " in capsys.readouterr().out
+    assert Tag.objects.filter(equipment__line__key="cathode-1").count() > 35
+
+
+def test_loading_the_same_file_again_changes_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    call_command("load_plant", PLANTS / "cathode.toml")
+    capsys.readouterr()
+    call_command("load_plant", PLANTS / "cathode.toml")
+    assert capsys.readouterr().out == "cathode-1: 0 added, 0 changed\n"
+
+
+def test_a_file_with_mistakes_is_refused_whole_and_every_mistake_is_said(tmp_path: Path) -> None:
+    text = (PLANTS / "cathode.toml").read_text()
+    broken = tmp_path / "broken.toml"
+    broken.write_text(text.replace('kind = "coater"', 'kind = "kiln"').replace("cycle_s = 1.0", "cycle_s = -1", 1))
+    with pytest.raises(CommandError, match=r"(?s)kind.*cycle_s"):
+        call_command("load_plant", broken)
+    assert not Line.objects.exists()
+
+
+def test_a_token_is_printed_once_and_kept_only_as_its_hash(capsys: pytest.CaptureFixture[str]) -> None:
+    call_command("load_plant", PLANTS / "cathode.toml")
+    capsys.readouterr()
+    call_command("ingest_token", "cathode-1")
+    token = capsys.readouterr().out.strip()
+    assert Source.objects.get().token_sha256 == hashlib.sha256(token.encode()).hexdigest()
+    entry = AuditEntry.objects.get(action="source.token")
+    assert token not in str(entry.new)
+
+
+def test_a_token_for_an_unknown_line_names_the_known_ones() -> None:
+    call_command("load_plant", PLANTS / "cathode.toml")
+    with pytest.raises(CommandError, match="known lines: cathode-1"):
+        call_command("ingest_token", "nowhere")

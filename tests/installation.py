@@ -1,0 +1,118 @@
+"""A whole installation as a user starts it: `manage.py up` with its own data, servers, workers, twin and port."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import psycopg
+import redis
+
+from apcweb.places import embedded_database_url, embedded_redis_url, places, wipe
+
+ROOT = Path(__file__).parent.parent
+PASSWORD = "twelve-lanes-and-a-press"
+UP_S = 90.0
+INHERITED = ("PATH", "HOME", "LANG", "VIRTUAL_ENV", "TMPDIR")
+
+
+def wait_until(holds: Callable[[], Any], seconds: float, what: str) -> Any:
+    """The first true answer of ``holds``. Errors of a service that is just away count as not yet."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            if answer := holds():
+                return answer
+        except (httpx.HTTPError, psycopg.OperationalError, redis.RedisError, psutil.Error):
+            pass
+        assert time.monotonic() < deadline, f"{what}: not within {seconds:g} s"
+        time.sleep(0.1)
+
+
+class Installation:
+    """`up` on a folder of its own. Seeded with the demo's plants and a short past shift."""
+
+    def __init__(self, var: Path) -> None:
+        self.var = var
+        self.log = var / "up.log"
+        with socket.socket() as door:
+            door.bind(("127.0.0.1", 0))
+            self.port = door.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.up: subprocess.Popen[bytes] | None = None
+        self.env = {
+            **{name: os.environ[name] for name in INHERITED if name in os.environ},
+            "APC_VAR": str(var),
+            "APC_PORT": str(self.port),
+            "APC_DEMO": "1",
+            "APC_DEMO_PASSWORD": PASSWORD,
+            "APC_DEMO_HOURS": "0.25",
+        }
+
+    def start(self) -> None:
+        with self.log.open("ab") as log:
+            self.up = subprocess.Popen(
+                [sys.executable, "manage.py", "up", "--workers=1"],
+                cwd=ROOT, env=self.env, stdout=log, stderr=log, start_new_session=True,
+            )  # fmt: skip
+        wait_until(self._ready, UP_S, f"the installation answers ({self.log})")
+
+    def _ready(self) -> bool:
+        assert self.up is not None
+        assert self.up.poll() is None, f"`up` ended:\n{self.log.read_text()[-3000:]}"
+        return httpx.get(f"{self.url}/readyz", timeout=2).status_code == 200
+
+    def stop(self) -> None:
+        if self.up is not None:
+            self.up.send_signal(signal.SIGINT)
+            self.up.wait(60)
+        wipe(self.var)
+
+    def processes(self, words: str) -> list[psutil.Process]:
+        """The installation's processes whose command line matches, servers' children included."""
+        assert self.up is not None
+        children = psutil.Process(self.up.pid).children(recursive=True)
+        return [child for child in children if re.search(words, " ".join(child.cmdline()))]
+
+    def kill(self, words: str) -> None:
+        """kill -9, as the kernel would when memory runs out."""
+        victims = self.processes(words)
+        assert victims, f"no process runs {words}"
+        for victim in victims:
+            victim.kill()
+
+    def sql(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
+        with psycopg.connect(embedded_database_url(self.var), autocommit=True) as connection:
+            cursor = connection.execute(query, values)
+            return cursor.fetchall() if cursor.description else []
+
+    def redis(self) -> redis.Redis:
+        return redis.Redis.from_url(embedded_redis_url(self.var), socket_timeout=5)
+
+    def kill_postgres(self) -> None:
+        pid = int((places(self.var).postgres_data / "postmaster.pid").read_text().split()[0])
+        os.kill(pid, signal.SIGKILL)
+
+    def signed_in(self, name: str) -> httpx.Client:
+        """A browser's worth of cookies for one of the demo people."""
+        client = httpx.Client(base_url=self.url, timeout=10, follow_redirects=True)
+        client.get("/accounts/login/")
+        form = {"username": name, "password": PASSWORD, "csrfmiddlewaretoken": client.cookies["apc_csrf"]}
+        answer = client.post("/accounts/login/", data=form, headers={"Referer": self.url})
+        assert answer.status_code == 200, answer.text[:500]
+        assert "apc_session" in client.cookies, f"{name} could not sign in"
+        return client
+
+    def post(self, client: httpx.Client, path: str, body: dict[str, Any], **headers: str) -> httpx.Response:
+        guard = {"X-CSRFToken": client.cookies["apc_csrf"], "Referer": self.url}
+        return client.post(path, json=body, headers={**guard, **headers})
