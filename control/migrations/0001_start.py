@@ -268,7 +268,7 @@ class Migration(migrations.Migration):
                 ('proposed_at', models.DateTimeField()),
                 ('expires_at', models.DateTimeField()),
                 ('state_since', models.DateTimeField()),
-                ('size_percent', models.FloatField(help_text='Largest move, % of the recipe set-point')),
+                ('size_percent', models.FloatField(help_text='Largest move, in percent of the recipe set-point')),
                 ('needs', models.CharField(help_text='Lowest role that may approve', max_length=16)),
                 ('evidence', models.JSONField()),
                 ('decided_at', models.DateTimeField(blank=True, null=True)),
@@ -554,7 +554,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='change',
-            constraint=models.UniqueConstraint(condition=models.Q(('state__in', ['pending_supervisor', 'pending_operator', 'approved', 'proposed', 'writing', 'unconfirmed', 'veto'])), fields=('loop',), name='change_one_open'),
+            constraint=models.UniqueConstraint(condition=models.Q(('state__in', ['approved', 'pending_operator', 'pending_supervisor', 'proposed', 'unconfirmed', 'veto', 'writing'])), fields=('loop',), name='change_one_open'),
         ),
         migrations.AddConstraint(
             model_name='recipe',

@@ -40,7 +40,7 @@ class Change(models.Model):
     expires_at = models.DateTimeField()
     state_since = models.DateTimeField()
     author = models.ForeignKey(User, models.PROTECT, null=True, blank=True, related_name="+")
-    size_percent = models.FloatField(help_text=_("Largest move, % of the recipe set-point"))
+    size_percent = models.FloatField(help_text=_("Largest move, in percent of the recipe set-point"))
     needs = models.CharField(max_length=16, help_text=_("Lowest role that may approve"))
     evidence = models.JSONField()
     supersedes = models.OneToOneField("self", models.PROTECT, null=True, blank=True, related_name="superseded_by")
@@ -59,7 +59,7 @@ class Change(models.Model):
         constraints = [
             models.UniqueConstraint(
                 fields=["loop"],
-                condition=Q(state__in=[s.value for s in lifecycle.OPEN]),
+                condition=Q(state__in=sorted(lifecycle.OPEN)),
                 name="change_one_open",
             )
         ]
