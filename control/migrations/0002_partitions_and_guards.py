@@ -1,4 +1,4 @@
-"""What Django's schema editor cannot say: day-partitioned tables, finite numbers only, and an audit that refuses change."""
+"""What the schema editor cannot say: day-partitioned tables, finite numbers only, an audit that refuses change."""
 
 from django.db import migrations
 

@@ -8,7 +8,7 @@ from django.utils.translation import gettext_lazy as _
 
 
 class AuditEntry(models.Model):
-    """Who did what to which object, from what to what, and why. The database refuses UPDATE, DELETE and TRUNCATE."""
+    """Who did what to which object, from what to what, and why. The database refuses to change or remove a row."""
 
     number = models.BigIntegerField(primary_key=True)
     at = models.DateTimeField()

@@ -10,7 +10,7 @@ from .recipe import VersionState
 
 
 class Estimator(models.Model):
-    """One trained model of one stream. ``content`` holds coefficients (never code), ``sha256`` is over its canonical form."""
+    """One trained model of one stream. ``content`` holds coefficients, never code; ``sha256`` is its canonical hash."""
 
     stream = models.ForeignKey(Stream, models.PROTECT, related_name="estimators")
     number = models.PositiveIntegerField()

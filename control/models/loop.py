@@ -21,7 +21,7 @@ class Mode(models.TextChoices):
 class Loop(Named):
     """One solve. ``settings`` holds cvs, mvs, gains, weights, deadband, dead time: see core.loop.LoopConfig.
 
-    ``requested_mode`` is what people asked for, ``actual_mode`` what is in force; ``mode_reasons`` says why they differ.
+    ``requested_mode`` is what people asked for, ``actual_mode`` what is in force; ``mode_reasons`` why they differ.
     """
 
     equipment = models.ForeignKey(Equipment, models.PROTECT, related_name="loops")

@@ -81,14 +81,16 @@ def test_nan_and_missing_travel_as_themselves(plc):
     connector.disturb({"kind": "tags_missing", "equipment": "coater", "tags": ["viscosity"], "duration_s": 9})
     plc.step(1)
     readings = connector.read()[0].readings()
-    assert math.isnan(readings["solids"].value) and readings["solids"].quality is Quality.BAD
+    assert math.isnan(readings["solids"].value)
+    assert readings["solids"].quality is Quality.BAD
     assert (readings["viscosity"].value, readings["viscosity"].quality) == (None, Quality.MISSING)
 
 
 def test_a_write_is_acknowledged_read_back_and_answered_the_same_when_repeated(plc):
     command = WriteCommand("c1", 4, {"pump_top": 62.5, "bolt_top_1": 502.0})
     ack = plc.connector().write(command)
-    assert ack.accepted and dict(ack.values) == dict(command.values)
+    assert ack.accepted
+    assert dict(ack.values) == dict(command.values)
     assert plc.connector().write(command) == ack
     readings = plc.connector().read_back(["pump_top", "bolt_top_1"])
     assert {tag: reading.value for tag, reading in readings.items()} == dict(command.values)

@@ -35,7 +35,8 @@ def test_nan_arrives_as_nan_and_is_marked_bad():
     line = noisy_line()
     line.disturb(Event("tags_nan", equipment="coater", tags=("solids",), duration_s=5))
     reading = coater_readings(line, 1)[0]["solids"]
-    assert math.isnan(reading.value) and reading.quality is Quality.BAD
+    assert math.isnan(reading.value)
+    assert reading.quality is Quality.BAD
 
 
 def test_a_stuck_sensor_repeats_its_value_and_believes_it_is_good():
@@ -78,7 +79,8 @@ def test_a_wild_value_now_and_then_and_a_missing_one():
     values = np.array([p.value for p in gauge if p.by is MeasuredBy.GAUGE and p.value is not None])
     assert 0 < np.mean(np.abs(values - 20.0) > 0.35) < 0.01
     missing = [p for p in gauge if p.value is None]
-    assert missing and {p.quality for p in missing} == {Quality.MISSING}
+    assert missing
+    assert {p.quality for p in missing} == {Quality.MISSING}
 
 
 @pytest.mark.parametrize(

@@ -142,7 +142,8 @@ def test_crown_drift_moves_the_edges_against_the_middle():
     line.disturb(Event("crown_drift", size=2.0))
     scans = run(line, 300)
     density = [last(scans, f"density/{lane}") for lane in (1, 2, 3, 4)]
-    assert density[1] == pytest.approx(density[2]) and density[0] == pytest.approx(density[3])
+    assert density[1] == pytest.approx(density[2])
+    assert density[0] == pytest.approx(density[3])
     assert density[1] - density[0] > 0.002
 
 
