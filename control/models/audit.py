@@ -13,7 +13,9 @@ class AuditEntry(models.Model):
     number = models.BigIntegerField(primary_key=True)
     at = models.DateTimeField()
     actor = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
-    actor_name = models.CharField(max_length=150, help_text=_("As it was then; the system's parts sign with their name"))
+    actor_name = models.CharField(
+        max_length=150, help_text=_("As it was then; the system's parts sign with their name")
+    )
     action = models.CharField(max_length=64)
     object_type = models.CharField(max_length=32)
     object_id = models.CharField(max_length=64)

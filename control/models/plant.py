@@ -164,9 +164,7 @@ class Source(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["key"], name="source_key"),
-            models.UniqueConstraint(
-                fields=["token_sha256"], condition=~models.Q(token_sha256=""), name="source_token"
-            ),
+            models.UniqueConstraint(fields=["token_sha256"], condition=~models.Q(token_sha256=""), name="source_token"),
         ]
 
     def __str__(self) -> str:

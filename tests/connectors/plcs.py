@@ -52,7 +52,8 @@ class RunningPlc:
 
     def __enter__(self) -> RunningPlc:
         self._thread.start()
-        assert self._ready.wait(20) and self.failure is None, self.failure
+        assert self._ready.wait(20)
+        assert self.failure is None, self.failure
         return self
 
     def __exit__(self, *args: object) -> None:

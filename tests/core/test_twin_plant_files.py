@@ -92,7 +92,8 @@ def test_every_tag_is_given_by_the_twin_within_its_range(key):
     for scan in run(still_line(key), 5):
         for tag, reading in scan.readings().items():
             low, high = ranges[scan.equipment, tag]
-            assert reading.value is not None and low <= reading.value <= high, tag
+            assert reading.value is not None, tag
+            assert low <= reading.value <= high, tag
 
 
 @pytest.mark.parametrize("key", KEYS)
