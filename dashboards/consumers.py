@@ -22,7 +22,7 @@ Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 Send = Callable[[Any], Awaitable[None]]
 
 
-class BadFrame(Exception):
+class BadFrameError(Exception):
     """What a client said is not in the protocol."""
 
 
@@ -54,9 +54,9 @@ async def _read(hub: Hub, client: Client, receive: Receive) -> None:
         seen = at
         try:
             if allowance < 0:
-                raise BadFrame("too many frames")
+                raise BadFrameError("too many frames")
             await _obey(hub, client, event.get("text"))
-        except BadFrame as error:
+        except BadFrameError as error:
             client.outbox.close(BAD_FRAME, str(error))
             return
 
@@ -65,25 +65,25 @@ async def _obey(hub: Hub, client: Client, text: str | None) -> None:
     asked = _parsed(text)
     since = asked.get("since")
     if since is not None and (type(since) is not int or not 0 <= since < 2**63):
-        raise BadFrame("since must be a whole number or null")
+        raise BadFrameError("since must be a whole number or null")
     if asked.get("type") == "sub":
         hub.leave(client, str(asked.get("stream")))
         await hub.subscribe(client, asked.get("stream"), since)
     elif asked.get("type") == "unsub":
         hub.leave(client, str(asked.get("stream")))
     else:
-        raise BadFrame("type must be sub or unsub")
+        raise BadFrameError("type must be sub or unsub")
 
 
 def _parsed(text: str | None) -> dict[str, Any]:
     if not text or len(text) > LONGEST_FRAME:
-        raise BadFrame(f"a frame is text of at most {LONGEST_FRAME} characters")
+        raise BadFrameError(f"a frame is text of at most {LONGEST_FRAME} characters")
     try:
         asked = json.loads(text)
     except ValueError:
         asked = None
     if not isinstance(asked, dict):
-        raise BadFrame("a frame is a JSON object")
+        raise BadFrameError("a frame is a JSON object")
     return asked
 
 

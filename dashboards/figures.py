@@ -10,9 +10,8 @@ from enum import StrEnum
 from control.core.types import Quality, Verdict
 from control.queries.overview import StreamNow
 
-WIDTH = 400.0  # units of the drawing; it scales
+WIDTH = 100.0  # positions are percent of the drawing, so that marks keep their shape at any width
 MARGIN = 0.25  # of the specification's width, on either side
-MARK = 5.0  # width of the mark of a measured value
 AHEAD_S = 1800.0
 OLD_S = 30.0  # a prediction older than this is said to be old
 
@@ -38,7 +37,7 @@ class Scale:
 
     def __call__(self, value: float) -> float:
         share = (value - self.low) / (self.high - self.low)
-        return round(min(1.0, max(0.0, share)) * WIDTH, 1)
+        return round(min(1.0, max(0.0, share)) * WIDTH, 2)
 
     def clips(self, value: float) -> str:
         """``low`` or ``high`` when the value lies outside the drawing."""
@@ -52,7 +51,7 @@ class Band:
 
     @property
     def right(self) -> float:
-        return round(self.x + self.width, 1)
+        return round(self.x + self.width, 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,15 +65,6 @@ class Bar:
     predicted: float | None
     measured: float | None
     clipped: str
-
-    @property
-    def measured_x(self) -> float | None:
-        return None if self.measured is None else self.measured - MARK / 2
-
-    @property
-    def diamond(self) -> str:
-        """The path of the open mark that stands for a prediction."""
-        return "" if self.predicted is None else f"M{self.predicted} 10l8 8-8 8-8-8z"
 
 
 def scale_for(values: Iterable[float | None], lower: float | None, upper: float | None) -> Scale | None:
@@ -110,7 +100,7 @@ def bar(now: StreamNow) -> Bar | None:
 def _band(scale: Scale, low: float | None, high: float | None) -> Band | None:
     if low is None or high is None:
         return None
-    return Band(scale(low), max(1.0, round(scale(high) - scale(low), 1)))
+    return Band(scale(low), max(0.3, round(scale(high) - scale(low), 2)))
 
 
 def _at(scale: Scale, value: float | None) -> float | None:

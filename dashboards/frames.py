@@ -109,7 +109,7 @@ def _streams(lane: Lane, start: datetime, end: datetime) -> list[StreamFrame]:
                 target=spec.get("target"),
                 upper=spec.get("upper"),
                 limits=steps.get(stream.pk, []),
-            )  # fmt: skip
+            )
         )
     return framed
 

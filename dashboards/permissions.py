@@ -6,13 +6,14 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from django.contrib.auth.models import User
-from django.db.models import Model, QuerySet
+from django.db.models import Model, Q, QuerySet
 from django.http import Http404, HttpRequest
 
 from control.actions import authority
 from control.actions.authority import Right
-from control.models import Line
+from control.models import Grant, Line
 
+AUDITORS = [role for role, rights in authority.RIGHTS.items() if Right.AUDIT in rights]
 M = TypeVar("M", bound=Model)
 
 
@@ -40,6 +41,13 @@ def may(request: HttpRequest, right: Right, line: Line) -> bool:
 def lines_with(request: HttpRequest, right: Right) -> list[Line]:
     """The lines on which the person has a right."""
     return [line for line in lines(request) if may(request, right, line)]
+
+
+def audits(request: HttpRequest) -> bool:
+    """Whether the person may look into the audit of any line."""
+    at = now()
+    in_force = Q(valid_to__isnull=True) | Q(valid_to__gt=at)
+    return Grant.objects.filter(in_force, user_id=request.user.pk, valid_from__lte=at, role__in=AUDITORS).exists()
 
 
 def found(rows: QuerySet[M], **which: Any) -> M:

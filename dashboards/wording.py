@@ -8,6 +8,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from control.core.lifecycle import State
+from control.core.policy import Reason
 from control.core.types import MeasuredBy, Quality, Rule
 from control.models import Change, SetPointMove
 from dashboards.figures import Risk
@@ -61,25 +62,31 @@ QUALITIES = {
 }
 CONTRIBUTIONS = {
     "feedback": gettext_lazy("Feedback from the deviation"),
-    "feed_forward": gettext_lazy("Feed-forward"),
-    "drift": gettext_lazy("Drift"),
-    "nominal": gettext_lazy("Pull towards the recipe set-point"),
-    "move_suppression": gettext_lazy("Move suppression"),
+    "return to nominal": gettext_lazy("Pull towards the recipe set-point"),
     "clipping": gettext_lazy("Clipped at a limit"),
-    "sum_zero": gettext_lazy("Moves that must cancel"),
-    "other": gettext_lazy("Other"),
+}
+CONSTRAINTS = {
+    "high": gettext_lazy("upper machine limit"),
+    "low": gettext_lazy("lower machine limit"),
+    "step": gettext_lazy("largest step"),
+    "sum_zero": gettext_lazy("moves that must cancel"),
 }
 
 
 MODE_REASONS = {
     "hold": gettext_lazy("HOLD"),
     "restart": gettext_lazy("The system was started again"),
-    "dispatcher": gettext_lazy("Another dispatcher took over"),
-    "inputs": gettext_lazy("An input is bad or stale"),
     "unconfirmed": gettext_lazy("A write is unconfirmed"),
     "ineffective": gettext_lazy("Two changes in a row had no effect"),
     "sensor_doubtful": gettext_lazy("Rejected twice in an hour as sensor doubtful"),
-    "moved_by_hand": gettext_lazy("Somebody moved a parameter by hand"),
+}
+NEEDS = {
+    Reason.WITHIN: gettext_lazy("within the operator's authority"),
+    Reason.MOVE_TOO_LARGE: gettext_lazy("the move is large"),
+    Reason.SHIFT_SUM: gettext_lazy("much was moved in this shift"),
+    Reason.MOVES_PER_HOUR: gettext_lazy("many moves in this hour"),
+    Reason.SAME_WAY: gettext_lazy("several moves the same way"),
+    Reason.MACHINE_LIMIT: gettext_lazy("outside the machine's limits"),
 }
 
 
@@ -95,11 +102,17 @@ def rule(bit: int) -> str:
     return ", ".join(str(RULES[one]) for one in Rule if one.value & bit and one in RULES)
 
 
-def contribution(name: str) -> str:
-    """``bias loading/1-top`` and the like keep their object; the kind is translated."""
-    kind, _sep, about = name.partition(" ")
-    words = CONTRIBUTIONS.get(kind)
-    return name if words is None else f"{words} {about}".strip()
+def contribution(name: str, streams: dict[str, str]) -> str:
+    """A named part of a move: the deviation of a stream, or one of the controller's own terms."""
+    if name in streams:
+        return _("Deviation of %(stream)s") % {"stream": streams[name]}
+    return str(CONTRIBUTIONS.get(name, name))
+
+
+def constraint(text: str) -> str:
+    """``pump_top:high`` and the like."""
+    what, _sep, kind = text.partition(":")
+    return f"{what}: {CONSTRAINTS[kind]}" if kind in CONSTRAINTS else str(CONSTRAINTS.get(what, text))
 
 
 def percent(move: SetPointMove) -> float | None:
@@ -158,6 +171,8 @@ REFUSALS = {
     "unknown_reason": gettext_lazy("Choose a reason."),
     "text_needed": gettext_lazy("This reason needs a sentence."),
     "reason_needed": gettext_lazy("Give a reason."),
+    "action_needed": gettext_lazy("Say what was done, or that nothing was."),
+    "already_closed": gettext_lazy("Somebody has answered this signal already."),
     "idempotency_key_reused": gettext_lazy("This form was already sent with other content. Reload the page."),
     "in_progress": gettext_lazy("The first request is still at work. Wait a moment."),
 }
@@ -233,6 +248,9 @@ ACTIONS = {
     "line.hold": gettext_lazy("HOLD"),
     "line.release": gettext_lazy("HOLD ended"),
     "loop.mode": gettext_lazy("mode of the loop"),
+    "signal.close": gettext_lazy("signal answered"),
+    "grant.give": gettext_lazy("role given"),
+    "grant.change": gettext_lazy("role changed"),
 }
 
 

@@ -76,7 +76,7 @@ def versions(loop: Loop) -> dict[str, Any]:
     return {
         "mode": str(loop.actual_mode),
         "settings": loop.settings_number,
-        "recipe": str(recipe) if recipe else None,
+        "recipe": f"{recipe.product.key} v{recipe.number}" if recipe else None,  # in no language
         "estimators": {row.stream.key: row.number for row in estimators if row.stream.key in held},
         "limits": {f"{row.stream.key} {row.chart}": row.number for row in limits if row.stream.key in held},
     }

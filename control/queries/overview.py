@@ -47,7 +47,7 @@ _NEWEST_SQL = f"""
         SELECT regr_slope(value, extract(epoch FROM at)) AS slope FROM control_point
         WHERE stream_id = s.id AND by = {MeasuredBy.PREDICTION} AND quality = 0
             AND at > p.at - interval '{_TREND_S} seconds' AND at <= p.at) t ON true
-    WHERE l.equipment_id = ANY(%s)"""
+    WHERE l.equipment_id = ANY(%s)"""  # noqa: S608 - our own numbers
 
 
 class Predicted(NamedTuple):

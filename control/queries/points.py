@@ -23,17 +23,17 @@ _SINCE = f"""
     SELECT {_COLUMNS} FROM control_point p JOIN control_stream s ON s.id = p.stream_id
     WHERE p.equipment_id = %(equipment)s AND p.seq > %(since)s AND p.seq <= %(until)s
       AND (%(lane)s::bigint IS NULL OR s.lane_id = %(lane)s)
-    ORDER BY p.seq LIMIT %(limit)s"""
+    ORDER BY p.seq LIMIT %(limit)s"""  # noqa: S608 - our own column names
 _NEWEST = f"""
     SELECT * FROM (
         SELECT {_COLUMNS} FROM control_point p JOIN control_stream s ON s.id = p.stream_id
         WHERE p.equipment_id = %(equipment)s AND p.seq <= %(until)s AND p.seq > %(until)s - %(reach)s
           AND (%(lane)s::bigint IS NULL OR s.lane_id = %(lane)s)
         ORDER BY p.seq DESC LIMIT %(limit)s) newest
-    ORDER BY seq"""
+    ORDER BY seq"""  # noqa: S608 - our own column names
 _EVERY = f"""
     SELECT {_COLUMNS} FROM control_point p JOIN control_stream s ON s.id = p.stream_id
-    WHERE s.lane_id = %(lane)s AND p.at >= %(start)s AND p.at <= %(end)s ORDER BY p.at, p.seq"""
+    WHERE s.lane_id = %(lane)s AND p.at >= %(start)s AND p.at <= %(end)s ORDER BY p.at, p.seq"""  # noqa: S608 - our own column names
 # Of each bucket the lowest and the highest stay, and every point that breaks a rule: thinning hides no violation.
 _RANGE = f"""
     WITH inside AS (
@@ -48,7 +48,7 @@ _RANGE = f"""
         FROM inside)
     SELECT seq, lane_id, stream_id, by, at, known_at, roll, web_m, value, low, high, predicted, reliance, similarity,
         quality, verdict, rules
-    FROM ranked WHERE from_low = 1 OR from_high = 1 OR rules <> 0 ORDER BY at, seq LIMIT %(limit)s"""
+    FROM ranked WHERE from_low = 1 OR from_high = 1 OR rules <> 0 ORDER BY at, seq LIMIT %(limit)s"""  # noqa: S608 - our own column names
 
 
 class PointJson(TypedDict):

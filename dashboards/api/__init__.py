@@ -1,4 +1,4 @@
-"""The API under /api/v1: what the pages show, for scripts; session sign-in, CSRF, rights per line, codes for machines."""
+"""The API under /api/v1: what the pages show, for scripts. Sign-in by session, CSRF, rights per line, stable codes."""
 
 from dashboards.api.app import api
 

@@ -16,6 +16,8 @@ from dashboards.api.schemas import Failure, LaneOut, LineOut, PointsOut
 from dashboards.frames import Frame, frame
 
 MOST_POINTS = 5000
+FROM, TO = Query(None, alias="from"), Query(None, alias="to")
+FROM_NEEDED, TO_NEEDED = Query(..., alias="from"), Query(..., alias="to")
 router = Router(tags=["plant"])
 REFUSALS = {401: Failure, 404: Failure, 422: Failure}
 
@@ -41,8 +43,8 @@ def lane_points(
     lane_id: int,
     since: int | None = Query(None, ge=0, lt=2**63),
     limit: int = Query(1000, ge=1, le=MOST_POINTS),
-    start: datetime | None = Query(None, alias="from"),
-    end: datetime | None = Query(None, alias="to"),
+    start: datetime | None = FROM,
+    end: datetime | None = TO,
 ) -> Any:
     """Points after a sequence number, in order; or those made in a time range, thinned so that no violation is lost;
     or the newest ones."""
@@ -62,8 +64,8 @@ def lane_points(
 def lane_frame(
     request: HttpRequest,
     lane_id: int,
-    start: datetime = Query(..., alias="from"),
-    end: datetime = Query(..., alias="to"),
+    start: datetime = FROM_NEEDED,
+    end: datetime = TO_NEEDED,
 ) -> Any:
     """What surrounds a lane's points in a time range: specification, limits with their versions, events, plant time."""
     lane = permissions.found(lane_queries.visible_lanes(permissions.line_ids(request)), pk=lane_id)

@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from control.core.lifecycle import State
-from dashboards import wording
+from dashboards import permissions, wording
 from dashboards.figures import OLD_S
 from dashboards.station import Station
 
@@ -112,9 +112,9 @@ def mode_reason_words(reason: Any) -> str:
 
 
 @register.filter
-def safe_number(value: float) -> str:
-    """A number for SVG: a point whatever the language."""
-    return str(value)
+def percent(value: float) -> str:
+    """A position in a drawing: with a point whatever the language."""
+    return f"{value}%"
 
 
 @register.filter
@@ -123,8 +123,18 @@ def delta(move: Any) -> float:
 
 
 @register.filter
-def contribution_words(name: str) -> str:
-    return wording.contribution(name)
+def contribution_words(name: str, streams: dict[str, str]) -> str:
+    return wording.contribution(name, streams)
+
+
+@register.filter
+def constraint_words(constraint: str) -> str:
+    return wording.constraint(constraint)
+
+
+@register.simple_tag(takes_context=True)
+def may_audit(context: dict[str, Any]) -> bool:
+    return permissions.audits(context["request"])
 
 
 @register.filter

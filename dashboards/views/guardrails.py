@@ -12,6 +12,7 @@ from control.actions.authority import NOBODY
 from control.core.lifecycle import UNDECIDED
 from control.core.modes import Mode
 from control.models import Change
+from dashboards import wording
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +32,14 @@ def guardrails(change: Change, now: datetime) -> list[Guard]:
     now_is = situation.readings(loop.equipment, now)
     away = situation.moved_away(moves, now_is.values)
     needed = sizing.weigh(moves, situation.active_recipe(loop), now, besides=change.pk)
+    why = str(wording.NEEDS.get(needed.reason, needed.reason))
     return [
         Guard(_("Not expired"), now < change.expires_at),
         Guard(_("No HOLD"), not situation.on_hold(loop)),
         Guard(_("The loop's mode lets apcweb write"), Mode(loop.actual_mode).writes, loop.get_actual_mode_display()),
         Guard(_("Machine data is fresh"), now_is.fresh(loop.equipment, now)),
         Guard(_("Set-points are as proposed"), not away, ", ".join(away)),
-        Guard(_("Inside the machine's limits and somebody's authority"), sizing.role(needed) != NOBODY, str(needed.reason)),
+        Guard(_("Inside the machine's limits and somebody's authority"), sizing.role(needed) != NOBODY, why),
         Guard(
             _("Recipe, limits and models unchanged"), change.evidence["versions"] == situation.versions(loop)
         ),

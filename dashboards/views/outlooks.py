@@ -23,6 +23,12 @@ class Card:
     confidence: str
     speed: float | None
 
+    @property
+    def names(self) -> dict[str, str]:
+        """What the streams of the expectation are called, by key."""
+        keys = (item["stream"] for item in self.change.evidence.get("expected", []))
+        return {key: seen.stream for key, seen in zip(keys, self.outlooks, strict=True)}
+
 
 def cards(changes: Iterable[Change]) -> list[Card]:
     """Cards of some changes; plant facts are read once for all of them."""
