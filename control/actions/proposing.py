@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.contrib.auth.models import User
@@ -34,10 +34,14 @@ def propose(
 ) -> Change | None:
     """Put what the controller would do before a person; None where that is not wanted or says nothing new.
 
-    Nothing is offered in off and shadow, under HOLD, while a change is being written, against a person's own open
-    proposal, or again within ten minutes of a no. ``evidence`` is whatever else the decider is to see.
+    Nothing is offered in off and shadow, under HOLD, from data that are no longer fresh, while a change is being
+    written, against a person's own open proposal, or again within ten minutes of a no. ``evidence`` is whatever else
+    the decider is to see.
     """
     if not proposal.moves or not Mode(loop.actual_mode).offers or situation.on_hold(loop):
+        return None
+    seen_at = datetime.fromtimestamp(proposal.at_s, UTC)
+    if now - seen_at > situation.fresh_for(loop.equipment):
         return None
     recipe = situation.active_recipe(loop)
     rows = _rows(loop, proposal)
@@ -46,7 +50,7 @@ def propose(
         return None
     told = {
         **evidence,
-        "seen_at": datetime.fromtimestamp(proposal.at_s, now.tzinfo).isoformat(),
+        "seen_at": seen_at.isoformat(),
         "place": {"roll": proposal.roll, "web_m": proposal.web_m},
         "expected": [asdict(item) for item in proposal.expected],
         "constraints": list(proposal.active_constraints),

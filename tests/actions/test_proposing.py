@@ -39,6 +39,11 @@ def test_hold_offers_nothing(line):
     assert propose(line) is None
 
 
+def test_data_from_the_past_offer_nothing(line):
+    old = proposal(NOW - timedelta(seconds=11))
+    assert changes.propose(loop=line.loop, proposal=old, evidence={}, actor="controller", now=NOW) is None
+
+
 def test_what_the_decider_sees_is_frozen_with_the_change(line):
     evidence = {"inputs": {"solids": {"value": 65.0, "quality": 0}}}
     change = changes.propose(loop=line.loop, proposal=proposal(), evidence=evidence, actor="controller", now=NOW)
