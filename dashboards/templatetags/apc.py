@@ -23,13 +23,14 @@ NOTHING = "–"
 
 
 @register.filter
-def number(value: float | None, decimals: int = 2) -> str:
-    return NOTHING if value is None else f"{value:.{decimals}f}"
+def number(value: float | str | None, decimals: int = 2) -> str:
+    """A number, or a dash; what a template could not find at all arrives as empty text."""
+    return NOTHING if value is None or isinstance(value, str) else f"{value:.{decimals}f}"
 
 
 @register.filter
-def signed(value: float | None, decimals: int = 2) -> str:
-    return NOTHING if value is None else f"{value:+.{decimals}f}"
+def signed(value: float | str | None, decimals: int = 2) -> str:
+    return NOTHING if value is None or isinstance(value, str) else f"{value:+.{decimals}f}"
 
 
 @register.simple_tag(takes_context=True)
@@ -58,9 +59,9 @@ def duration(seconds: float) -> str:
 
 
 @register.simple_tag
-def age(at: datetime | None) -> SafeString | str:
+def age(at: datetime | str | None) -> SafeString | str:
     """How old something is; counted on by the browser, and marked once it is old."""
-    if at is None:
+    if not isinstance(at, datetime):
         return _("never")
     seconds = max(0.0, (timezone.now() - at).total_seconds())
     marks = format_html(' class="old"') if seconds > OLD_S else ""

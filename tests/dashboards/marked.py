@@ -38,4 +38,6 @@ def catalogue(language: str) -> dict[str, str | tuple[str, ...]]:
     path = ROOT / "dashboards" / "locale" / language / "LC_MESSAGES" / "django.po"
     with path.open("rb") as file:
         messages = read_po(file, locale=language)
-    return {(one.id if isinstance(one.id, str) else one.id[0]): one.string for one in messages if one.id and not one.fuzzy}
+    return {
+        (one.id if isinstance(one.id, str) else one.id[0]): one.string for one in messages if one.id and not one.fuzzy
+    }

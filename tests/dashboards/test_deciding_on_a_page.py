@@ -1,0 +1,107 @@
+"""Approve, reject, ask: from the change page and the inbox."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from django.test import Client
+from django.utils import translation
+
+from control.actions import loops
+from control.models import Change
+from dashboards.permissions import now
+from tests.factories import Plant
+
+SignIn = Callable[[str], Client]
+
+
+def decide(client: Client, change: Change, verb: str, **more: object) -> int:
+    form = {"verb": verb, "key": f"{verb}-1", "version": change.version, **more}
+    return client.post(f"/changes/{change.pk}/decide/", form).status_code
+
+
+def test_an_operator_approves_what_is_within_his_authority(change: Change, signed_in: SignIn) -> None:
+    assert decide(signed_in("operator"), change, "approve") == 302
+    change.refresh_from_db()
+    assert (change.state, change.decided_by.username.partition("@")[0]) == ("approved", "operator")
+
+
+def test_the_language_of_the_approver_changes_nothing(change: Change, signed_in: SignIn) -> None:
+    client = signed_in("operator")
+    client.cookies["django_language"] = "ko"
+    with translation.override("ko"):
+        assert decide(client, change, "approve") == 302
+
+
+def test_who_comes_second_reads_who_was_first(change: Change, signed_in: SignIn) -> None:
+    decide(signed_in("operator"), change, "approve")
+    form = {"verb": "approve", "key": "other", "version": change.version}
+    answer = signed_in("operator2").post(f"/changes/{change.pk}/decide/", form)
+    assert answer.status_code == 409
+    assert "operator@" in answer.content.decode()
+
+
+def test_the_same_form_sent_twice_has_one_effect(change: Change, signed_in: SignIn) -> None:
+    client = signed_in("operator")
+    assert [decide(client, change, "approve") for _ in range(2)] == [302, 302]
+    assert Change.objects.get(pk=change.pk).version == change.version + 1
+
+
+def test_rejecting_needs_a_reason(change: Change, signed_in: SignIn) -> None:
+    client = signed_in("operator")
+    assert decide(client, change, "reject", code="no_such_reason") == 422
+    assert decide(client, change, "reject", code="sensor_odd", key="again") == 302
+    change.refresh_from_db()
+    assert (change.state, change.reason_code.key) == ("rejected", "sensor_odd")
+
+
+def test_asking_the_supervisor_takes_the_decision_away_from_the_operator(change: Change, signed_in: SignIn) -> None:
+    assert decide(signed_in("operator"), change, "ask_supervisor") == 302
+    change.refresh_from_db()
+    assert decide(signed_in("operator2"), change, "approve") == 403
+    assert decide(signed_in("supervisor"), change, "approve") == 302
+
+
+def test_the_page_never_offers_a_lit_approve_button(change: Change, signed_in: SignIn) -> None:
+    page = signed_in("operator").get(f"/changes/{change.pk}/").content.decode()
+    button = page[page.index('value="approve"') - 60 : page.index('value="approve"') + 60]
+    assert "disabled" in button
+    assert "autofocus" not in page
+
+
+def test_the_page_says_the_change_in_one_sentence_with_contributions(change: Change, signed_in: SignIn) -> None:
+    page = signed_in("operator").get(f"/changes/{change.pk}/").content.decode()
+    assert "Raise Pump top by 0.5 % (60.00 to 60.30 rpm)" in page
+    assert "+0.300" in page
+
+
+def test_the_inbox_rejects_what_is_ticked_and_leaves_what_has_changed(change: Change, signed_in: SignIn) -> None:
+    form = {"change": f"{change.pk}:{change.version - 1}", "code": "sensor_odd", "key": "b1"}
+    client = signed_in("operator")
+    client.post("/inbox/reject/", form)
+    assert Change.objects.get(pk=change.pk).state == "pending_operator"
+    client.post("/inbox/reject/", form | {"change": f"{change.pk}:{change.version}", "key": "b2"})
+    assert Change.objects.get(pk=change.pk).state == "rejected"
+
+
+def test_hold_is_one_tap_and_only_a_signed_supervisor_ends_it(plant: Plant, change: Change, signed_in: SignIn) -> None:
+    operator, supervisor = signed_in("operator"), signed_in("supervisor")
+    assert operator.post(f"/lines/{plant.line.key}/hold/").status_code == 302
+    assert "HOLD" in operator.get(f"/lines/{plant.line.key}/now/").content.decode()
+    assert decide(operator, change, "approve") == 409
+    person = plant.person("supervisor")
+    person.set_password("a long enough one")
+    person.save()
+    supervisor.force_login(person)
+    release = f"/lines/{plant.line.key}/release/"
+    supervisor.post(release, {"reason": "checked", "password": "wrong"})
+    assert plant.line.holds.filter(ended_at__isnull=True).exists()
+    supervisor.post(release, {"reason": "checked", "password": "a long enough one"})
+    assert not plant.line.holds.filter(ended_at__isnull=True).exists()
+
+
+def test_a_held_line_says_since_when_and_by_whom(plant: Plant, signed_in: SignIn) -> None:
+    loops.hold(plant.line, actor=plant.person("operator"), now=now(), reason="wrong foil")
+    page = signed_in("viewer").get(f"/lines/{plant.line.key}/").content.decode()
+    assert "wrong foil" in page
+    assert "KST" in page

@@ -1,0 +1,193 @@
+"""The live socket, spoken to over a real server."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from asgiref.sync import sync_to_async
+from django.contrib.sessions.models import Session
+from django.utils import timezone
+from websockets.exceptions import InvalidStatus
+
+from control.actions import audit
+from control.models import Cursor, Point
+from tests import factories
+from tests.dashboards.serving import Served
+from tests.factories import Plant
+
+pytestmark = pytest.mark.django_db(transaction=True)
+LANE = "loading/1-top"
+
+
+@pytest.fixture
+def line(served: Served) -> Plant:
+    found = factories.plant()
+    Cursor.objects.create(equipment=found.coater)
+    return found
+
+
+@sync_to_async
+def arrive(plant: Plant, *values: float, stream: str = LANE) -> int:
+    """Points as a pass would store them; nobody rings, so the poll must find them."""
+    cursor = Cursor.objects.get(pk=plant.coater.pk)
+    for value in values:
+        cursor.head_seq += 1
+        Point.objects.create(
+            equipment=plant.coater, seq=cursor.head_seq, at=timezone.now(), known_at=timezone.now(),
+            stream=plant.streams[stream], by=0, roll=7, web_m=1.0, value=value, quality=0, verdict=0, rules=0,
+        )  # fmt: skip
+    cursor.save()
+    return int(cursor.head_seq)
+
+
+def lane_of(plant: Plant, stream: str = LANE) -> str:
+    return f"lane:{plant.streams[stream].lane_id}"
+
+
+async def session(served: Served, plant: Plant, name: str = "viewer") -> str:
+    return await sync_to_async(served.cookie)(plant.person(name))
+
+
+async def test_a_first_picture_then_every_point_once_and_in_order(served: Served, line: Plant) -> None:
+    lane = await sync_to_async(lane_of)(line)
+    await arrive(line, 20.0, 20.1)
+    async with served.socket(await session(served, line)) as heard:
+        assert {"epoch", "server_time"} <= set(await heard.next("hello"))
+        await heard.say(type="sub", stream=lane, since=None)
+        picture = await heard.next("snapshot")
+        assert [point["value"] for point in picture["points"]] == [20.0, 20.1]
+        await arrive(line, 20.2)
+        await arrive(line, 20.3, stream="loading/2-top")
+        await arrive(line, 20.4)
+        seen, at = [], picture["seq_to"]
+        while at < 5:
+            news = await heard.next("points")
+            assert news["seq_from"] == at + 1
+            at, seen = news["seq_to"], seen + [point["value"] for point in news["points"]]
+        assert seen == [20.2, 20.4]
+
+
+async def test_an_equipment_brings_all_its_lanes(served: Served, line: Plant) -> None:
+    async with served.socket(await session(served, line)) as heard:
+        await heard.say(type="sub", stream=f"equipment:{line.coater.pk}", since=0)
+        await arrive(line, 20.0)
+        await arrive(line, 21.0, stream="loading/4-top")
+        values: list[float] = []
+        while len(values) < 2:
+            values += [point["value"] for point in (await heard.next("points"))["points"]]
+        assert values == [20.0, 21.0]
+
+
+async def test_who_was_away_gets_what_he_missed_and_no_more(served: Served, line: Plant) -> None:
+    lane, cookie = await sync_to_async(lane_of)(line), await session(served, line)
+    await arrive(line, 1.0, 2.0, 3.0)
+    async with served.socket(cookie) as heard:
+        await heard.say(type="sub", stream=lane, since=1)
+        missed = await heard.next("points")
+        assert (missed["seq_from"], missed["seq_to"]) == (2, 3)
+        assert [point["value"] for point in missed["points"]] == [2.0, 3.0]
+
+
+async def test_who_is_ahead_of_the_record_is_told_to_start_again(served: Served, line: Plant) -> None:
+    lane = await sync_to_async(lane_of)(line)
+    async with served.socket(await session(served, line)) as heard:
+        await heard.say(type="sub", stream=lane, since=999)
+        assert (await heard.next("resync"))["reason"] == "ahead"
+        assert (await heard.next("snapshot"))["seq_to"] == 0
+
+
+async def test_an_idle_stream_ticks(served: Served, line: Plant) -> None:
+    lane = await sync_to_async(lane_of)(line)
+    async with served.socket(await session(served, line)) as heard:
+        await heard.say(type="sub", stream=lane, since=0)
+        for _ in range(2):
+            tick = await heard.next("tick", stream=lane)
+            assert (tick["head_seq"], "server_time" in tick) == (0, True)
+
+
+async def test_a_line_tells_what_was_recorded_by_name_only(served: Served, line: Plant) -> None:
+    def record() -> None:
+        with audit.atomic():
+            audit.record(actor="test", action="change.offer", obj=("change", 5), now=timezone.now(), line=line.line)
+
+    async with served.socket(await session(served, line)) as heard:
+        await heard.say(type="sub", stream=f"line:{line.line.pk}", since=None)
+        await heard.next("snapshot")
+        await sync_to_async(record)()
+        news = await heard.next("points")
+        assert [(event["action"], event["object"], event["id"]) for event in news["points"]] == [
+            ("change.offer", "change", "5")
+        ]
+
+
+async def test_without_a_session_the_answer_is_4401(served: Served, line: Plant) -> None:
+    async with served.socket(None) as heard:
+        assert (await heard.next("bye"))["code"] == 4401
+        assert await heard.close_code() == 4401
+
+
+@pytest.mark.parametrize("name", ["lane:999999", "equipment:0", "line:x", "user:1", "", "lane:٣"])
+async def test_what_does_not_exist_and_what_is_not_yours_are_alike(served: Served, line: Plant, name: str) -> None:
+    async with served.socket(await session(served, line)) as heard:
+        await heard.say(type="sub", stream=name, since=None)
+        assert (await heard.next("bye"))["code"] == 4403
+
+
+async def test_an_outsider_subscribes_to_nothing(served: Served, line: Plant) -> None:
+    lane = await sync_to_async(lane_of)(line)
+    async with served.socket(await session(served, line, "outsider")) as heard:
+        await heard.say(type="sub", stream=lane, since=None)
+        assert await heard.close_code() == 4403
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["no json", "[]", "{}", json.dumps({"type": "approve", "id": 1}), "x" * 600, '{"type": "sub", "since": -1}',
+     '{"type": "sub", "since": true}', '{"type": "sub", "since": 1e400}', "[" * 400],
+)  # fmt: skip
+async def test_a_frame_outside_the_protocol_ends_the_socket(served: Served, line: Plant, text: str) -> None:
+    async with served.socket(await session(served, line)) as heard:
+        await heard.connection.send(text)
+        assert await heard.close_code() == 4400
+
+
+async def test_a_client_that_talks_without_end_is_shown_out(served: Served, line: Plant) -> None:
+    lane = await sync_to_async(lane_of)(line)
+    async with served.socket(await session(served, line)) as heard:
+        for _ in range(60):
+            await heard.say(type="unsub", stream=lane)
+        assert await heard.close_code() == 4400
+
+
+async def test_signing_out_closes_the_socket(served: Served, line: Plant) -> None:
+    cookie = await session(served, line)
+    async with served.socket(cookie) as heard:
+        await heard.next("hello")
+        await Session.objects.filter(session_key=cookie).adelete()
+        assert await heard.close_code() == 4401
+
+
+async def test_a_disabled_account_closes_the_socket(served: Served, line: Plant) -> None:
+    async with served.socket(await session(served, line)) as heard:
+        await heard.next("hello")
+        person = line.person("viewer")
+        person.is_active = False
+        await person.asave()
+        assert await heard.close_code() == 4401
+
+
+async def test_a_role_taken_away_closes_what_it_opened(served: Served, line: Plant) -> None:
+    lane = await sync_to_async(lane_of)(line)
+    async with served.socket(await session(served, line)) as heard:
+        await heard.say(type="sub", stream=lane, since=None)
+        await heard.next("snapshot")
+        await line.person("viewer").grants.all().aupdate(valid_to=timezone.now())
+        assert await heard.close_code() == 4403
+
+
+async def test_a_page_of_another_origin_is_not_let_in(served: Served, line: Plant) -> None:
+    cookie = await session(served, line)
+    with pytest.raises(InvalidStatus):
+        async with served.socket(cookie, origin="http://evil.example"):
+            pass
