@@ -1,19 +1,50 @@
-"""Read a plant file (TOML, one line of a plant a file): everything wrong with it is said at once, each by its path."""
+"""Read a plant file (TOML, one line of a plant a file): everything wrong with it is said at once, each by its path.
+
+A check that compares two values is made when both can be read on their own.
+"""
 
 from __future__ import annotations
 
-import math
-import re
 import tomllib
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-from zoneinfo import available_timezones
+from typing import Annotated, Any, Literal
 
-KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
-SIDES = ("top", "bottom", "both")
-MODES = ("off", "shadow", "advisory", "supervised", "auto")
-REQUIRED: Any = object()
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+
+from control.plantvalues import (
+    CharacteristicKey,
+    Declared,
+    Key,
+    Kinded,
+    MovableTagKey,
+    Note,
+    NotNegative,
+    Number,
+    Positive,
+    StreamKey,
+    TagKey,
+    Text,
+    TimeZone,
+    Unit,
+    Whole,
+    above,
+    declared,
+    lane_key,
+    mistakes,
+    once,
+    some,
+    wrong,
+)
 
 
 class PlantFileError(Exception):
@@ -24,241 +55,233 @@ class PlantFileError(Exception):
         self.errors = errors
 
 
-@dataclass(frozen=True, slots=True)
-class Names:
-    key: str
-    name: str
-    name_ko: str = ""
+class Table(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-@dataclass(frozen=True, slots=True)
-class TagSpec:
+class Names(Table):
+    key: Key
+    name: Text = Field(default_factory=lambda data: data["key"])
+    name_ko: Note = ""
+
+    @property
+    def names(self) -> Names:
+        return Names(key=self.key, name=self.name, name_ko=self.name_ko)
+
+
+class SiteSpec(Names):
+    time_zone: TimeZone = "UTC"
+
+
+class RecipeSpec(Table):
+    number: Whole = 1
+
+
+class TagSpec(Names):
     """One tag. ``low``/``high`` are the believable range, ``machine_*`` the hard limits, all in ``unit``."""
 
-    names: Names
-    unit: str
-    kind: str
-    low: float | None
-    high: float | None
-    machine_low: float | None
-    machine_high: float | None
-    max_step: float | None
-    set_point: float | None
-    deadband: float
-    column: str | None
-    missing: tuple[float, ...]
+    unit: Unit = ""
+    kind: Literal["parameter", "process", "status"]
+    low: Number | None = None
+    high: Annotated[Number | None, above("low")] = None
+    machine_low: Number | None = None
+    machine_high: Annotated[Number | None, above("machine_low")] = None
+    max_step: NotNegative | None = None
+    set_point: Number | None = None
+    deadband: NotNegative = 0.0
+    column: Text | None = None
+    missing: tuple[Number, ...] = ()
+
+    @field_validator("set_point")
+    @classmethod
+    def _is_allowed(cls, value: float | None, info: ValidationInfo) -> float | None:
+        low, high = info.data.get("machine_low"), info.data.get("machine_high")
+        if value is not None and ((low is not None and value < low) or (high is not None and value > high)):
+            raise wrong("is outside the machine limits")
+        return value
 
 
-@dataclass(frozen=True, slots=True)
-class Limits3:
+class _Rising(Table):
+    lower: Number | None = None
+    target: Annotated[Number | None, above("lower")] = None
+    upper: Annotated[Number | None, above("lower", "target")] = None
+
+
+class Limits3(_Rising):
     """A specification: lower, target, upper; None where there is none."""
 
-    lower: float | None
-    target: float | None
-    upper: float | None
-
     def as_json(self) -> dict[str, float | None]:
-        return {"lower": self.lower, "target": self.target, "upper": self.upper}
+        return self.model_dump()
 
     def __bool__(self) -> bool:
         return any(value is not None for value in (self.lower, self.target, self.upper))
 
 
-@dataclass(frozen=True, slots=True)
-class LaneSpec:
+class CharacteristicSpec(Names, _Rising):
+    unit: Unit = ""
+    decimals: Annotated[Whole, Field(le=9)] = 2
+    gauge_sigma: NotNegative | None = None
+
+    @property
+    def spec(self) -> Limits3:
+        return Limits3(lower=self.lower, target=self.target, upper=self.upper)
+
+
+class LaneSpec(Table):
     """One lane. ``specs`` are the characteristics whose specification differs from the common one in this lane."""
 
-    number: int
-    side: str
-    specs: dict[str, Limits3]
+    number: Whole
+    side: Literal["top", "bottom", "both"] = "both"
+    specs: dict[CharacteristicKey, Limits3] = {}
 
     @property
     def key(self) -> str:
-        return str(self.number) if self.side == "both" else f"{self.number}-{self.side}"
+        return lane_key(self.number, self.side)
 
 
-@dataclass(frozen=True, slots=True)
-class CharacteristicSpec:
-    names: Names
-    unit: str
-    decimals: int
-    gauge_sigma: float | None
-    spec: Limits3
+class LoopSpec(Names):
+    """One loop. ``gains`` has a row for each of ``cvs`` and a column for each of ``mvs``, CV unit per MV unit."""
+
+    mode: Literal["off", "shadow", "advisory", "supervised", "auto"] = "shadow"
+    cvs: tuple[StreamKey, ...]
+    mvs: tuple[MovableTagKey, ...]
+    gains: tuple[tuple[Number, ...], ...]
+    deadband: Positive
+    dead_time_m: NotNegative
+    sum_zero: tuple[TagKey, ...] = ()
+    ewma_weight: Annotated[Positive, Field(le=1)] = 0.3
+    cv_weights: tuple[Number, ...] = ()
+    move_weight: NotNegative = 0.1
+    nominal_weight: NotNegative = 0.02
+
+    @field_validator("gains")
+    @classmethod
+    def _fit(cls, gains: tuple[tuple[float, ...], ...], info: ValidationInfo) -> tuple[tuple[float, ...], ...]:
+        if {"cvs", "mvs"} <= info.data.keys():
+            rows, columns = len(info.data["cvs"]), len(info.data["mvs"])
+            if [len(row) for row in gains] != [columns] * rows:
+                raise wrong(f"must be {rows} rows (cvs) of {columns} numbers (mvs)")
+        return gains
+
+    @field_validator("sum_zero")
+    @classmethod
+    def _are_moved(cls, keys: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        if strange := [key for key in keys if key not in info.data.get("mvs", keys)]:
+            raise wrong(f"{', '.join(strange)} is not one of the mvs")
+        return keys
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What is stored of a loop besides its names and its mode."""
+        return self.model_dump(mode="json", exclude={*Names.model_fields, "mode"})
 
 
-@dataclass(frozen=True, slots=True)
-class LoopSpec:
-    """One loop: ``settings`` is stored as it is (cvs, mvs, gains, weights, deadband, dead_time_m)."""
+class MeasuredColumn(Table):
+    """A column of a historian file that holds the real values of one stream.
 
-    names: Names
-    mode: str
-    settings: dict[str, Any]
+    ``missing`` are numbers that stand for no reading; a value outside ``low``..``high`` is kept, but never believed.
+    """
 
-
-@dataclass(frozen=True, slots=True)
-class MeasuredColumn:
-    """A column of a historian file that holds the real values of one stream."""
-
-    stream: str
-    column: str
-    missing: tuple[float, ...]
+    stream: StreamKey
+    column: Text
+    missing: tuple[Number, ...] = ()
+    low: Number | None = None
+    high: Annotated[Number | None, above("low")] = None
 
 
-@dataclass(frozen=True, slots=True)
-class EquipmentSpec:
-    names: Names
-    kind: str
-    gauge_distance_m: float
-    cycle_s: float
-    connector: dict[str, Any]
-    web: dict[str, str]
-    physics: dict[str, Any]
-    tags: tuple[TagSpec, ...]
-    lanes: tuple[LaneSpec, ...]
-    characteristics: tuple[CharacteristicSpec, ...]
-    loops: tuple[LoopSpec, ...]
-    measured: tuple[MeasuredColumn, ...]
+class EquipmentSpec(Names):
+    kind: Literal["coater", "press", "other"]
+    gauge_distance_m: NotNegative = 0.0
+    cycle_s: Annotated[Number, Field(ge=0.001)] = 1.0
+    connector: Kinded = {"kind": "none"}
+    physics: Kinded = {"kind": "none"}
+    web: dict[Literal["position", "speed", "roll"], TagKey] = {}
+    tags: Annotated[tuple[TagSpec, ...], once()]
+    lanes: Annotated[tuple[LaneSpec, ...], once()] = ()
+    characteristics: Annotated[tuple[CharacteristicSpec, ...], once()] = ()
+    loops: Annotated[tuple[LoopSpec, ...], once()] = Field(default=(), alias="loop")
+    measured: Annotated[tuple[MeasuredColumn, ...], once("stream")] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _declare(cls, data: Any, info: ValidationInfo) -> Any:
+        """The references inside, which are read next, are to this equipment."""
+        if isinstance(data, dict):
+            declared(info).by(data)
+        return data
 
     @property
     def streams(self) -> list[str]:
-        return [f"{c.names.key}/{lane.key}" for c in self.characteristics for lane in self.lanes]
+        return [f"{item.key}/{lane.key}" for item in self.characteristics for lane in self.lanes]
 
 
-@dataclass(frozen=True, slots=True)
-class Columns:
-    """How a historian file is laid out.
+class TimeColumn(Table):
+    """``format`` is a strptime format, ``epoch_s`` or ``epoch_ms``; without one the stamps are ISO 8601.
 
-    ``resolution_s``: stamps are only good to this many seconds; rows of one stamp are spread evenly over it, in file
-    order. ``layout`` is ``wide`` (a column a tag) or ``long`` (a row a tag, named in ``tag``, its value in ``value``).
+    ``zone`` is that of stamps that do not say theirs. ``resolution_s``: stamps are only good to this many seconds; rows
+    of one stamp are spread evenly over it, in file order, so what happened within it cannot be told.
     """
 
-    time: str
-    format: str | None
-    zone: str
-    resolution_s: float
-    layout: str
-    tag: str
-    value: str
-    missing: tuple[str, ...]
-    delimiter: str
-    decimal: str
+    column: Text
+    format: Text | None = None
+    zone: TimeZone = "UTC"
+    resolution_s: NotNegative = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class Plant:
-    site: Names
-    time_zone: str
+class Columns(Table):
+    """How a historian file is laid out.
+
+    ``layout`` is ``wide`` (a column a tag) or ``long`` (a row a tag: its name in the column ``tag``, its value in
+    ``value``).
+    """
+
+    stamps: TimeColumn = Field(alias="time")
+    layout: Literal["wide", "long"] = "wide"
+    tag: Text = "tag"
+    value: Text = "value"
+    missing: tuple[str, ...] = ()
+    delimiter: Annotated[str, Field(min_length=1)] = ","
+    decimal: Annotated[str, Field(min_length=1, max_length=1)] = "."
+
+    @property
+    def time(self) -> str:
+        return self.stamps.column
+
+    @property
+    def format(self) -> str | None:
+        return self.stamps.format
+
+    @property
+    def zone(self) -> str:
+        return self.stamps.zone
+
+    @property
+    def resolution_s(self) -> float:
+        return self.stamps.resolution_s
+
+
+class Plant(Table):
+    site: SiteSpec
     area: Names
     line: Names
     product: Names
-    recipe_number: int
-    equipment: tuple[EquipmentSpec, ...]
-    columns: Columns | None
-    name: str = field(compare=False, default="")
+    recipe: RecipeSpec = RecipeSpec()
+    equipment: Annotated[tuple[EquipmentSpec, ...], once(), AfterValidator(some)]
+    columns: Columns | None = None
+    _name: str = PrivateAttr(default="")
 
+    @property
+    def name(self) -> str:
+        """The file's name."""
+        return self._name
 
-class _Table:
-    """One TOML table being read: each getter notes what is wrong, ``done`` notes the keys nobody asked for."""
+    @property
+    def time_zone(self) -> str:
+        return self.site.time_zone
 
-    def __init__(self, data: Any, path: str, errors: list[str]) -> None:
-        self.path, self.errors = path, errors
-        if not isinstance(data, dict):
-            self.wrong("", "must be a table")
-            data = {}
-        self.data: dict[str, Any] = data
-        self.asked: set[str] = set()
-
-    def wrong(self, key: str, what: str) -> None:
-        where = ".".join(part for part in (self.path, key) if part)
-        self.errors.append(f"{where}: {what}")
-
-    def get(self, key: str, default: Any = REQUIRED) -> Any:
-        self.asked.add(key)
-        if key not in self.data and default is REQUIRED:
-            self.wrong(key, "is missing")
-            return None
-        return self.data.get(key, default)
-
-    def text(self, key: str, default: Any = REQUIRED, length: int = 120) -> str:
-        value = self.get(key, default)
-        if value is None or value is default:
-            return value or ""
-        if not isinstance(value, str) or len(value) > length or not value.strip() or "\x00" in value:
-            self.wrong(key, f"must be text of 1 to {length} characters")
-            return ""
-        return value
-
-    def key(self, name: str = "key") -> str:
-        value = self.text(name)
-        if value and not KEY.fullmatch(value):
-            self.wrong(name, "must be letters, digits, - and _ (64 at most)")
-        return value
-
-    def number(self, key: str, default: Any = REQUIRED, at_least: float | None = None) -> Any:
-        value = self.get(key, default)
-        if value is None or value is default:
-            return value
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-            self.wrong(key, "must be a number")
-            return None if default is REQUIRED else default
-        if at_least is not None and value < at_least:
-            self.wrong(key, f"must be {at_least:g} or more")
-        return float(value)
-
-    def whole(self, key: str, default: Any = REQUIRED, at_most: int = 32767) -> int:
-        value = self.get(key, default)
-        if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= at_most:
-            if value is not None:
-                self.wrong(key, f"must be a whole number from 0 to {at_most}")
-            return 0
-        return value
-
-    def one_of(self, key: str, allowed: tuple[str, ...], default: Any = REQUIRED) -> str:
-        value = self.get(key, default)
-        if value is not None and value not in allowed:
-            self.wrong(key, f"must be one of {', '.join(allowed)}")
-            return allowed[0]
-        return str(value or allowed[0])
-
-    def items(self, key: str, default: Any = REQUIRED) -> list[Any]:
-        value = self.get(key, default)
-        if value is None:
-            return []
-        if not isinstance(value, list):
-            self.wrong(key, "must be a list")
-            return []
-        return value
-
-    def texts(self, key: str, default: Any = REQUIRED) -> list[str]:
-        values = self.items(key, default)
-        if not all(isinstance(value, str) for value in values):
-            self.wrong(key, "must be a list of texts")
-            return []
-        return values
-
-    def numbers(self, key: str, default: Any = REQUIRED) -> tuple[float, ...]:
-        values = self.items(key, default)
-        if not all(isinstance(v, int | float) and not isinstance(v, bool) and math.isfinite(v) for v in values):
-            self.wrong(key, "must be a list of numbers")
-            return ()
-        return tuple(float(value) for value in values)
-
-    def table(self, key: str, default: Any = REQUIRED) -> _Table:
-        value = self.get(key, default)
-        path = f"{self.path}.{key}" if self.path else key
-        return _Table({} if value is None else value, path, self.errors)
-
-    def tables(self, key: str, default: Any = REQUIRED) -> list[_Table]:
-        path = f"{self.path}.{key}" if self.path else key
-        return [_Table(item, f"{path}[{i}]", self.errors) for i, item in enumerate(self.items(key, default))]
-
-    def names(self) -> Names:
-        key = self.key()
-        return Names(key, self.text("name", key or REQUIRED), self.text("name_ko", ""))
-
-    def done(self) -> None:
-        for key in sorted(set(self.data) - self.asked):
-            self.wrong(key, "is not a known key")
+    @property
+    def recipe_number(self) -> int:
+        return self.recipe.number
 
 
 def read(path: Path) -> Plant:
@@ -274,245 +297,9 @@ def read(path: Path) -> Plant:
 
 def parse(data: dict[str, Any], name: str = "plant") -> Plant:
     """The plant a parsed TOML document describes."""
-    errors: list[str] = []
-    top = _Table(data, "", errors)
-    site = top.table("site")
-    plant = Plant(
-        site=site.names(),
-        time_zone=_zone(site, "time_zone"),
-        area=_named(top, "area"),
-        line=_named(top, "line"),
-        product=_named(top, "product"),
-        recipe_number=_recipe_number(top.table("recipe", None)),
-        equipment=tuple(_equipment(table) for table in top.tables("equipment")),
-        columns=_columns(top.table("columns")) if "columns" in top.data else None,
-        name=name,
-    )
-    site.done()
-    top.done()
-    if not plant.equipment:
-        errors.append("equipment: at least one is needed")
-    _unique([e.names.key for e in plant.equipment], "equipment", errors)
-    if errors:
-        raise PlantFileError(name, errors)
+    try:
+        plant = Plant.model_validate(data, context=Declared())
+    except ValidationError as error:
+        raise PlantFileError(name, mistakes(error)) from error
+    plant._name = name
     return plant
-
-
-def _named(top: _Table, key: str) -> Names:
-    table = top.table(key)
-    names = table.names()
-    table.done()
-    return names
-
-
-def _recipe_number(table: _Table) -> int:
-    number = table.whole("number", 1)
-    table.done()
-    return number
-
-
-def _zone(table: _Table, key: str) -> str:
-    zone = table.text(key, "UTC")
-    if zone not in available_timezones():
-        table.wrong(key, f"{zone!r} is not a time zone name such as Asia/Seoul")
-    return zone
-
-
-def _unique(keys: list[str], path: str, errors: list[str]) -> None:
-    errors.extend(f"{path}: {key} is there more than once" for key in sorted({k for k in keys if keys.count(k) > 1}))
-
-
-def _equipment(table: _Table) -> EquipmentSpec:
-    spec = EquipmentSpec(
-        names=table.names(),
-        kind=table.one_of("kind", ("coater", "press", "other")),
-        gauge_distance_m=table.number("gauge_distance_m", 0.0, at_least=0.0),
-        cycle_s=table.number("cycle_s", 1.0, at_least=0.001),
-        connector=_kinded(table, "connector"),
-        web=_web(table.table("web", None)),
-        physics=_kinded(table, "physics"),
-        tags=tuple(_tag(tag) for tag in table.tables("tags")),
-        lanes=tuple(_lane(lane) for lane in table.tables("lanes", [])),
-        characteristics=tuple(_characteristic(item) for item in table.tables("characteristics", [])),
-        loops=tuple(_loop(loop) for loop in table.tables("loop", [])),
-        measured=tuple(_measured(item) for item in table.tables("measured", [])),
-    )
-    table.done()
-    _check_references(table, spec)
-    return spec
-
-
-def _kinded(table: _Table, key: str) -> dict[str, Any]:
-    inner = table.table(key, {"kind": "none"})
-    inner.text("kind")
-    return dict(inner.data)
-
-
-def _web(table: _Table) -> dict[str, str]:
-    web: dict[str, str] = {key: table.text(key) for key in ("position", "speed", "roll") if key in table.data}
-    table.done()
-    return web
-
-
-def _tag(table: _Table) -> TagSpec:
-    tag = TagSpec(
-        names=table.names(),
-        unit=table.text("unit", "", 24),
-        kind=table.one_of("kind", ("parameter", "process", "status")),
-        low=table.number("low", None),
-        high=table.number("high", None),
-        machine_low=table.number("machine_low", None),
-        machine_high=table.number("machine_high", None),
-        max_step=table.number("max_step", None, at_least=0.0),
-        set_point=table.number("set_point", None),
-        deadband=table.number("deadband", 0.0, at_least=0.0),
-        column=table.text("column", "") or None,
-        missing=table.numbers("missing", []),
-    )
-    table.done()
-    _ordered(table, "low", "high", tag.low, tag.high)
-    _ordered(table, "machine_low", "machine_high", tag.machine_low, tag.machine_high)
-    if tag.set_point is not None and not _within(tag.set_point, tag.machine_low, tag.machine_high):
-        table.wrong("set_point", "is outside the machine limits")
-    return tag
-
-
-def _ordered(table: _Table, low_key: str, high_key: str, low: float | None, high: float | None) -> None:
-    if low is not None and high is not None and low >= high:
-        table.wrong(low_key, f"must be below {high_key}")
-
-
-def _within(value: float, low: float | None, high: float | None) -> bool:
-    return (low is None or value >= low) and (high is None or value <= high)
-
-
-def _spec(table: _Table) -> Limits3:
-    spec = Limits3(table.number("lower", None), table.number("target", None), table.number("upper", None))
-    known = [value for value in (spec.lower, spec.target, spec.upper) if value is not None]
-    if known != sorted(set(known)):
-        table.wrong("", "lower, target and upper must rise")
-    return spec
-
-
-def _lane(table: _Table) -> LaneSpec:
-    specs = table.table("specs", None)
-    lane = LaneSpec(
-        number=table.whole("number"),
-        side=table.one_of("side", SIDES, "both"),
-        specs={key: _lane_spec(specs.table(key)) for key in specs.data},
-    )
-    table.done()
-    return lane
-
-
-def _lane_spec(table: _Table) -> Limits3:
-    spec = _spec(table)
-    table.done()
-    return spec
-
-
-def _characteristic(table: _Table) -> CharacteristicSpec:
-    spec = CharacteristicSpec(
-        names=table.names(),
-        unit=table.text("unit", "", 24),
-        decimals=table.whole("decimals", 2, at_most=9),
-        gauge_sigma=table.number("gauge_sigma", None, at_least=0.0),
-        spec=_spec(table),
-    )
-    table.done()
-    return spec
-
-
-def _measured(table: _Table) -> MeasuredColumn:
-    column = MeasuredColumn(table.text("stream"), table.text("column"), table.numbers("missing", []))
-    table.done()
-    return column
-
-
-def _loop(table: _Table) -> LoopSpec:
-    names, mode = table.names(), table.one_of("mode", MODES, "shadow")
-    settings: dict[str, Any] = {
-        "cvs": table.texts("cvs"),
-        "mvs": table.texts("mvs"),
-        "gains": _gains(table),
-        "deadband": table.number("deadband"),
-        "dead_time_m": table.number("dead_time_m", at_least=0.0),
-        "sum_zero": table.texts("sum_zero", []),
-        "ewma_weight": table.number("ewma_weight", 0.3),
-        "cv_weights": list(table.numbers("cv_weights", [])),
-        "move_weight": table.number("move_weight", 0.1, at_least=0.0),
-        "nominal_weight": table.number("nominal_weight", 0.02, at_least=0.0),
-    }
-    table.done()
-    if settings["deadband"] is not None and settings["deadband"] <= 0:
-        table.wrong("deadband", "must be more than 0")
-    if not 0 < settings["ewma_weight"] <= 1:
-        table.wrong("ewma_weight", "must be above 0 and at most 1")
-    return LoopSpec(names, mode, settings)
-
-
-def _gains(table: _Table) -> list[list[float]]:
-    rows = table.items("gains")
-    shape = (len(table.data.get("cvs", ())), len(table.data.get("mvs", ())))
-    numbers = all(isinstance(row, list) and all(isinstance(g, int | float) for g in row) for row in rows)
-    if not numbers or len(rows) != shape[0] or any(len(row) != shape[1] for row in rows):
-        table.wrong("gains", f"must be {shape[0]} rows (cvs) of {shape[1]} numbers (mvs)")
-        return []
-    return [[float(gain) for gain in row] for row in rows]
-
-
-def _check_references(table: _Table, spec: EquipmentSpec) -> None:
-    """Names that must exist elsewhere in the same equipment, and keys that may be there only once."""
-    tags = {tag.names.key: tag for tag in spec.tags}
-    streams = set(spec.streams)
-    _unique([tag.names.key for tag in spec.tags], f"{table.path}.tags", table.errors)
-    _unique([lane.key for lane in spec.lanes], f"{table.path}.lanes", table.errors)
-    _unique([c.names.key for c in spec.characteristics], f"{table.path}.characteristics", table.errors)
-    _unique([loop.names.key for loop in spec.loops], f"{table.path}.loop", table.errors)
-    _unique([item.stream for item in spec.measured], f"{table.path}.measured", table.errors)
-    for use, key in spec.web.items():
-        if key not in tags:
-            table.wrong(f"web.{use}", f"{key} is not a tag of this equipment")
-    characteristics = {c.names.key for c in spec.characteristics}
-    for lane in spec.lanes:
-        for key in sorted(set(lane.specs) - characteristics):
-            table.wrong(f"lanes.{lane.key}.specs", f"{key} is not a characteristic of this equipment")
-    for item in spec.measured:
-        if item.stream not in streams:
-            table.wrong("measured", f"{item.stream} is not a stream of this equipment")
-    for i, loop in enumerate(spec.loops):
-        _check_loop(table, f"loop[{i}]", loop, tags, streams)
-
-
-def _check_loop(table: _Table, path: str, loop: LoopSpec, tags: dict[str, TagSpec], streams: set[str]) -> None:
-    for key in loop.settings["cvs"]:
-        if key not in streams:
-            table.wrong(f"{path}.cvs", f"{key} is not a stream of this equipment")
-    for key in loop.settings["sum_zero"]:
-        if key not in loop.settings["mvs"]:
-            table.wrong(f"{path}.sum_zero", f"{key} is not one of the mvs")
-    for key in loop.settings["mvs"]:
-        tag = tags.get(key)
-        if tag is None:
-            table.wrong(f"{path}.mvs", f"{key} is not a tag of this equipment")
-        elif None in (tag.machine_low, tag.machine_high, tag.max_step, tag.set_point):
-            table.wrong(f"{path}.mvs", f"{key} needs machine_low, machine_high, max_step and set_point to be moved")
-
-
-def _columns(table: _Table) -> Columns:
-    time = table.table("time")
-    columns = Columns(
-        time=time.text("column"),
-        format=time.text("format", "") or None,
-        zone=_zone(time, "zone"),
-        resolution_s=time.number("resolution_s", 0.0, at_least=0.0),
-        layout=table.one_of("layout", ("wide", "long"), "wide"),
-        tag=table.text("tag", "tag"),
-        value=table.text("value", "value"),
-        missing=tuple(table.texts("missing", [])),
-        delimiter=table.text("delimiter", ","),
-        decimal=table.text("decimal", "."),
-    )
-    time.done()
-    table.done()
-    return columns

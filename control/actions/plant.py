@@ -153,7 +153,7 @@ def _streams(stored: Stored, equipment: Equipment, spec: EquipmentSpec) -> None:
 
 def _loop(stored: Stored, equipment: Equipment, spec: LoopSpec, now: datetime) -> None:
     """The file says how a loop works; in which mode it runs is people's business once it exists."""
-    actual = Mode.SUPERVISED if spec.mode == Mode.AUTO else spec.mode
+    actual = Mode.SUPERVISED if Mode(spec.mode) == Mode.AUTO else spec.mode
     started = {"requested_mode": spec.mode, "actual_mode": actual, "mode_since": now, "settings": spec.settings}
     find = {"equipment": equipment, "key": spec.names.key}
     loop = stored.upsert(Loop, find, _names(spec.names), started)
