@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from datetime import date
 from typing import Any
 
 import numpy as np
@@ -43,12 +44,17 @@ class KnownEquipment:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Known:
-    """One source, its line and the machines it may speak for."""
+    """One source, its line and the machines it may speak for.
+
+    ``rolls`` (equipment, number) and ``days`` are known to be in the database, committed: they need no second look.
+    """
 
     source_id: int
     line_id: int
     recipe_id: int | None
     equipment: dict[str, KnownEquipment]
+    rolls: set[tuple[int, int]] = field(default_factory=set)
+    days: set[date] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

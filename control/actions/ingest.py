@@ -65,6 +65,12 @@ MEASUREMENT = (
     *("equipment_id", "at", "source_id", "sequence", "stream_id", "arrival"),
     *("received_at", "roll", "web_m", "value", "quality", "by"),
 )
+ARRIVED = """
+WITH moved AS (
+    UPDATE control_intake SET arrived = %s, last_received_at = %s, earliest_at = least(earliest_at, %s)
+    WHERE equipment_id = %s RETURNING equipment_id)
+SELECT pg_notify('apc_ingest', equipment_id::text) FROM moved
+"""
 LAST_PLACE = """
 SELECT roll, web_m FROM control_snapshot WHERE equipment_id = %s AND at < %s AND at > %s ORDER BY at DESC LIMIT 1
 """
@@ -197,13 +203,19 @@ def store_batch(conn: psycopg.Connection[Any], who: Known, batch: Batch, *, now:
     ready = {block.equipment.id: _ready(conn, block) for block in batch.snapshots if len(block)}
     pieces = {block.equipment.id: block for block in batch.measurements if len(block)}
     sent = sum(map(len, batch.snapshots)) + sum(map(len, batch.measurements))
-    make_days(conn, _days(*ready.values(), *pieces.values()), now)
+    days = _days(*ready.values(), *pieces.values()) - who.days
+    rolls = {key: at for key, at in _rolls(ready.values()).items() if key not in who.rolls}
+    alone = conn.info.transaction_status == psycopg.pq.TransactionStatus.IDLE
+    make_days(conn, days, now)
     stored = 0
     with conn.transaction():
-        _note_rolls(conn, who, ready.values())
+        _note_rolls(conn, who, rolls)
         _set_aside(conn, who, batch.refused, now)
         for equipment_id in sorted(ready.keys() | pieces.keys()):
             stored += _store_equipment(conn, who, equipment_id, ready.get(equipment_id), pieces.get(equipment_id), now)
+    if alone:  # inside somebody's transaction, which may yet be undone, nothing is known for good
+        who.days.update(days)
+        who.rolls.update(rolls)
     return Receipt(stored, sent - stored, list(batch.refused))
 
 
@@ -240,16 +252,22 @@ def _instant(at_us: Any) -> datetime:
     return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=int(at_us))
 
 
-def _note_rolls(conn: psycopg.Connection[Any], who: Known, blocks: Iterable[SnapshotBlock]) -> None:
-    """A row for every roll seen for the first time: it began with its first snapshot, under the active recipe."""
-    found = []
+def _rolls(blocks: Iterable[SnapshotBlock]) -> dict[tuple[int, int], datetime]:
+    """(equipment, roll number) -> its first instant in these blocks."""
+    found: dict[tuple[int, int], datetime] = {}
     for block in blocks:
-        numbers, first = np.unique(block.roll[np.argsort(block.at_us)], return_index=True)
-        starts = [_instant(at) for at in np.sort(block.at_us)[first]]
-        found += [(block.equipment.id, int(n), at) for n, at in zip(numbers, starts, strict=True)]
-    if not found:
+        in_time = np.argsort(block.at_us, kind="stable")
+        numbers, first = np.unique(block.roll[in_time], return_index=True)
+        starts = block.at_us[in_time][first]
+        found |= {(block.equipment.id, int(n)): _instant(at) for n, at in zip(numbers, starts, strict=True)}
+    return found
+
+
+def _note_rolls(conn: psycopg.Connection[Any], who: Known, rolls: dict[tuple[int, int], datetime]) -> None:
+    """A row for every roll seen for the first time: it began with its first snapshot, under the active recipe."""
+    if not rolls:
         return
-    columns = [list(column) for column in zip(*sorted(found), strict=True)]
+    columns = [list(column) for column in zip(*sorted((*key, at) for key, at in rolls.items()), strict=True)]
     conn.execute(
         "INSERT INTO control_roll (equipment_id, number, lot, recipe_id, started_at)"
         " SELECT e, n, '', %s, s FROM unnest(%s::bigint[], %s::bigint[], %s::timestamptz[]) AS t(e, n, s)"
@@ -293,12 +311,7 @@ def _store_equipment(
         arrived += len(pieces)
     if stored:
         oldest = min(int(part.at_us.min()) for part in (block, pieces) if part is not None)
-        conn.execute(
-            "UPDATE control_intake SET arrived = %s, last_received_at = %s, earliest_at = least(earliest_at, %s)"
-            " WHERE equipment_id = %s",
-            [arrived, now, _instant(oldest), equipment_id],
-        )
-        conn.execute("SELECT pg_notify('apc_ingest', %s)", [str(equipment_id)])
+        conn.execute(ARRIVED, [arrived, now, _instant(oldest), equipment_id])
     return stored
 
 

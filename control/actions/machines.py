@@ -8,14 +8,14 @@ from dataclasses import dataclass, replace
 from django.db import connection
 
 from control.core.machine import NAN, Actuator, ChartConfig, LoopConfig, Machine, StreamConfig
-from control.core.state import State
 from control.core.types import Rule
 from control.core.vm.estimator import Estimator as Folded
 from control.models import Equipment, Estimator, Limits, Loop, Mode, Recipe, Stream, Tag, VersionState
 
 KEPT = 64  # machines a process remembers
+# What a machine is built from, as one text that changes with any of it; an expression for a query with %(id)s
 STAMP = """
-SELECT md5(concat_ws('/',
+md5(concat_ws('/',
     (SELECT e::text FROM control_equipment e WHERE e.id = %(id)s),
     (SELECT r.id FROM control_recipe r JOIN control_equipment e USING (line_id)
      WHERE e.id = %(id)s AND r.state = 'active'),
@@ -49,11 +49,12 @@ class Built:
 _kept: dict[int, Built] = {}
 
 
-def built(equipment_id: int) -> Built:
-    """The machine as the database describes it now."""
-    with connection.cursor() as cursor:
-        cursor.execute(STAMP, {"id": equipment_id})
-        stamp = cursor.fetchone()[0]
+def built(equipment_id: int, stamp: str | None = None) -> Built:
+    """The machine as the database describes it now; ``stamp`` is what STAMP says, if the caller has just asked."""
+    if stamp is None:
+        with connection.cursor() as cursor:
+            cursor.execute(f"SELECT {STAMP}", {"id": equipment_id})
+            stamp = str(cursor.fetchone()[0])
     kept = _kept.get(equipment_id)
     if kept is None or kept.stamp != stamp:
         while len(_kept) >= KEPT:
@@ -164,12 +165,3 @@ def _actuator(equipment: Equipment, tag: Tag, recipe: Recipe | None) -> Actuator
     if nominal is None or tag.machine_low is None or tag.machine_high is None or tag.max_step is None:
         return None
     return Actuator(tag.key, tag.machine_low, tag.machine_high, tag.max_step, nominal, tag.deadband)
-
-
-def with_moves(state: State, equipment_id: int) -> State:
-    """``state`` with the last move of each loop, which others write."""
-    moved = Loop.objects.filter(equipment=equipment_id, last_move_at__isnull=False)
-    for key, at in moved.values_list("key", "last_move_at"):
-        assert at is not None
-        state = state.moved(key, at.timestamp())
-    return state

@@ -6,6 +6,7 @@ a backlog is caught up in several.
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -14,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import psycopg
-from django.db import InterfaceError, OperationalError, transaction
+from django.db import InterfaceError, OperationalError, connection, transaction
 from django.db.models import F
 
 from control import events
@@ -39,6 +40,19 @@ POINT = (
     *("equipment_id", "seq", "at", "known_at", "stream_id", "by", "roll", "web_m", "value", "low", "high"),
     *("predicted", "reliance", "similarity", "quality", "verdict", "rules"),
 )
+
+BEGIN = f"""
+SELECT c.processed, c.head_seq, c.state::text, c.failures, i.arrived, i.earliest_at, {machines.STAMP},
+       (SELECT coalesce(json_object_agg(l.key, date_part('epoch', l.last_move_at)), '{{}}')::text
+        FROM control_loop l WHERE l.equipment_id = c.equipment_id AND l.last_move_at IS NOT NULL)
+FROM control_cursor c JOIN control_intake i USING (equipment_id)
+WHERE c.equipment_id = %(id)s FOR NO KEY UPDATE OF c SKIP LOCKED
+"""  # noqa: S608 - both parts are constants
+MOVE = """
+UPDATE control_cursor SET processed = %s, head_seq = %s, state = %s, advanced_at = %s, failures = 0
+WHERE equipment_id = %s
+"""
+CAUGHT_UP = "UPDATE control_intake SET earliest_at = NULL WHERE equipment_id = %s AND arrived = %s"
 
 log = logging.getLogger(__name__)
 
@@ -105,36 +119,47 @@ def behind(equipment_id: int) -> int:
 
 
 def _advance(equipment_id: int, now: datetime) -> Advanced:
-    cursor = Cursor.objects.select_for_update(skip_locked=True, no_key=True).filter(pk=equipment_id).first()
-    if cursor is None:
+    """One pass under the lock of the cursor row."""
+    begun = _begun(equipment_id)
+    if begun is None:
         return Advanced()
-    intake = Intake.objects.get(pk=equipment_id)
-    batch = BATCHES[min(cursor.failures, len(BATCHES) - 1)]
-    upto = min(intake.arrived, cursor.processed + batch)
-    if upto <= cursor.processed:
-        return Advanced()
-    built = _built(equipment_id)
-    span = Span(equipment_id, cursor.processed, upto, intake.earliest_at or ANYTIME)
-    fresh = _window.read(raw(), span, built.stream_ids, len(built.tags), built.cycle_s)
-    fresh = _placed(built, fresh)
-    state = machines.with_moves(State.from_json(cursor.state), equipment_id)
+    span, built, head_seq, state = begun
+    fresh = _placed(built, _window.read(raw(), span, built.stream_ids, len(built.tags), built.cycle_s))
     found = core.run(built.machine, state, fresh.trace, fresh.new, fresh.measured)
     points = _points(built, fresh, found)
-    _copy(equipment_id, cursor.head_seq, points)
-    _note_signals(points, cursor.head_seq, now)
+    _copy(equipment_id, head_seq, points)
+    _note_signals(points, head_seq, now)
     changes = sum(_propose(equipment_id, built, fresh, found, proposal, now) for proposal in found.proposals)
-    cursor.processed, cursor.head_seq, cursor.state = upto, cursor.head_seq + len(points), found.state.to_json()
-    cursor.advanced_at, cursor.failures = now, 0
-    cursor.save(update_fields=["processed", "head_seq", "state", "advanced_at", "failures"])
-    caught_up = Intake.objects.filter(pk=equipment_id, arrived=upto).update(earliest_at=None)
+    with connection.cursor() as cursor:
+        told = json.dumps(found.state.to_json(), allow_nan=False)
+        cursor.execute(MOVE, [span.upto, head_seq + len(points), told, now, equipment_id])
+        cursor.execute(CAUGHT_UP, [equipment_id, span.upto])
+        caught_up = cursor.rowcount == 1
     if len(points):
         events.publish("points", line_id=built.line_id, equipment_id=equipment_id)
     return Advanced(int(fresh.new.sum()), len(fresh.measured), len(points), changes, more=not caught_up)
 
 
-def _built(equipment_id: int) -> Built:
+def _begun(equipment_id: int) -> tuple[Span, Built, int, State] | None:
+    """Lock the cursor and see what there is to do; None where another pass is at work or nothing is new."""
+    with connection.cursor() as cursor:
+        cursor.execute(BEGIN, {"id": equipment_id})
+        row = cursor.fetchone()
+    if row is None:
+        return None
+    processed, head_seq, state, failures, arrived, earliest_at, stamp, moves = row
+    upto = min(arrived, processed + BATCHES[min(failures, len(BATCHES) - 1)])
+    if upto <= processed:
+        return None
+    found = State.from_json(json.loads(state))
+    for loop, at_s in json.loads(moves).items():
+        found = found.moved(loop, at_s)
+    return Span(equipment_id, processed, upto, earliest_at or ANYTIME), _built(equipment_id, stamp), head_seq, found
+
+
+def _built(equipment_id: int, stamp: str) -> Built:
     try:
-        return machines.built(equipment_id)
+        return machines.built(equipment_id, stamp)
     except (ValueError, KeyError, TypeError) as error:
         raise BrokenPlantError(f"equipment {equipment_id}: {error}") from error
 

@@ -1,0 +1,61 @@
+"""A throw-away installation for a measurement: embedded servers in a temporary folder, migrated, gone afterwards."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@contextmanager
+def installation() -> Iterator[None]:
+    """Django set up on servers of its own. Import models only inside."""
+    sys.path.insert(0, str(ROOT))
+    from apcweb.places import embedded_database_url, embedded_redis_url, wipe
+    from apcweb.servers import Servers
+
+    var = Path(tempfile.mkdtemp(prefix="apc-bench-"))
+    var.chmod(0o711 if os.geteuid() == 0 else 0o700)
+    os.environ.update(
+        DJANGO_SETTINGS_MODULE="apcweb.settings",
+        APC_VAR=str(var),
+        APC_SECRET_KEY=secrets.token_urlsafe(50),
+        APC_DEMO="0",
+        APC_HTTPS="0",
+        DATABASE_URL=embedded_database_url(var),
+        REDIS_URL=embedded_redis_url(var),
+    )
+    try:
+        with Servers(var, postgres=True, valkey=False):
+            import django
+            from django.core.management import call_command
+
+            django.setup()
+            call_command("migrate", verbosity=0)
+            yield
+    finally:
+        wipe(var)
+        shutil.rmtree(var, ignore_errors=True)
+
+
+def table(title: str, head: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Print rows under their head, aligned."""
+    cells = [[str(cell) for cell in row] for row in (head, *rows)]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(head))]
+    print(f"\n{title}")
+    for row in cells:
+        print(
+            "  "
+            + "  ".join(
+                cell.rjust(width) if i else cell.ljust(width)
+                for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+            )
+        )
+    sys.stdout.flush()
