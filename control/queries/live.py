@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable
 from functools import cache
 from typing import TypedDict
 
@@ -10,6 +11,7 @@ from django.db import connection
 
 from control.models import AuditEntry, Equipment, Lane, Line
 
+from . import points
 from .points import utc
 
 
@@ -43,6 +45,15 @@ def place_of(kind: str, key: int) -> tuple[int, int] | None:
         return Equipment.objects.filter(pk=key).values_list("id", "line_id").first()
     found = Line.objects.filter(pk=key).values_list("id", flat=True).first()
     return None if found is None else (0, found)
+
+
+def following(lines: Iterable[Line] = (), equipment: Iterable[Equipment] = ()) -> str:
+    """Streams and where they stand, as a page's fragment follows them. Ask before reading what the fragment shows."""
+    head = audit_head()
+    machines = list(equipment)
+    heads = points.heads(machine.pk for machine in machines)
+    told = [f"line:{line.pk}@{head}" for line in lines]
+    return " ".join([*told, *(f"equipment:{one.pk}@{heads.get(one.pk, 0)}" for one in machines)])
 
 
 def audit_head() -> int:

@@ -16,6 +16,7 @@ from control.actions.idempotency import Answered
 from control.core.lifecycle import UNDECIDED
 from control.models import Change
 from control.queries import changes as queries
+from control.queries import live
 from dashboards import decisions, permissions
 from dashboards.views import refusals
 from dashboards.views.guardrails import guardrails
@@ -27,7 +28,8 @@ ALIKE = 5
 @login_required
 @require_safe
 def page(request: HttpRequest, pk: int) -> HttpResponse:
-    shared = {"lines": permissions.lines(request)}
+    shared: dict[str, Any] = {"lines": permissions.lines(request)}
+    shared["follow"] = live.following(shared["lines"])
     return render(request, "change/page.html", shared | _now(request, _found(request, pk)))
 
 
@@ -69,6 +71,7 @@ def _found(request: HttpRequest, pk: int) -> Change:
 
 def _now(request: HttpRequest, change: Change) -> dict[str, Any]:
     undecided = change.state in UNDECIDED
+    guards = guardrails(change, permissions.now())
     decides = undecided and permissions.may(request, Right.DECIDE, change.line)
     return {
         "change": change,
@@ -78,7 +81,8 @@ def _now(request: HttpRequest, change: Change) -> dict[str, Any]:
         "may_decide": decides,
         "may_ask": decides and change.state != "pending_supervisor",
         "own": change.author_id is not None and change.author_id == request.user.pk,
-        "guards": guardrails(change, permissions.now()),
+        "guards": guards,
+        "content": f"{change.pk}:{change.version}:{''.join(str(int(guard.passed)) for guard in guards)}",
         "alike": cards(queries.alike(change)[:ALIKE]),
         "history": queries.history(change),
         "reasons": queries.reasons(),

@@ -15,8 +15,9 @@ from django.views.decorators.http import require_POST, require_safe
 from control.actions.authority import Right
 from control.actions.errors import Refused
 from control.queries import changes as queries
+from control.queries import live
 from dashboards import decisions, permissions
-from dashboards.views.outlooks import Card, cards
+from dashboards.views.outlooks import cards
 
 ENDED = 30
 
@@ -71,17 +72,15 @@ def _whole(text: str) -> int:
 
 
 def _now(request: HttpRequest) -> dict[str, Any]:
-    ids = permissions.line_ids(request)
-    waiting = cards(queries.waiting(ids))
+    lines = list(permissions.lines(request))
+    ids, follow = [line.pk for line in lines], live.following(lines)
+    waiting, under_way = cards(queries.waiting(ids)), cards(queries.under_way(ids))
+    ended = cards(queries.ended(ids)[:ENDED])
     return {
+        "follow": follow,
         "operators": [card for card in waiting if card.change.needs == "operator"],
         "supervisors": [card for card in waiting if card.change.needs != "operator"],
-        "under_way": cards(queries.under_way(ids)),
-        "ended": cards(queries.ended(ids)[:ENDED]),
-        "content": _content(waiting),
+        "under_way": under_way,
+        "ended": ended,
+        "content": " ".join(f"{card.change.pk}:{card.change.version}" for card in (*waiting, *under_way, *ended)),
     }
-
-
-def _content(waiting: list[Card]) -> str:
-    """Changes when what can be decided changes."""
-    return " ".join(f"{card.change.pk}:{card.change.version}" for card in waiting)

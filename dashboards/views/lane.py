@@ -17,7 +17,7 @@ from django.views.decorators.http import require_safe
 from control.actions.authority import Right
 from control.models import Lane
 from control.queries import lane as queries
-from control.queries import points
+from control.queries import live, points
 from dashboards import permissions
 from dashboards.cells import neutral
 
@@ -64,15 +64,19 @@ def _found(request: HttpRequest, pk: int) -> Lane:
 
 def _context(request: HttpRequest, lane: Lane) -> dict[str, Any]:
     line = lane.equipment.line
+    follow = live.following([line])
     streams = list(queries.streams_of(lane))
+    signals = list(queries.signals_of(lane)[:SIGNALS])
     told = [{"id": s.pk, "name": str(s.characteristic), "unit": s.characteristic.unit} for s in streams]
     return {
+        "follow": follow,
         "lane": lane,
         "line": line,
         "zone": line.time_zone,
         "streams": streams,
         "streams_json": json.dumps(told),
-        "signals": queries.signals_of(lane)[:SIGNALS],
+        "signals": signals,
+        "content": " ".join(f"{one.pk}:{one.last_seq}:{one.closed_at is None}" for one in signals),
         "causes": queries.causes(),
         "may_answer": permissions.may(request, Right.ANSWER_SIGNAL, line),
     }

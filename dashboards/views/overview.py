@@ -13,6 +13,7 @@ from django.views.decorators.http import require_safe
 
 from control.actions.authority import Right
 from control.models import Equipment, Line, Roll
+from control.queries import live
 from control.queries import overview as queries
 from control.queries.overview import StreamNow
 from dashboards import permissions
@@ -84,11 +85,13 @@ def _page(request: HttpRequest, line: Line) -> HttpResponse:
 
 def _now(line: Line) -> dict[str, Any]:
     equipment = list(queries.equipment_of(line))
+    follow = live.following([line], equipment)
     recipe = queries.active_recipe(line)
     machines = _machines(equipment, queries.streams_now(equipment, recipe))
     signals = queries.open_signals(line)
     speeds = {machine.equipment.pk: machine.speed for machine in machines}
     return {
+        "follow": follow,
         "line": line,
         "zone": line.time_zone,
         "recipe": recipe,

@@ -67,8 +67,8 @@ class ApcChart extends HTMLElement {
   }
 
   #take(message) {
-    const added = this.#store.add(message.points);
-    if (this.#range) this.#fresh += message.type === "points" ? added : 0;
+    this.#store.add(message.points);
+    if (this.#range) this.#fresh += message.type === "points" ? message.points.length : 0;
     else if (!this.#frame || message.type === "snapshot" || this.#store.crowded) this.#load();
     this.#soon();
   }

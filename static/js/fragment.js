@@ -11,7 +11,8 @@ class ApcFragment extends HTMLElement {
 
   connectedCallback() {
     for (const name of (this.getAttribute("follow") ?? "").split(" ").filter(Boolean)) {
-      this.#stops.push(live.follow(name, (message) => message.type === "points" && message.points.length && this.refresh()));
+      const [stream, since] = name.split("@"); // the picture was drawn at `since`: what came after is asked for
+      this.#stops.push(live.follow(stream, ({ type, points }) => (type === "snapshot" || points.length) && this.refresh(), Number(since)));
     }
     this.again = () => this.refresh();
     document.addEventListener("apc:fresh", this.again);
@@ -38,14 +39,14 @@ class ApcFragment extends HTMLElement {
 
   #replace(html) {
     const next = new DOMParser().parseFromString(html, "text/html").body;
+    const content = next.querySelector("[data-content]")?.dataset.content;
+    if (content !== undefined && content === this.querySelector("[data-content]")?.dataset.content) return; // a half-filled form stays
     if (this.contains(document.activeElement) && document.activeElement.matches("input, select, textarea")) return;
     const focused = this.#place(document.activeElement);
-    const before = this.querySelector("[data-content]")?.dataset.content;
     this.replaceChildren(...next.childNodes);
     if (focused) this.querySelector(focused)?.focus({ preventScroll: true });
     tickClocks(this);
-    const after = this.querySelector("[data-content]")?.dataset.content;
-    if (before !== after) document.dispatchEvent(new CustomEvent("apc:changed"));
+    document.dispatchEvent(new CustomEvent("apc:changed"));
   }
 
   /** A selector that finds the focused link again after the replacement. */

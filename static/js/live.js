@@ -12,12 +12,15 @@ class Live extends EventTarget {
   #epoch = null;
   #ended = null; // why not to come back
 
-  /** Follow a stream; `listener` gets {type: "snapshot" | "points", points}. Returns a function that stops it. */
-  follow(name, listener) {
-    const stream = this.#streams.get(name) ?? { seq: null, listeners: new Set() };
+  /**
+   * Follow a stream; `listener` gets {type: "snapshot" | "points", points}. `since` is the number up to which the page
+   * already shows it; without one the first picture is sent. Returns a function that stops it.
+   */
+  follow(name, listener, since = null) {
+    const stream = this.#streams.get(name) ?? { seq: since, listeners: new Set() };
     stream.listeners.add(listener);
     this.#streams.set(name, stream);
-    stream.seq = null; // whoever comes new needs the first picture
+    stream.seq = since === null ? null : Math.min(stream.seq ?? since, since);
     this.#ask(name);
     return () => {
       stream.listeners.delete(listener);
@@ -60,7 +63,7 @@ class Live extends EventTarget {
   }
 
   #hello({ epoch }) {
-    if (this.#epoch !== epoch) for (const stream of this.#streams.values()) stream.seq = null;
+    if (this.#epoch !== null && this.#epoch !== epoch) for (const stream of this.#streams.values()) stream.seq = null;
     this.#epoch = epoch;
     this.#attempt = 0;
     for (const name of this.#streams.keys()) this.#ask(name);

@@ -7,12 +7,7 @@ export class Store {
 
   get size() { return this.#seen.size; }
 
-  /** Take points in; returns how many were new. */
-  add(points) {
-    const before = this.#seen.size;
-    for (const point of points) this.#seen.set(point.seq, { ...point, t: Date.parse(point.at) });
-    return this.#seen.size - before;
-  }
+  add(points) { for (const point of points) this.#seen.set(point.seq, { ...point, t: Date.parse(point.at) }); }
 
   clear() { this.#seen.clear(); }
 

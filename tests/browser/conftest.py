@@ -22,7 +22,9 @@ FLAGS = [
 PASSWORD = "a long enough one"
 WATCH = """
 window.violations = [];
-document.addEventListener("securitypolicyviolation", (event) => violations.push(`${event.violatedDirective} ${event.blockedURI}`));
+document.addEventListener("securitypolicyviolation", ({violatedDirective, blockedURI}) => {
+  violations.push(`${violatedDirective} ${blockedURI}`);
+});
 """
 Open = Callable[..., Page]
 

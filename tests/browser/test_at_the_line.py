@@ -25,12 +25,9 @@ def arrive(plant: Plant, seconds: int = 1, value: float = 20.0) -> None:
         for stream in plant.streams.values():
             cursor.head_seq += 1
             at = now - timedelta(seconds=seconds - second)
-            rows.append(
-                Point(
-                    equipment=plant.coater, seq=cursor.head_seq, at=at, known_at=now, stream=stream, by=0, roll=7,
-                    web_m=second, value=value, low=value - 0.1, high=value + 0.1, quality=0, verdict=0, rules=0,
-                )  # fmt: skip
-            )
+            told = {"value": value, "low": value - 0.1, "high": value + 0.1, "quality": 0, "verdict": 0, "rules": 0}
+            where = {"equipment": plant.coater, "stream": stream, "by": 0, "roll": 7, "web_m": second}
+            rows.append(Point(seq=cursor.head_seq, at=at, known_at=now, **where, **told))
     Point.objects.bulk_create(rows)
     cursor.save()
 
@@ -104,7 +101,9 @@ def test_one_approves_and_the_other_sees_it_without_reloading(plant: Plant, chan
     expect(other.get_by_role("button", name="Approve")).to_have_count(0)
 
 
-def test_a_new_change_appears_on_the_overview_by_itself(plant: Plant, opened: Open, request: pytest.FixtureRequest) -> None:
+def test_a_new_change_appears_on_the_overview_by_itself(
+    plant: Plant, opened: Open, request: pytest.FixtureRequest
+) -> None:
     page = opened(plant.person("operator"))
     expect(page.locator("main")).to_contain_text("Nothing to decide.")
     request.getfixturevalue("change")
@@ -138,7 +137,11 @@ def test_theme_density_and_language_belong_to_the_station(plant: Plant, opened: 
     page.get_by_role("button", name="Night").click()
     page.get_by_role("button", name="Gloves").click()
     page.get_by_role("button", name="한국어").click()
-    assert page.evaluate("({...document.documentElement.dataset})") == {"theme": "night", "density": "glove", "keys": "on"}
+    assert page.evaluate("({...document.documentElement.dataset})") == {
+        "theme": "night",
+        "density": "glove",
+        "keys": "on",
+    }
     height = page.get_by_role("button", name="로그아웃").bounding_box()
     assert height is not None
     assert height["height"] >= 96

@@ -54,7 +54,12 @@ def test_a_range_that_is_none_is_not_found(plant: Plant, signed_in: SignIn, quer
 def test_a_reason_in_the_audit_cannot_become_a_formula(plant: Plant, signed_in: SignIn) -> None:
     with audit.atomic():
         audit.record(
-            actor="test", action="line.hold", obj=plant.line, now=timezone.now(), reason="=HYPERLINK(1)", line=plant.line
+            actor="test",
+            action="line.hold",
+            obj=plant.line,
+            now=timezone.now(),
+            reason="=HYPERLINK(1)",
+            line=plant.line,
         )
     found = rows(signed_in("auditor").get("/audit.csv?find=HYPERLINK"))
     assert [row["reason"] for row in found] == ["'=HYPERLINK(1)"]

@@ -15,7 +15,9 @@ AT = datetime(2026, 11, 21, tzinfo=UTC)
 LIMITS = SimpleNamespace(mean=20.0, sigma=0.08)
 
 
-def now(value: float | None = 20.0, *, half: float = 0.1, slope: float = 0.0, verdict: int = 0, quality: int = 0) -> StreamNow:
+def now(
+    value: float | None = 20.0, *, half: float = 0.1, slope: float = 0.0, verdict: int = 0, quality: int = 0
+) -> StreamNow:
     low, high = (None, None) if value is None else (value - half, value + half)
     said = Predicted(AT, AT, value, low, high, quality, verdict)
     return StreamNow(None, 19.4, 20.0, 20.6, LIMITS, said, None, slope)  # type: ignore[arg-type]

@@ -7,7 +7,13 @@ import re
 from tests.dashboards.marked import catalogue, marked
 
 PLACEHOLDER = re.compile(r"%\(\w+\)[a-z]|%%|\{\w+\}")
-TERMS = {"Approve": "승인", "Reject": "반려", "Control limits": "관리한계", "specification and target": "규격", "Coater": "코터"}
+TERMS = {
+    "Approve": "승인",
+    "Reject": "반려",
+    "Control limits": "관리한계",
+    "specification and target": "규격",
+    "Coater": "코터",
+}
 
 
 def test_every_marked_string_is_translated() -> None:
