@@ -35,6 +35,7 @@ SECRET_KEY = env.secret("APC_SECRET_KEY", APC_VAR_DIR / "secret_key" if APC_DEMO
 APC_DEMO_PASSWORD = env.text("APC_DEMO_PASSWORD")
 if APC_DEMO and not APC_DEMO_PASSWORD:
     APC_DEMO_PASSWORD = env.kept_secret(APC_VAR_DIR / "demo_password", 12, make_var)
+APC_DEMO_HOURS = env.number("APC_DEMO_HOURS", 8.0, least=0.2, most=24.0)  # of past shift that seed_demo makes
 ALLOWED_HOSTS = env.listing("APC_ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"])
 if "*" in ALLOWED_HOSTS:
     raise ImproperlyConfigured("APC_ALLOWED_HOSTS must name the hosts; * would answer for any.")
@@ -134,6 +135,10 @@ CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = True
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TIMEZONE = "UTC"
+CELERY_BEAT_SCHEDULE = {  # a slot that was missed is not made up for: the next one does the same work
+    "tend_changes": {"task": "control.tend_changes", "schedule": 2.0, "options": {"expires": 2.0}},
+    "make_days": {"task": "control.make_days", "schedule": 3600.0, "options": {"expires": 3600.0}},
+}
 
 # --- people -----------------------------------------------------------------------------------------------------------
 LOGIN_URL = "/accounts/login/"

@@ -1,0 +1,68 @@
+"""The people of the past shift: they look at the inbox, think for a while, and decide by the same verbs as anyone."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import cycle
+
+from control.actions import changes
+from control.actions.errors import Refused
+from control.core.lifecycle import State
+from control.demo.people import People
+from control.models import Change, Grant
+
+PENDING = (State.PENDING_OPERATOR, State.PENDING_SUPERVISOR)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What becomes of an open change after ``thinks_s`` seconds: a reason code rejects it; ``away`` lets it expire."""
+
+    thinks_s: float
+    reject: str = ""
+    away: bool = False
+
+
+HABITS = (
+    Answer(45),
+    Answer(80),
+    Answer(35),
+    Answer(60, reject="process_upset"),
+    Answer(50),
+    Answer(0, away=True),
+    Answer(40),
+    Answer(70),
+    Answer(90, reject="adjusted_by_hand"),
+    Answer(55),
+)
+
+
+class Crew:
+    """One habit after the other, whichever loop asks next; a change that takes the place of another waits no longer."""
+
+    def __init__(self, people: People) -> None:
+        self.people = people
+        self.habits = cycle(HABITS)
+        self.asked: dict[int, tuple[datetime, Answer]] = {}  # loop -> since when, and what will be answered
+
+    def attend(self, now: datetime) -> None:
+        """Decide what has been looked at for long enough."""
+        pending = {change.loop_id: change for change in Change.objects.filter(state__in=PENDING).order_by("pk")}
+        self.asked = {loop_id: asked for loop_id, asked in self.asked.items() if loop_id in pending}
+        for loop_id, change in pending.items():
+            if loop_id not in self.asked:
+                self.asked[loop_id] = change.proposed_at, next(self.habits)
+            since, answer = self.asked[loop_id]
+            if not answer.away and now - since >= timedelta(seconds=answer.thinks_s) and now > change.proposed_at:
+                del self.asked[loop_id]
+                self._decide(change, answer, now)
+
+    def _decide(self, change: Change, answer: Answer, now: datetime) -> None:
+        actor = self.people.operator if change.needs == Grant.Role.OPERATOR else self.people.supervisor
+        with suppress(Refused):  # the world has moved on while they were thinking, which is recorded
+            if answer.reject:
+                changes.reject(change.pk, actor=actor, version=change.version, code=answer.reject, now=now)
+            else:
+                changes.approve(change.pk, actor=actor, version=change.version, now=now)

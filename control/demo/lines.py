@@ -1,0 +1,135 @@
+"""A line of the demo and its digital twin in this very process: stepped, ingested and written to by the usual code."""
+
+from __future__ import annotations
+
+import time
+import tomllib
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+from zlib import crc32
+
+from django.conf import settings
+
+from control.actions import ingest, pipeline, plant
+from control.actions.audit import Actor
+from control.connectors.base import Ack, Reading, Scan, WriteCommand
+from control.connectors.memory import RetentiveMemory
+from control.core.twin.line import Line as Twin
+from control.core.twin.parameters import line_parameters
+from control.core.twin.scenario import Scenario
+from control.dispatcher import Dispatcher
+from control.models import Equipment, Line
+
+FIXTURES = settings.BASE_DIR / "fixtures"
+PLANTS = ("cathode", "anode")
+SHIFT_S = 8 * 3600.0  # length of fixtures/scenarios/shift.toml
+SEED = 8
+HOLDER = "seed_demo"
+
+
+class InProcess:
+    """The connector of one equipment whose twin lives here. ``at`` is the twin's clock in epoch seconds."""
+
+    keeps_command_ids = True
+
+    def __init__(self, twin: Twin, equipment: str) -> None:
+        self.twin, self.equipment = twin, equipment
+        self.newest: Scan | None = None
+
+    def open(self) -> None:
+        """Nothing to open."""
+
+    def read(self, since: int = 0, *, wait_s: float = 0.0) -> tuple[Scan, ...]:
+        """The newest scan, if it is younger than ``since``."""
+        return (self.newest,) if self.newest and self.newest.sequence > since else ()
+
+    def write(self, command: WriteCommand) -> Ack:
+        return self.twin.write(self.equipment, command, self.at)
+
+    def read_back(self, tags: Sequence[str]) -> dict[str, Reading]:
+        return self.twin.read_back(self.equipment, tags, self.at)
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+    @property
+    def at(self) -> float:
+        return self.newest.at if self.newest else 0.0
+
+
+class Watch:
+    """A stopwatch on which whoever sleeps wakes up at once."""
+
+    def __init__(self) -> None:
+        self.slept_s = 0.0
+
+    def sleep(self, seconds: float) -> None:
+        self.slept_s += seconds
+
+    def timer(self) -> float:
+        return time.monotonic() + self.slept_s
+
+
+class DemoLine:
+    """One line of the demo. ``now`` is its twin's clock and everything here happens at that time."""
+
+    def __init__(self, line: Line, twin: Twin, who: ingest.Known, now: datetime) -> None:
+        self.line, self.twin, self.who, self.now = line, twin, who, now
+        self.equipment = list(line.equipment.order_by("position"))
+        self.links = {machine.key: InProcess(twin, machine.key) for machine in self.equipment}
+        watch = Watch()
+        self.dispatcher = Dispatcher(
+            line.pk, HOLDER, self._connect, clock=lambda: self.now, sleep=watch.sleep, timer=watch.timer
+        )
+
+    def _connect(self, equipment: Equipment) -> InProcess:
+        return self.links[equipment.key]
+
+    def run(self, seconds: int) -> None:
+        """Let the twin work, and store and process what it says, as one body."""
+        scans: list[Scan] = []
+        for _ in range(seconds):
+            self.now += timedelta(seconds=1)
+            scans += self.twin.step(1.0, self.now.timestamp())
+        for scan in scans[-len(self.links) :]:
+            self.links[scan.equipment].newest = scan
+        ingest.store_batch(ingest.raw(), self.who, ingest.batch_of_scans(self.who, scans), now=self.now)
+        pipeline.settle([machine.pk for machine in self.equipment], now=self.now)
+
+    def switch_off(self, memory: RetentiveMemory) -> None:
+        """Give the line's lease back and leave the machine's memory as a twin that ended now would."""
+        self.dispatcher.stop()
+        memory.log_path.unlink(missing_ok=True)
+        memory.log(self.twin.take_unlogged())
+        memory.save(self.twin.snapshot(), clean=True)
+
+
+def load(name: str, hours: float, *, actor: Actor, now: datetime) -> DemoLine:
+    """The line of ``fixtures/plants/<name>.toml`` with a twin that lives through a past shift of so many hours."""
+    path = FIXTURES / "plants" / f"{name}.toml"
+    stored = plant.store(plant.read(path), actor=actor, reason="the demo's plant", now=now)
+    key = stored.line.key
+    parameters = line_parameters(_toml(path), _toml(FIXTURES / "twins" / f"{key}.toml"))
+    twin = Twin(parameters, past_shift(hours), SEED ^ crc32(key.encode()))
+    return DemoLine(stored.line, twin, ingest.known(ingest.raw(), stored.source.pk), now)
+
+
+def past_shift(hours: float) -> Scenario:
+    """The events of a whole shift; a shorter one has them all the same, in quicker succession."""
+    scenario = Scenario.from_dict(_toml(FIXTURES / "scenarios" / "shift.toml"))
+    share = min(hours * 3600 / SHIFT_S, 1.0)
+    return replace(
+        scenario,
+        events=tuple(
+            replace(event, at_s=event.at_s * share, duration_s=event.duration_s * share) for event in scenario.events
+        ),
+        repeat_s=scenario.repeat_s * share,
+        jitter_s=scenario.jitter_s * share,
+    )
+
+
+def _toml(path: Path) -> dict[str, Any]:
+    return tomllib.loads(path.read_text(encoding="utf-8"))

@@ -1,0 +1,118 @@
+"""A past shift for the demo, all of it or nothing: one transaction, so a seeding that is killed leaves no trace.
+
+First the lines run while nobody predicts and set-points are trimmed by hand. Estimators and limits are made from that
+part. Then the loops are closed: the crew decides, and the dispatcher writes to the twins. Every action is told the
+twins' time as ``now``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from django.db import connection
+from django.utils import timezone
+
+from control.actions import audit, changes, estimators, limits
+from control.connectors.memory import RetentiveMemory
+from control.demo import by_hand, lines, people
+from control.demo.crew import Crew
+from control.demo.lines import DemoLine
+from control.demo.people import SYSTEM
+from control.models import AuditEntry, Snapshot
+
+DONE = "demo.seed"  # the audit row that says so
+LEARNING = 0.8  # share of the shift before the loops are closed
+LEARNING_STEP_S = 300
+BY_HAND = timedelta(minutes=30)
+STEP_S = 30  # of the closed loop: how often the crew and the dispatcher look
+
+Clock = Callable[[], datetime]
+Progress = Callable[[float, float], None]  # seconds of process done, and in all
+
+
+class NotEmpty(Exception):
+    """The lines of the demo have data that no seeding made."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seeded:
+    """What a seeding made."""
+
+    since: datetime
+    until: datetime
+    lines: int
+
+
+@dataclass(frozen=True, slots=True)
+class PastShift:
+    """One shift of ``hours`` on all lines of the demo, which share one clock."""
+
+    hours: float
+    since: datetime
+    lines: list[DemoLine]
+    crew: Crew
+    progress: Progress
+
+    @property
+    def now(self) -> datetime:
+        return self.lines[0].now
+
+    def learn(self) -> None:
+        """Run the first part, then draw limits and train estimators from it."""
+        until = self.since + timedelta(hours=self.hours * LEARNING)
+        trimmed = self.now
+        while (left_s := round((until - self.now).total_seconds())) > 0:
+            self._run(min(LEARNING_STEP_S, left_s))
+            if self.now - trimmed >= BY_HAND:
+                trimmed = self.now
+                for line in self.lines:
+                    by_hand.trim(line)
+        told = {"since": self.since, "until": self.now, "actor": self.crew.people.engineer, "now": self.now}
+        for machine in [machine for line in self.lines for machine in line.equipment]:
+            estimators.train(machine, reason="the shift so far", **told)
+            limits.draw(machine, reason="the shift so far", **told)
+
+    def close_the_loop(self, clock: Clock) -> None:
+        """Go on with everyone at work, until the twins' time has caught up with the clock."""
+        while (left_s := int((clock() - self.now).total_seconds())) > 0:
+            self._run(min(STEP_S, left_s))
+            changes.tend(self.now)
+            self.crew.attend(self.now)
+            for line in self.lines:
+                line.dispatcher.run_once()
+
+    def _run(self, seconds: int) -> None:
+        for line in self.lines:
+            line.run(seconds)
+        self.progress((self.now - self.since).total_seconds(), self.hours * 3600)
+
+
+def seed(
+    hours: float, *, password: str, memory: Path, progress: Progress, clock: Clock = timezone.now
+) -> Seeded | None:
+    """Make the demo: None if it is there already. ``memory`` is the folder in which the live twin will look."""
+    with audit.atomic():
+        if AuditEntry.objects.filter(action=DONE).exists():
+            return None
+        shift = _begun(hours, password, clock().replace(microsecond=0) - timedelta(hours=hours), progress)
+        shift.learn()
+        shift.close_the_loop(clock)
+        site = shift.lines[0].line.area.site
+        audit.record(actor=SYSTEM, action=DONE, obj=site, now=shift.now, new={"hours": hours})
+        for line in shift.lines:
+            line.switch_off(RetentiveMemory(memory, line.line.key))
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE control_snapshot, control_measurement, control_point")
+    return Seeded(shift.since, shift.now, len(shift.lines))
+
+
+def _begun(hours: float, password: str, since: datetime, progress: Progress) -> PastShift:
+    """Plant, people and twins at the beginning of the shift."""
+    demo = [lines.load(name, hours, actor=SYSTEM, now=since) for name in lines.PLANTS]
+    if Snapshot.objects.filter(equipment__line__in=[line.line for line in demo]).exists():
+        raise NotEmpty("The demo's lines have data already; a past shift is only made for empty ones.")
+    crew = Crew(people.make(demo[0].line.area.site, password, now=since))
+    return PastShift(hours, since, demo, crew, progress)
