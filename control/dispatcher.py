@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 Connect = Callable[[Equipment], Connector]  # gives an open connector
 
 
-class SilentMachine(Exception):  # noqa: N818 - a finding, not a fault of ours
+class SilentMachine(Exception):
     """Nothing could be read in the time there was."""
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from control.core.lifecycle import Verb
 
 
-class Refused(Exception):  # noqa: N818 - it is an answer, not an error
+class Refused(Exception):
     """An action that was not done: a stable ``code``, one plain sentence, and what differs, ready for JSON."""
 
     status = 409

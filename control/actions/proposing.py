@@ -22,7 +22,6 @@ from control.core.policy import Level, Needed
 from control.core.types import Proposal
 from control.models import Change, Loop, Recipe, SetPointMove
 
-DIFFERENT = 0.3  # of the largest move: a proposal that differs less says nothing new
 REST = timedelta(minutes=10)  # how long a "no" holds against the same proposal
 UNDO_WITHIN = timedelta(minutes=10)
 SAID_NO = (State.REJECTED, State.BLOCKED, State.WRITE_FAILED)
@@ -46,7 +45,7 @@ def propose(
     recipe = situation.active_recipe(loop)
     rows = _rows(loop, proposal)
     earlier = loop.changes.order_by("-pk").first()
-    if earlier and not _worth_saying(earlier, rows, recipe, now):
+    if earlier and not _worth_saying(earlier, rows, proposal, now):
         return None
     told = {
         **evidence,
@@ -98,30 +97,39 @@ def _rows(loop: Loop, proposal: Proposal) -> list[SetPointMove]:
     ]
 
 
-def _worth_saying(earlier: Change, rows: list[SetPointMove], recipe: Recipe | None, now: datetime) -> bool:
+def _worth_saying(earlier: Change, rows: list[SetPointMove], proposal: Proposal, now: datetime) -> bool:
     state = State(earlier.state)
     if state in UNDECIDED:
-        return earlier.author_id is None and _differs(earlier, rows, recipe)
+        return earlier.author_id is None and not _still_serves(earlier, rows, proposal)
     if state in (State.APPROVED, State.WRITING, State.UNCONFIRMED):
         return False
     if state in SAID_NO and now - earlier.state_since < REST:
-        return _differs(earlier, rows, recipe)
+        return not _still_serves(earlier, rows, proposal)
     return True
 
 
-def _differs(earlier: Change, rows: list[SetPointMove], recipe: Recipe | None) -> bool:
-    """Whether the base has moved, or the moves differ by a good part of the largest one."""
-    said = {row.tag_id: row for row in earlier.moves.select_related("tag__equipment")}
-    now = {row.tag_id: row for row in rows}
-    for tag_id in said.keys() | now.keys():
-        one, other = said.get(tag_id), now.get(tag_id)
-        tag = (one or now[tag_id]).tag
-        if one and other and abs(one.from_value - other.from_value) > tag.deadband + situation.ROUNDING:
-            return True
-        apart = (other.to_value - other.from_value if other else 0.0) - (one.to_value - one.from_value if one else 0.0)
-        if sizing.percent(tag, apart, recipe) > DIFFERENT * earlier.size_percent:
-            return True
-    return False
+def _still_serves(earlier: Change, rows: list[SetPointMove], proposal: Proposal) -> bool:
+    """Whether the earlier moves, made now, would do about as well as the new ones: then there is nothing new to say.
+
+    They must start from where the machine stands, and leave no stream further off its target than the deadband, or
+    half a deadband further than the new moves would.
+    """
+    settings = earlier.loop.settings
+    stands = {row.tag_id: row.from_value for row in rows}
+    steps = {}
+    for row in earlier.moves.select_related("tag"):
+        if abs(stands.get(row.tag_id, row.from_value) - row.from_value) > row.tag.deadband + situation.ROUNDING:
+            return False
+        steps[row.tag.key] = row.to_value - row.from_value
+    gains = dict(zip(settings["cvs"], settings["gains"], strict=True))
+    best = max(abs(item.after - item.target) for item in proposal.expected)
+    allowed = max(settings["deadband"], best + settings["deadband"] / 2)
+    for item in proposal.expected:
+        effect = zip(settings["mvs"], gains[item.stream], strict=True)
+        lands = item.do_nothing + sum(gain * steps.get(mv, 0.0) for mv, gain in effect)
+        if abs(lands - item.target) > allowed:
+            return False
+    return True
 
 
 def _offer(

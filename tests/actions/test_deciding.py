@@ -137,7 +137,7 @@ def _another_mode_that_writes(line: Plant) -> None:
     [
         (_operator_moves_the_pump, {"pump_top": {"seen": 60.0, "is": 60.1}}),
         (_pump_goes_bad, {"pump_top": {"seen": 60.0, "is": None}}),
-        (_another_recipe, {"recipe": {"seen": "NMC cathode v1", "is": "NMC cathode v2"}}),
+        (_another_recipe, {"recipe": {"seen": "nmc v1", "is": "nmc v2"}}),
         (_other_limits, {"limits": {"seen": {}, "is": {"loading/1-top i_mr": 1}}}),
         (_another_estimator, {"estimators": {"seen": {}, "is": {"loading/2-top": 1}}}),
         (_other_settings, {"settings": {"seen": 1, "is": 2}}),

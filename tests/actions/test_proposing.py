@@ -22,9 +22,10 @@ def line() -> Plant:
     return made
 
 
-def propose(line: Plant, now=NOW, **to: float) -> Change | None:
+def propose(line: Plant, now=NOW, believed: float = 19.88, **to: float) -> Change | None:
     line.loop.refresh_from_db()
-    return changes.propose(loop=line.loop, proposal=proposal(now, **to), evidence={}, actor="controller", now=now)
+    said = proposal(now, now=believed, **to)
+    return changes.propose(loop=line.loop, proposal=said, evidence={}, actor="controller", now=now)
 
 
 @pytest.mark.parametrize("mode", [Mode.OFF, Mode.SHADOW])
@@ -50,7 +51,7 @@ def test_what_the_decider_sees_is_frozen_with_the_change(line):
     assert change.evidence["inputs"] == evidence["inputs"]
     assert change.evidence["place"] == {"roll": 7, "web_m": 1000.0}
     assert [item["stream"] for item in change.evidence["expected"]] == line.loop.settings["cvs"]
-    assert change.evidence["versions"]["recipe"] == "NMC cathode v1"
+    assert change.evidence["versions"]["recipe"] == "nmc v1"
     assert change.evidence["dead_time_s"] == 120.0  # 60 m at 30 m/min
     assert change.moves.get().contributions[0]["name"] == "feedback"
 
@@ -74,18 +75,28 @@ def test_the_largest_move_of_a_bundle_counts(line):
     assert change.needs == "supervisor"
 
 
-def test_a_newer_proposal_supersedes_the_open_one_and_the_link_stays(line):
+def test_a_proposal_that_does_better_supersedes_the_open_one_and_the_link_stays(line):
     old = offered(line, pump_top=60.3)
-    new = offered(line, NOW + MINUTE, pump_top=60.6)
+    new = propose(line, NOW + MINUTE, believed=19.7, pump_top=60.6)
     old.refresh_from_db()
     assert (old.state, new.supersedes, old.superseded_by) == (State.SUPERSEDED, old, new)
 
 
-def test_nearly_the_same_proposal_leaves_the_open_one_alone(line):
+def test_the_open_change_stays_as_long_as_it_would_still_do(line):
     old = offered(line, pump_top=60.3)
-    assert propose(line, NOW + MINUTE, pump_top=60.36) is None
+    assert propose(line, NOW + MINUTE, believed=19.85, pump_top=60.45) is None
     old.refresh_from_db()
     assert old.state == State.PENDING_OPERATOR
+
+
+def test_a_small_move_is_not_replaced_for_its_noise(line):
+    offered(line, pump_top=60.06)
+    assert propose(line, NOW + MINUTE, believed=19.93, pump_top=60.1) is None
+
+
+def test_when_nothing_can_do_much_better_the_open_change_stays(line):
+    offered(line, pump_top=60.3)
+    assert propose(line, NOW + MINUTE, believed=19.4, pump_top=60.33) is None
 
 
 @pytest.mark.parametrize("state", [State.APPROVED, State.WRITING, State.UNCONFIRMED])
@@ -101,7 +112,7 @@ def test_a_no_holds_for_ten_minutes_against_the_same_proposal(line):
     told = {"actor": line.person("operator"), "version": change.version, "code": "wrong_direction"}
     changes.reject(change.pk, now=NOW, **told)
     assert propose(line, NOW + 9 * MINUTE) is None
-    assert propose(line, NOW + 9 * MINUTE, pump_top=59.4) is not None
+    assert propose(line, NOW + 9 * MINUTE, believed=20.3, pump_top=59.4) is not None
 
 
 def test_after_ten_minutes_it_may_be_said_again(line):
