@@ -22,6 +22,11 @@ class Level(IntEnum):
     NOBODY = 4
 
 
+# While an estimate still moves by more, a proposal would be out of date as it is read.
+SETTLED_DEADBANDS = 0.5
+SETTLED_SHARE = 0.2  # of the deviation
+
+
 class Reason(StrEnum):
     """Why a loop proposes nothing, or why a move needs more authority. Stored and translated; never renamed."""
 
@@ -34,6 +39,7 @@ class Reason(StrEnum):
     INPUT_DOUBTFUL = "input_doubtful"
     NOT_YET_SEEN = "not_yet_seen"
     DEAD_TIME = "dead_time"
+    SETTLING = "settling"
     IN_DEADBAND = "in_deadband"
     NO_SOLUTION = "no_solution"
     TOO_SMALL = "too_small"
@@ -142,6 +148,7 @@ class Situation:
 
     ``modelled``: every controlled stream has an estimator; ``good``, ``familiar``, ``agreed``: the newest predictions
     of all of them are of good quality, within GSI and within RI. ``since_move_*`` is endless if it never moved.
+    ``settling`` is how far the estimates have run from where they were a little earlier (CV unit).
     """
 
     running: bool
@@ -154,6 +161,7 @@ class Situation:
     since_move_m: float
     since_move_s: float
     window_s: float
+    settling: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,4 +196,6 @@ def silence(loop: LoopConfig, now: Situation, deviation: FloatArray) -> Silence 
     worst = float(np.abs(deviation).max())
     if worst <= loop.deadband:
         return Silence(Reason.IN_DEADBAND, f"{worst:.4g} within {loop.deadband:.4g}")
+    if now.settling > max(SETTLED_DEADBANDS * loop.deadband, SETTLED_SHARE * worst):
+        return Silence(Reason.SETTLING)
     return None

@@ -18,6 +18,7 @@ from control.core.types import Expected, FloatArray, Move, Proposal, Quality, Tr
 from control.core.vm.reliability import reliable
 
 NEVER_S = -1e18
+TREND_SHARE = 0.5  # of a loop's EWMA weight: what the disturbance is compared with to tell whether it still moves
 
 
 def follow(machine: Machine, state: State, trace: Trace, predictions: Predictions) -> dict[str, LoopState]:
@@ -40,8 +41,10 @@ def follow(machine: Machine, state: State, trace: Trace, predictions: Prediction
         held = _held(loop, state)
         u = settings[:, [moved.index(mv.tag) for mv in loop.mvs]]
         cvs = [machine.stream_at[cv] for cv in loop.cvs]
-        now = ewma.estimate(_disturbance(held), y[:, cvs], u, np.array(loop.gains), loop.ewma_weight)
-        loops[loop.key] = replace(held, disturbance=tuple(float(a) if np.isfinite(a) else None for a in now))
+        seen = (y[:, cvs], u, np.array(loop.gains))
+        now = ewma.estimate(_known(held.disturbance, loop), *seen, loop.ewma_weight)
+        trend = ewma.estimate(_known(held.trend, loop), *seen, loop.ewma_weight * TREND_SHARE)
+        loops[loop.key] = replace(held, disturbance=_stored(now), trend=_stored(trend))
     return loops
 
 
@@ -64,7 +67,7 @@ def _propose_one(
 ) -> Proposal | Note:
     newest = len(trace) - 1
     setting = trace.values[newest, [machine.tag_at[mv.tag] for mv in loop.mvs]]
-    disturbance, gains = _disturbance(state.loops[loop.key]), np.array(loop.gains)
+    disturbance, gains = _known(state.loops[loop.key].disturbance, loop), np.array(loop.gains)
     do_nothing = disturbance + gains @ setting
     situation = _situation(machine, loop, state, trace, predictions, setting)
     quiet = policy.silence(loop, situation, do_nothing - np.array(loop.targets))
@@ -109,7 +112,14 @@ def _situation(
         since_move_m=travelled_m(trace, last_move_s) if last_move_s > NEVER_S else np.inf,
         since_move_s=float(trace.at_s[-1]) - last_move_s,
         window_s=window_s,
+        settling=_settling(state.loops[loop.key], loop),
     )
+
+
+def _settling(held: LoopState, loop: LoopConfig) -> float:
+    """How far the disturbances have run from their slower estimates (CV unit); 0 where nothing was seen yet."""
+    apart = np.abs(_known(held.disturbance, loop) - _known(held.trend, loop))
+    return float(np.nanmax(apart, initial=0.0))
 
 
 def _expected(
@@ -142,7 +152,10 @@ def _held(loop: LoopConfig, state: State) -> LoopState:
     return LoopState(loop.cvs, mvs, loop.gains)
 
 
-def _disturbance(held: LoopState) -> FloatArray:
+def _known(held: tuple[float | None, ...], loop: LoopConfig) -> FloatArray:
     """(cvs,), NaN where nothing was seen yet."""
-    known = held.disturbance or (None,) * len(held.cvs)
-    return np.array([np.nan if a is None else a for a in known])
+    return np.array([np.nan if a is None else a for a in held or (None,) * len(loop.cvs)])
+
+
+def _stored(estimate: FloatArray) -> tuple[float | None, ...]:
+    return tuple(float(a) if np.isfinite(a) else None for a in estimate)

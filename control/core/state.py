@@ -42,6 +42,7 @@ class LoopState:
     mvs: tuple[str, ...]
     gains: tuple[tuple[float, ...], ...]
     disturbance: tuple[float | None, ...] = ()
+    trend: tuple[float | None, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,4 +90,4 @@ def _stream(item: Mapping[str, Any]) -> StreamState:
 
 def _loop(item: Mapping[str, Any]) -> LoopState:
     gains = tuple(tuple(row) for row in item["gains"])
-    return LoopState(tuple(item["cvs"]), tuple(item["mvs"]), gains, tuple(item["disturbance"]))
+    return LoopState(tuple(item["cvs"]), tuple(item["mvs"]), gains, tuple(item["disturbance"]), tuple(item["trend"]))

@@ -53,7 +53,7 @@ def disturbed(machine, seconds=300, seed=31):
     for _ in range(seconds):
         state = live(line, watching, state).state
     line.solids *= 1.01
-    for _ in range(30):
+    for _ in range(45):
         state = live(line, watching, state).state
     return line, state
 

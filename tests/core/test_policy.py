@@ -88,6 +88,7 @@ READY = Situation(
     since_move_m=61.0,
     since_move_s=61.0,
     window_s=30.0,
+    settling=0.0,
 )
 
 
@@ -108,6 +109,7 @@ def test_a_loop_that_may_speak_speaks():
         ({"agreed": False}, Reason.NOT_RELIABLE),
         ({"since_move_m": 59.0}, Reason.DEAD_TIME),
         ({"since_move_s": 20.0}, Reason.DEAD_TIME),
+        ({"settling": 0.11}, Reason.SETTLING),
     ],
 )
 def test_every_gate_silences_the_loop_with_its_own_reason(changes, reason):
