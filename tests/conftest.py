@@ -1,9 +1,12 @@
 """What every test shares."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from django.db import connection
+
+from tests.installation import Installation
 
 FLUSHED_BESIDES = ["control_snapshot", "control_measurement", "control_point"]
 
@@ -28,3 +31,15 @@ def _flush_knows_our_tables() -> Iterator[None]:
     operations.sql_flush = sql_flush
     yield
     operations.sql_flush = original
+
+
+@pytest.fixture(scope="session")
+def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    """The whole thing as a user starts it, on demo data, shared by the tests that look at it from outside."""
+    var: Path = tmp_path_factory.mktemp("apc")
+    installed = Installation(var)
+    try:
+        installed.start()
+        yield installed
+    finally:
+        installed.stop()
