@@ -1,4 +1,4 @@
-"""Rows a second into the trace: through the connector path and the HTTP door, beside a bare psycopg COPY of the same rows.
+"""Rows a second into the trace: by the connector path and the HTTP door, beside a bare psycopg COPY of the same rows.
 
 The rows are a coater's snapshots (26 tags), the same for all, in rounds that take turns. Run: python -m bench.ingest
 """
@@ -82,11 +82,11 @@ class Bare:
         prepared = [[self._row(scan) for scan in body] for body in bodies]
         begin = time.perf_counter()
         for body in prepared:
-            with self.conn.transaction(), self.conn.cursor() as cursor:
-                with cursor.copy(f"COPY control_snapshot ({self.NAMES}) FROM STDIN (FORMAT BINARY)") as copy:
-                    copy.set_types(self.TYPES)
-                    for row in body:
-                        copy.write_row(row)
+            statement = f"COPY control_snapshot ({self.NAMES}) FROM STDIN (FORMAT BINARY)"
+            with self.conn.transaction(), self.conn.cursor() as cursor, cursor.copy(statement) as copy:
+                copy.set_types(self.TYPES)
+                for row in body:
+                    copy.write_row(row)
         return time.perf_counter() - begin
 
     def _row(self, scan) -> tuple:

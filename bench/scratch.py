@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 @contextmanager
-def installation() -> Iterator[None]:
+def installation(*, valkey: bool = False) -> Iterator[None]:
     """Django set up on servers of its own. Import models only inside."""
     sys.path.insert(0, str(ROOT))
     from apcweb.places import embedded_database_url, embedded_redis_url, wipe
@@ -33,7 +33,7 @@ def installation() -> Iterator[None]:
         REDIS_URL=embedded_redis_url(var),
     )
     try:
-        with Servers(var, postgres=True, valkey=False):
+        with Servers(var, postgres=True, valkey=valkey):
             import django
             from django.core.management import call_command
 
@@ -50,12 +50,7 @@ def table(title: str, head: Sequence[str], rows: Sequence[Sequence[object]]) -> 
     cells = [[str(cell) for cell in row] for row in (head, *rows)]
     widths = [max(len(row[i]) for row in cells) for i in range(len(head))]
     print(f"\n{title}")
-    for row in cells:
-        print(
-            "  "
-            + "  ".join(
-                cell.rjust(width) if i else cell.ljust(width)
-                for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-            )
-        )
+    for first, *others in cells:
+        line = [first.ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(others, widths[1:], strict=True))]
+        print("  " + "  ".join(line))
     sys.stdout.flush()

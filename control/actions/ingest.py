@@ -164,6 +164,8 @@ def _scans(machine: KnownEquipment, scans: list[Scan]) -> SnapshotBlock:
     values = np.full(said.shape, np.nan)
     for tags in {scan.tags for scan in scans}:
         rows = [i for i, scan in enumerate(scans) if scan.tags == tags]
+        if unknown := [tag for tag in tags if tag not in machine.slots]:
+            raise LookupError(f"{machine.key} sends {', '.join(unknown)}, which the plant does not have")
         where = np.ix_(rows, [machine.slots[tag] for tag in tags])
         values[where] = np.array([scans[i].values for i in rows], np.float64)
         said[where] = [scans[i].quality for i in rows]
