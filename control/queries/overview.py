@@ -31,10 +31,10 @@ from control.models import (
 )
 
 WATCHED = frozenset({State.APPLIED, State.VERIFYING})
-_TREND_S = 1200  # predictions of the last twenty minutes say where a stream is heading
+_THIRD_S = 400  # the predictions of the last twenty minutes, in thirds, say where a stream is heading
 _NEWEST_SQL = f"""
     SELECT s.id, p.at, p.known_at, p.value, p.low, p.high, p.quality, p.verdict,
-        m.at, m.known_at, m.value, m.by, m.quality, t.slope
+        m.at, m.known_at, m.value, m.by, m.quality, t.early, t.middle, t.late
     FROM control_stream s JOIN control_lane l ON l.id = s.lane_id
     LEFT JOIN LATERAL (
         SELECT * FROM control_point WHERE stream_id = s.id AND by = {MeasuredBy.PREDICTION}
@@ -44,9 +44,13 @@ _NEWEST_SQL = f"""
             AND at > coalesce(p.at, now()) - interval '12 hours'
         ORDER BY at DESC LIMIT 1) m ON true
     LEFT JOIN LATERAL (
-        SELECT regr_slope(value, extract(epoch FROM at)) AS slope FROM control_point
+        SELECT avg(value) FILTER (WHERE at <= p.at - interval '{2 * _THIRD_S} seconds') AS early,
+            avg(value) FILTER (WHERE at > p.at - interval '{2 * _THIRD_S} seconds'
+                AND at <= p.at - interval '{_THIRD_S} seconds') AS middle,
+            avg(value) FILTER (WHERE at > p.at - interval '{_THIRD_S} seconds') AS late
+        FROM control_point
         WHERE stream_id = s.id AND by = {MeasuredBy.PREDICTION} AND quality = 0
-            AND at > p.at - interval '{_TREND_S} seconds' AND at <= p.at) t ON true
+            AND at > p.at - interval '{3 * _THIRD_S} seconds' AND at <= p.at) t ON true
     WHERE l.equipment_id = ANY(%s)"""  # noqa: S608 - our own numbers
 
 
@@ -127,8 +131,20 @@ def _newest(equipment_ids: list[int]) -> dict[int, tuple[Predicted | None, Gauge
         for stream, *rest in cursor.fetchall():
             predicted = Predicted(*rest[:7]) if rest[0] else None
             measured = Gauged(*rest[7:12]) if rest[7] else None
-            found[stream] = predicted, measured, rest[12]
+            found[stream] = predicted, measured, trend(*rest[12:])
     return found
+
+
+def trend(early: float | None, middle: float | None, late: float | None) -> float | None:
+    """Unit per second, from the means of three equal parts; 0 unless both steps go the same way.
+
+    The smaller step counts: a drift goes on in both, while a step in the process lies in one, and a line drawn
+    through it would foretell what is not going to happen.
+    """
+    if early is None or middle is None or late is None:
+        return None
+    first, second = (middle - early) / _THIRD_S, (late - middle) / _THIRD_S
+    return min(first, second, key=abs) if first * second > 0 else 0.0
 
 
 def _stream_now(

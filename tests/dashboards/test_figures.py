@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from control.queries.overview import Predicted, StreamNow
+from control.queries.overview import Predicted, StreamNow, trend
 from dashboards.figures import Risk, bar, risk, worst
 from dashboards.frames import offsets
 
@@ -66,3 +66,16 @@ def test_a_night_of_25_hours_has_two_offsets_and_the_hour_of_the_change() -> Non
         ("2026-10-24T00:00:00+00:00", 120, "CEST"),
         ("2026-10-25T01:00:00+00:00", 60, "CET"),
     ]
+
+
+def test_a_drift_is_a_trend() -> None:
+    assert trend(20.0, 20.1, 20.2) == pytest.approx(0.1 / 400)
+
+
+@pytest.mark.parametrize("thirds", [(20.0, 20.0, 19.8), (20.0, 19.8, 19.8), (20.0, 20.1, 20.0)])
+def test_a_step_or_a_swing_is_no_trend(thirds: tuple[float, float, float]) -> None:
+    assert trend(*thirds) == 0.0
+
+
+def test_without_twenty_minutes_of_predictions_there_is_no_trend() -> None:
+    assert trend(None, 20.0, 20.1) is None
