@@ -112,9 +112,8 @@ class Hub:
 
     def publish(self, name: str, message: Message) -> None:
         """Hand one message to everybody who follows a stream."""
-        for client in list(self.rooms.get(name, ())):
-            if not client.outbox.put(message):
-                self.leave_all(client)  # told to resync: it subscribes again when it can
+        for client in [client for client in self.rooms.get(name, ()) if not client.outbox.put(message)]:
+            self.leave_all(client)  # told to resync: it subscribes again when it can
 
     async def _bring(self, client: Client, stream: Stream, since: int | None) -> int:
         """Send what lies between ``since`` and what others were told; returns where the client now stands."""

@@ -1,15 +1,21 @@
-"""One socket's way out: a bounded queue and the task that empties it, so that a slow browser slows only itself."""
+"""One socket's way out: what it can take goes at once, the rest waits in a bounded queue.
+
+A slow browser so slows only itself, and a message costs no task switch where the browser keeps up.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections import deque
+from collections.abc import Callable, Coroutine, Generator, Mapping
 from contextlib import suppress
+from types import coroutine
 from typing import Any
 
 Message = Mapping[str, Any]  # an ASGI event, made once and given to every socket that wants it
+Sending = Coroutine[Any, Any, None]
 CAPACITY = 64  # messages; at one a stream and second, half a minute of a large page
 PATIENCE_S = 5.0  # to a socket that was told to resync
 
@@ -22,21 +28,32 @@ def frame(**fields: Any) -> Message:
 
 
 class Outbox:
-    """What one browser is still to be sent. ``closing`` is the code it will be closed with."""
+    """What one browser is still to be sent. ``closing`` is the code and reason it will be closed with."""
 
-    def __init__(self, send: Callable[[Any], Awaitable[None]]) -> None:
+    def __init__(self, send: Callable[[Message], Sending]) -> None:
         self._send = send
-        self._queue: asyncio.Queue[Message] = asyncio.Queue(CAPACITY)
+        self._queue: deque[Message] = deque()
+        self._begun: tuple[Sending, Any] | None = None  # a message on its way, and what it waits for
+        self._some = asyncio.Event()
         self._behind_since: float | None = None
         self.closing: asyncio.Future[tuple[int, str]] = asyncio.get_running_loop().create_future()
 
     def put(self, message: Message) -> bool:
-        """Queue a message; False when there is no room, and then what waits is replaced by a call to resync."""
-        try:
-            self._queue.put_nowait(message)
-        except asyncio.QueueFull:
+        """Send or queue a message; False when there is no room: what waits is then replaced by a call to resync."""
+        if self._begun is None and not self._queue:
+            sending = self._send(message)  # begun outside any task; only if it must wait the writer takes it over
+            try:
+                self._begun = sending, sending.send(None)
+            except StopIteration:
+                return True
+            except OSError:
+                return False  # gone; the reader hears of it
+            self._some.set()
+            return True
+        if len(self._queue) >= CAPACITY:
             self._overflow()
             return False
+        self._queue.append(message)
         return True
 
     def close(self, code: int, reason: str) -> None:
@@ -49,13 +66,15 @@ class Outbox:
             self.close(TOO_SLOW, "too slow")
 
     async def write(self) -> None:
-        """Send what is queued until cancelled; a connection that is gone ends it."""
-        queue, send = self._queue, self._send
+        """Send what could not go at once until cancelled; a connection that is gone ends it."""
         with suppress(OSError):
-            while True:
-                await send(await queue.get())
-                if queue.empty():
-                    self._behind_since = None
+            while await self._some.wait():
+                if self._begun is not None:
+                    await _rest(*self._begun)
+                while self._queue:
+                    await self._send(self._queue.popleft())
+                self._begun = self._behind_since = None
+                self._some.clear()
 
     async def say_bye(self, code: int, reason: str) -> None:
         """Best effort: a socket that takes nothing cannot be told."""
@@ -68,7 +87,19 @@ class Outbox:
         if self._behind_since is not None:
             self.close(TOO_SLOW, "too slow")
             return
-        while not self._queue.empty():
-            self._queue.get_nowait()
+        self._queue.clear()
         self._behind_since = time.monotonic()
-        self._queue.put_nowait(frame(type="resync", reason="too_slow"))
+        self._queue.append(frame(type="resync", reason="too_slow"))
+
+
+@coroutine
+def _rest(sending: Sending, waits_for: Any) -> Generator[Any, Any, None]:
+    """Go on, in a task, with a coroutine that was begun outside one and stopped at ``waits_for``."""
+    try:
+        while True:
+            yield waits_for
+            waits_for = sending.send(None)
+    except StopIteration:
+        return
+    finally:
+        sending.close()

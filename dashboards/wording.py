@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext
 
 from control.core.lifecycle import State
 from control.core.policy import Reason
@@ -136,9 +136,23 @@ def move_sentence(move: SetPointMove) -> str:
     return _("Raise %(tag)s by %(percent)s %% (%(from)s to %(to)s %(unit)s)") % told
 
 
+def moves_sentence(change: Change) -> str:
+    """The largest move, and how many go with it: a glance must be enough, the page has them all."""
+    moves = sorted(change.moves.all(), key=lambda move: abs(percent(move) or 0.0), reverse=True)
+    if not moves:
+        return ""
+    lead, others = move_sentence(moves[0]), len(moves) - 1
+    if not others:
+        return lead
+    return ngettext("%(lead)s and %(n)s smaller move", "%(lead)s and %(n)s smaller moves", others) % {
+        "lead": lead,
+        "n": others,
+    }
+
+
 def sentence(change: Change, outlooks: list[Any]) -> str:
     """The whole change in one sentence: the moves, and what the stream that gains most will do."""
-    moves = "; ".join(move_sentence(move) for move in change.moves.all())
+    moves = moves_sentence(change)
     if not outlooks:
         return moves
     most = max(outlooks, key=lambda seen: abs(seen.do_nothing - seen.target) - abs(seen.after - seen.target))

@@ -103,8 +103,8 @@ def kind_words(by: int) -> str:
 
 
 @register.filter
-def sentence_of(move: Any) -> str:
-    return wording.move_sentence(move)
+def moves_of(change: Any) -> str:
+    return wording.moves_sentence(change)
 
 
 @register.filter
@@ -121,11 +121,6 @@ def percent(value: float) -> str:
 @register.filter
 def delta(move: Any) -> float:
     return float(move.to_value - move.from_value)
-
-
-@register.filter
-def contribution_words(name: str, streams: dict[str, str]) -> str:
-    return wording.contribution(name, streams)
 
 
 @register.filter

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from control.models import Change, Equipment, Recipe, Stream
+from control.models import Change, Equipment, Recipe, SetPointMove, Stream
 from control.queries import overview as queries
 from dashboards import wording
 from dashboards.figures import Outlook, outlook
+
+SHOWN = 0.0005  # half of the last digit on the page
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,22 @@ class Card:
         """What the streams of the expectation are called, by key."""
         keys = (item["stream"] for item in self.change.evidence.get("expected", []))
         return {key: seen.stream for key, seen in zip(keys, self.outlooks, strict=True)}
+
+    @property
+    def moves(self) -> list[SetPointMove]:
+        return list(self.change.moves.all())
+
+    @property
+    def parts(self) -> list[tuple[str, list[float | None]]]:
+        """Why: a row for each contribution, with its share of every move; shares too small to show are left out."""
+        moves = [{part["name"]: part["amount"] for part in move.contributions} for move in self.moves]
+        names = dict.fromkeys(name for amounts in moves for name in amounts)
+        rows = [(name, [amounts.get(name) for amounts in moves]) for name in names]
+        return [
+            (wording.contribution(name, self.names), row)
+            for name, row in rows
+            if any(abs(amount or 0.0) >= SHOWN for amount in row)
+        ]
 
 
 def cards(changes: Iterable[Change]) -> list[Card]:
