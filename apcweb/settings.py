@@ -35,7 +35,7 @@ SECRET_KEY = env.secret("APC_SECRET_KEY", APC_VAR_DIR / "secret_key" if APC_DEMO
 APC_DEMO_PASSWORD = env.text("APC_DEMO_PASSWORD")
 if APC_DEMO and not APC_DEMO_PASSWORD:
     APC_DEMO_PASSWORD = env.kept_secret(APC_VAR_DIR / "demo_password", 12, make_var)
-APC_DEMO_HOURS = env.number("APC_DEMO_HOURS", 8.0, least=0.2, most=24.0)  # of past shift that seed_demo makes
+APC_DEMO_HOURS = env.number("APC_DEMO_HOURS", 8.0, least=0.25, most=24.0)  # of past shift that seed_demo makes
 ALLOWED_HOSTS = env.listing("APC_ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"])
 if "*" in ALLOWED_HOSTS:
     raise ImproperlyConfigured("APC_ALLOWED_HOSTS must name the hosts; * would answer for any.")
@@ -227,5 +227,8 @@ LOGGING = {
     "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
     "handlers": {"stdout": {"class": "logging.StreamHandler", "stream": "ext://sys.stdout", "formatter": "line"}},
     "root": {"handlers": ["stdout"], "level": "INFO"},
-    "loggers": {"django": {"handlers": [], "propagate": True, "level": "INFO"}},
+    "loggers": {
+        "django": {"handlers": [], "propagate": True, "level": "INFO"},
+        "celery": {"level": "WARNING"},  # a line a task would be several a second
+    },
 }

@@ -153,7 +153,7 @@ def _offer(
         proposed_at=now,
         expires_at=now + situation.time_to_live(dead),
         author=None if isinstance(actor, str) else actor,
-        size_percent=needed.move_percent,
+        size_percent=max(sizing.percent(row.tag, row.to_value - row.from_value, recipe) for row in rows),
         needs=sizing.role(needed),
         evidence={**told, "versions": situation.versions(loop), "dead_time_s": dead and dead.total_seconds()},
         undoes=undoes,

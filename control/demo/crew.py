@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import cycle
 
-from control.actions import changes
+from control.actions import changes, signals
 from control.actions.errors import Refused
 from control.core.lifecycle import State
 from control.demo.people import People
-from control.models import Change, Grant
+from control.models import CauseCode, Change, Grant, Signal
 
 PENDING = (State.PENDING_OPERATOR, State.PENDING_SUPERVISOR)
 
@@ -25,6 +25,18 @@ class Answer:
     away: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What is found when a signal is looked into."""
+
+    cause: str
+    done: str
+
+
+FEW = 3  # points of a signal that may be the gauge's doing
+STARES = timedelta(minutes=10)
+SINGLE = Finding("gauge_fault", "Single readings; the foil beside them is good. Nothing done.")
+SEVERAL = Finding("slurry_batch", "Followed up at the coater until it was back on target.")
 HABITS = (
     Answer(45),
     Answer(80),
@@ -58,6 +70,16 @@ class Crew:
             if not answer.away and now - since >= timedelta(seconds=answer.thinks_s) and now > change.proposed_at:
                 del self.asked[loop_id]
                 self._decide(change, answer, now)
+
+    def answer(self, now: datetime) -> None:
+        """Close the signals that have been open for a while, with a cause."""
+        causes = {cause.key: cause for cause in CauseCode.objects.filter(key__in=(SINGLE.cause, SEVERAL.cause))}
+        raised = Signal.objects.filter(closed_at__isnull=True, raised_at__lte=now - STARES)
+        for signal in raised.select_related("stream__lane__equipment__line__area"):
+            found = SINGLE if signal.points <= FEW else SEVERAL
+            signals.close(
+                signal, cause=causes[found.cause], action_taken=found.done, actor=self.people.operator, now=now
+            )
 
     def _decide(self, change: Change, answer: Answer, now: datetime) -> None:
         actor = self.people.operator if change.needs == Grant.Role.OPERATOR else self.people.supervisor

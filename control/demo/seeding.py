@@ -24,9 +24,10 @@ from control.demo.people import SYSTEM
 from control.models import AuditEntry, Snapshot
 
 DONE = "demo.seed"  # the audit row that says so
-LEARNING = 0.8  # share of the shift before the loops are closed
+CLOSED = 0.15  # share of the shift with closed loops, or
+LEAST_CLOSED_S = 1200.0  # this, but never more than half a shift
 LEARNING_STEP_S = 300
-BY_HAND = timedelta(minutes=30)
+ROUND = timedelta(minutes=30)  # how often signals are answered and, before the loops are closed, set-points trimmed
 STEP_S = 30  # of the closed loop: how often the crew and the dispatcher look
 
 Clock = Callable[[], datetime]
@@ -62,27 +63,34 @@ class PastShift:
 
     def learn(self) -> None:
         """Run the first part, then draw limits and train estimators from it."""
-        until = self.since + timedelta(hours=self.hours * LEARNING)
-        trimmed = self.now
+        until = self.since + timedelta(seconds=_learning_s(self.hours * 3600))
+        looked = self.now
         while (left_s := round((until - self.now).total_seconds())) > 0:
             self._run(min(LEARNING_STEP_S, left_s))
-            if self.now - trimmed >= BY_HAND:
-                trimmed = self.now
+            if self.now - looked >= ROUND or self.now >= until:
+                looked = self.now
+                self.crew.answer(self.now)
                 for line in self.lines:
                     by_hand.trim(line)
-        told = {"since": self.since, "until": self.now, "actor": self.crew.people.engineer, "now": self.now}
         for machine in [machine for line in self.lines for machine in line.equipment]:
-            estimators.train(machine, reason="the shift so far", **told)
-            limits.draw(machine, reason="the shift so far", **told)
+            for make in (estimators.train, limits.draw):
+                make(
+                    machine, since=self.since, until=self.now, actor=self.crew.people.engineer, now=self.now,
+                    reason="the shift so far",
+                )  # fmt: skip
 
     def close_the_loop(self, clock: Clock) -> None:
         """Go on with everyone at work, until the twins' time has caught up with the clock."""
+        looked = self.now
         while (left_s := int((clock() - self.now).total_seconds())) > 0:
             self._run(min(STEP_S, left_s))
             changes.tend(self.now)
             self.crew.attend(self.now)
             for line in self.lines:
                 line.dispatcher.run_once()
+            if self.now - looked >= ROUND:
+                looked = self.now
+                self.crew.answer(self.now)
 
     def _run(self, seconds: int) -> None:
         for line in self.lines:
@@ -107,6 +115,11 @@ def seed(
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE control_snapshot, control_measurement, control_point")
     return Seeded(shift.since, shift.now, len(shift.lines))
+
+
+def _learning_s(shift_s: float) -> float:
+    """Seconds before the loops are closed."""
+    return shift_s - max(CLOSED * shift_s, min(LEAST_CLOSED_S, shift_s / 2))
 
 
 def _begun(hours: float, password: str, since: datetime, progress: Progress) -> PastShift:

@@ -66,9 +66,10 @@ def test_lines_do_not_share_their_events_or_their_chance():
     assert cathode.events != anode.events
 
 
-def test_the_demo_brings_a_solids_step_within_a_minute_of_its_start():
+def test_the_demo_brings_a_solids_step_that_an_operator_may_correct_within_a_minute_of_its_start():
     first = Schedule(Scenario.from_dict(table("scenarios/demo.toml")).for_line("cathode-1")).due(0, 120)[0]
-    assert (first.kind, first.size) == ("solids_step", -0.008)
+    assert first.kind == "solids_step"
+    assert 0.005 < -first.size < 0.01
     assert 45 <= first.at_s <= 60
 
 

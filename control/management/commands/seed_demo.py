@@ -15,7 +15,8 @@ from apcweb.places import ServerError
 from apcweb.servers import locked
 from control.demo import seeding
 
-LEAST_HOURS, MOST_HOURS = 0.2, 24.0
+LEAST_HOURS, MOST_HOURS = 0.25, 24.0
+BAR = "{desc}: {percentage:3.0f} % of {total:.0f} min, {remaining} left"
 
 
 class Command(BaseCommand):
@@ -48,8 +49,8 @@ class Command(BaseCommand):
 @contextmanager
 def bar(out: TextIO, quiet: bool) -> Iterator[seeding.Progress]:
     """Minutes of the shift made, with the time left."""
-    layout = "{desc}: {percentage:3.0f} % of {total:.0f} min, {remaining} left"
-    with tqdm(desc="seed_demo", total=0, bar_format=layout, file=out, disable=quiet, mininterval=1.0) as shown:
+    looks = {"bar_format": BAR, "mininterval": 1.0, "delay": 1.0}
+    with tqdm(desc="seed_demo", total=0, file=out, disable=quiet, **looks) as shown:
 
         def progress(done_s: float, total_s: float) -> None:
             shown.total = max(total_s, done_s) / 60
