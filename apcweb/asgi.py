@@ -11,7 +11,6 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from a2wsgi import WSGIMiddleware
-from channels.auth import AuthMiddlewareStack
 from channels.routing import URLRouter
 from channels.security.websocket import OriginValidator
 from django.core.wsgi import get_wsgi_application
@@ -31,7 +30,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 INGEST = "/api/v1/ingest/"
 PAGE_THREADS = 8  # as many as the database pool of the settings holds
 pages: Any = WSGIMiddleware(django, workers=PAGE_THREADS)
-live = OriginValidator(AuthMiddlewareStack(URLRouter(websocket_urlpatterns)), settings.APC_SOCKET_ORIGINS)
+live = OriginValidator(URLRouter(websocket_urlpatterns), settings.APC_SOCKET_ORIGINS)
 
 
 async def application(scope: Scope, receive: Receive, send: Send) -> None:

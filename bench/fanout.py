@@ -88,10 +88,12 @@ async def connected(count: int, port: int, path: str, headers: str, ask: str, *,
 def serve(pipe) -> None:
     """The server process: our application and a bare broadcast on one event loop, told over a pipe what to send."""
     import django
+    import uvloop
 
     django.setup()
     logging.disable(logging.WARNING)
-    asyncio.run(_serve(pipe))
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:  # as uvicorn runs by itself
+        runner.run(_serve(pipe))
 
 
 async def _serve(pipe) -> None:
