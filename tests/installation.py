@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,13 @@ def wait_until(holds: Callable[[], Any], seconds: float, what: str) -> Any:
             pass
         assert time.monotonic() < deadline, f"{what}: not within {seconds:g} s"
         time.sleep(0.1)
+
+
+def _command_line(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline())
+    except psutil.NoSuchProcess:
+        return ""
 
 
 class Installation:
@@ -82,14 +90,15 @@ class Installation:
         """The installation's processes whose command line matches, servers' children included."""
         assert self.up is not None
         children = psutil.Process(self.up.pid).children(recursive=True)
-        return [child for child in children if re.search(words, " ".join(child.cmdline()))]
+        return [child for child in children if re.search(words, _command_line(child))]
 
     def kill(self, words: str) -> None:
         """kill -9, as the kernel would when memory runs out."""
         victims = self.processes(words)
         assert victims, f"no process runs {words}"
         for victim in victims:
-            victim.kill()
+            with suppress(psutil.NoSuchProcess):  # it went with its parent
+                victim.kill()
 
     def sql(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
         with psycopg.connect(embedded_database_url(self.var), autocommit=True) as connection:
