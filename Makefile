@@ -21,7 +21,7 @@ run: $(VENV)/installed $(MOS) ## install, then start everything as a demo on por
 	@APC_DEMO=$${APC_DEMO:-1} exec $(BIN)/python manage.py up
 
 test: check ## the checks, then every test
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
 
 check: $(VENV)/installed-dev $(MOS) ## style, types, who imports whom, migrations, deployment settings
 	$(BIN)/ruff check .

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -20,6 +21,7 @@ import psycopg
 import redis
 
 from apcweb.places import embedded_database_url, embedded_redis_url, places, wipe
+from control.connectors import TWIN_SOCKET, open_connector
 
 ROOT = Path(__file__).parent.parent
 PASSWORD = "twelve-lanes-and-a-press"
@@ -78,7 +80,8 @@ class Installation:
     def _ready(self) -> bool:
         assert self.up is not None
         assert self.up.poll() is None, f"`up` ended:\n{self.log.read_text()[-3000:]}"
-        return httpx.get(f"{self.url}/readyz", timeout=2).status_code == 200
+        twin = places(self.var).run / TWIN_SOCKET
+        return httpx.get(f"{self.url}/readyz", timeout=2).status_code == 200 and twin.exists()
 
     def stop(self) -> None:
         if self.up is not None:
@@ -104,6 +107,28 @@ class Installation:
         with psycopg.connect(embedded_database_url(self.var), autocommit=True) as connection:
             cursor = connection.execute(query, values)
             return cursor.fetchall() if cursor.description else []
+
+    def disturb(self, equipment: str, **event: Any) -> None:
+        """Make something happen on the twin, now; ``equipment`` is "line/machine"."""
+        link = open_connector({"kind": "twin", "address": equipment}, places(self.var).run)
+        try:
+            link.disturb(event)  # type: ignore[attr-defined]
+        finally:
+            link.close()
+
+    def open_change(self, loop: str) -> int | None:
+        """The change of that loop on the cathode line that waits for the operator."""
+        rows = self.sql(
+            "SELECT c.id FROM control_change c JOIN control_loop o ON o.id = c.loop_id JOIN control_line l"
+            " ON l.id = c.line_id WHERE l.key = 'cathode-1' AND o.key = %s AND c.state = 'pending_operator'",
+            loop,
+        )
+        return rows[0][0] if rows else None
+
+    def written(self, line: str) -> list[dict[str, Any]]:
+        """The machine's own log: every command it decided on."""
+        log = self.var / "twin" / f"{line}.log.jsonl"
+        return [json.loads(entry) for entry in log.read_text().splitlines()] if log.exists() else []
 
     def redis(self) -> redis.Redis:
         return redis.Redis.from_url(embedded_redis_url(self.var), socket_timeout=5)

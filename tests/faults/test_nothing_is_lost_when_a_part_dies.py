@@ -19,7 +19,7 @@ from websockets.sync.client import connect
 from tests.installation import Installation, wait_until
 
 PREDICTED = 0
-pytestmark = pytest.mark.timeout(240)
+pytestmark = [pytest.mark.timeout(240), pytest.mark.xdist_group("installation")]
 
 
 class Browser:

@@ -1,0 +1,82 @@
+"""From a disturbance on the machine to a verified set-point, seen in two browsers on a whole installation."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser.looking import until
+from tests.installation import PASSWORD, Installation, wait_until
+
+LOOP = "loading-bottom"
+EFFECT_MS = 240_000  # the dead time, and gauge values on both sides of it
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(560), pytest.mark.xdist_group("installation")]
+
+
+@pytest.fixture
+def pages(installation: Installation, browser: Browser) -> Iterator[dict[str, Page]]:
+    """The operator and the viewer, each at a browser of their own."""
+    opened = {}
+    for name in ("operator", "viewer"):
+        page = opened[name] = browser.new_page(base_url=installation.url, locale="en")
+        page.goto("/accounts/login/")
+        page.fill("[name=username]", name)
+        page.fill("[name=password]", PASSWORD)
+        page.get_by_role("button", name="Sign in").click()
+        expect(page.get_by_role("heading", level=1)).to_have_text("Cathode line 1")
+    yield opened
+    for page in opened.values():
+        page.context.close()
+
+
+def test_points_arrive_on_every_lane(installation: Installation, pages: dict[str, Page]) -> None:
+    rows = installation.sql(
+        "SELECT n.id FROM control_lane n JOIN control_equipment e ON e.id = n.equipment_id"
+        " JOIN control_line l ON l.id = e.line_id WHERE l.key = 'cathode-1' AND e.key = 'coater' ORDER BY n.id"
+    )
+    assert len(rows) == 8
+    count = "document.querySelector('.plot')?.data?.find((trace) => trace.name === 'predicted')?.x.length ?? 0"
+    for (lane,) in rows:
+        page = pages["viewer"]
+        page.goto(f"/lanes/{lane}/")
+        before = until(page, count)
+        until(page, f"({count}) > {before}")
+
+
+def test_a_change_is_approved_applied_and_found_effective_before_two_browsers(
+    installation: Installation, pages: dict[str, Page]
+) -> None:
+    if installation.open_change(LOOP) is None:
+        installation.disturb("cathode-1/coater", kind="solids_step", size=-0.007)
+    change = wait_until(lambda: installation.open_change(LOOP), 180, "a change is proposed")
+    operator, viewer = pages["operator"], pages["viewer"]
+    viewer.goto(f"/changes/{change}/")
+    expect(viewer.get_by_role("button", name="Approve")).to_have_count(0)
+    operator.goto("/")
+    operator.locator(f"a[href='/changes/{change}/']").click()
+    operator.get_by_role("button", name="Approve").click()
+    for page in (operator, viewer):
+        expect(page.locator("main")).to_contain_text("read back, applied", timeout=30_000)
+    for page in (operator, viewer):
+        expect(page.locator(".crumbs")).to_contain_text(re.compile("Effective|Not effective"), timeout=EFFECT_MS)
+    sent = command(installation, change)
+    (done,) = [entry for entry in installation.written("cathode-1") if entry["command_id"] == sent]
+    assert done["applied"]
+    assert done["values"] == pytest.approx(moves(installation, change))
+
+
+def command(installation: Installation, change: int) -> str:
+    return str(installation.sql("SELECT command_id FROM control_change WHERE id = %s", change)[0][0])
+
+
+def moves(installation: Installation, change: int) -> dict[str, float]:
+    return dict(
+        installation.sql(
+            "SELECT t.key, m.to_value FROM control_setpointmove m JOIN control_tag t ON t.id = m.tag_id"
+            " WHERE m.change_id = %s",
+            change,
+        )
+    )
