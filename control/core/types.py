@@ -73,6 +73,11 @@ class Trace:
     def __len__(self) -> int:
         return len(self.at_s)
 
+    def between(self, first: int, last: int) -> Trace:
+        """Rows ``first`` to before ``last``, not copied."""
+        part = slice(first, last)
+        return Trace(self.at_s[part], self.roll[part], self.web_m[part], self.values[part], self.quality[part])
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Measured:

@@ -50,63 +50,80 @@ class Predicted:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Group:
-    """Streams trained on the same inputs: one set of windows and one product serve them all. p tags, s streams."""
+    """Streams trained on the same inputs: one set of windows and one product serve them all.
+
+    Of its p tags, v are varied: a model uses their deviation or slope, not only their mean. w are watched by GSI, c are
+    vital: some stream's prediction hangs on them. These are places in ``tags``. q = p + 2 v inputs, s streams.
+    """
 
     tags: tuple[str, ...]
     columns: IntArray  # (p,) of the trace
     window_s: float
-    mean: FloatArray  # (3p,)
-    scale: FloatArray  # (3p,)
-    similarity: FloatArray  # (p, p)
-    streams: IntArray  # (s,)
-    names: tuple[tuple[str, str], ...]  # characteristic and side
+    varied: IntArray  # (v,)
+    mean: FloatArray  # (q,)
+    scale: FloatArray  # (q,)
+    watched: IntArray  # (w,)
+    similarity: FloatArray  # (w, w)
+    streams: IntArray | slice  # (s,)
+    names: tuple[tuple[str, str], ...]  # characteristic and side of each stream
     physics: Mapping[str, Any]
-    main: FloatArray  # (3p, s)
-    reference: FloatArray  # (3p, s)
-    intercept: FloatArray  # (2, s) of main and reference
-    gains: FloatArray  # (p, s)
+    models: FloatArray  # (q, 2s): main beside reference, with the assumed gains in both
+    intercept: FloatArray  # (2s,)
     label_sigma: FloatArray  # (s,)
-    matters: BoolArray  # (p, s)
+    vital: IntArray  # (c,)
+    matters: FloatArray  # (c, s): 1 where a stream hangs on a tag, else 0
 
     def predict(self, trace: Trace, rows: IntArray, into: Predicted) -> None:
-        seen = windows(trace, rows, self.columns, self.window_s, self.mean[: len(self.tags)])
-        raw = seen.matrix()
-        z = (np.where(np.isfinite(raw), raw, self.mean) - self.mean) / self.scale
-        level = z[:, : len(self.tags)]
-        base = self._base(level)
-        main = base + self.intercept[0] + z @ self.main
-        reference = base + self.intercept[1] + z @ self.reference
-        quality = self._quality(trace, rows, seen, np.isfinite(main))
-        bad = quality >= Quality.BAD
-        far = culprit(level * (np.diag(self.similarity) > 0))
-        into.value[:, self.streams] = np.where(bad, np.nan, main)
-        into.ri[:, self.streams] = np.where(
-            bad, np.nan, reliance(main / self.label_sigma, reference / self.label_sigma)
-        )
+        seen = windows(trace, rows, self.columns, self.window_s, self.varied)
+        z, missing = self._standardised(seen)
+        told = z @ self.models
+        told += self.intercept
+        main, reference = told[:, : len(self.names)], told[:, len(self.names) :]
+        ri = reliance(main / self.label_sigma, reference / self.label_sigma)
+        value = main + self._physics(z)
+        quality = self._quality(trace, rows, seen, missing, np.isfinite(value))
+        bad = quality == int(Quality.BAD)
+        value[bad] = ri[bad] = np.nan
+        level = z.take(self.watched, axis=1)
+        into.value[:, self.streams] = value
+        into.ri[:, self.streams] = ri
         into.gsi[:, self.streams] = similarity(level, self.similarity)[:, None]
-        into.culprit[:, self.streams] = self.columns[far][:, None]
+        into.culprit[:, self.streams] = self.columns[self.watched[culprit(level)]][:, None]
         into.quality[:, self.streams] = quality
 
-    def _base(self, level: FloatArray) -> FloatArray:
-        """Physics and assumed gains (k, s); the constant part of streams without physics is in the intercept."""
-        p = len(self.tags)
-        means = level * self.scale[:p] + self.mean[:p]
-        columns = {tag: means[:, i] for i, tag in enumerate(self.tags)}
-        total = (means - self.mean[:p]) @ self.gains
-        for s, (characteristic, side) in enumerate(self.names):
-            known = physics.base(self.physics, characteristic, side, columns)
-            if known is not None:
-                total[:, s] += known
-        return np.asarray(total)
+    def _standardised(self, seen: Windows) -> tuple[FloatArray, BoolArray]:
+        """The inputs of the models (k, q), and which are missing (k, q): those are taken to stand at their mean."""
+        z = seen.matrix - self.mean
+        z /= self.scale
+        missing = np.isnan(z)
+        if missing.any():
+            z[missing] = 0.0
+        return z, missing
 
-    def _quality(self, trace: Trace, rows: IntArray, seen: Windows, finite: BoolArray) -> IntArray:
-        missing = ~np.isfinite(seen.mean)
-        now = trace.values[np.ix_(rows, self.columns)]
-        unsure = missing | ~np.isfinite(now) | (trace.quality[np.ix_(rows, self.columns)] != int(Quality.GOOD))
-        doubtful = (unsure.astype(np.float64) @ self.matters) > 0
-        doubtful |= (~seen.running | ~seen.covered)[:, None]
-        bad = (missing.mean(axis=1) > TOO_MANY_MISSING)[:, None] | ~finite
-        return np.where(bad, int(Quality.BAD), np.where(doubtful, int(Quality.DOUBTFUL), int(Quality.GOOD)))
+    def _physics(self, z: FloatArray) -> FloatArray:
+        """The physical prediction (k, s), once for streams alike; 0 where it says nothing: the intercept holds that."""
+        columns = {}
+        for tag in {tag for name in self.names for tag in physics.uses(self.physics, *name)}:
+            i = self.tags.index(tag)
+            columns[tag] = z[:, i] * self.scale[i] + self.mean[i]
+        told = {name: physics.base(self.physics, *name, columns) for name in set(self.names)}
+        known = np.zeros((len(z), len(self.names)))
+        for s, name in enumerate(self.names):
+            base = told[name]
+            if base is not None:
+                known[:, s] = base
+        return known
+
+    def _quality(self, trace: Trace, rows: IntArray, seen: Windows, missing: BoolArray, finite: BoolArray) -> IntArray:
+        vital = self.columns[self.vital]
+        now, said = (column.take(rows, axis=0).take(vital, axis=1) for column in (trace.values, trace.quality))
+        unsure = missing.take(self.vital, axis=1) | ~np.isfinite(now) | (said != int(Quality.GOOD))
+        quality = np.full(finite.shape, int(Quality.GOOD))
+        quality[unsure.astype(np.float64) @ self.matters > 0] = int(Quality.DOUBTFUL)
+        quality[~seen.running | ~seen.covered] = int(Quality.DOUBTFUL)
+        quality[missing[:, : len(self.tags)].sum(axis=1) > TOO_MANY_MISSING * len(self.tags)] = int(Quality.BAD)
+        quality[~finite] = int(Quality.BAD)
+        return quality
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -163,8 +180,7 @@ class Estimator:
 
     def window_mean(self, trace: Trace, rows: IntArray, columns: IntArray) -> FloatArray:
         """Mean of tags over the same window the predictions were made from (k, tags): what they are paired with."""
-        newest = trace.values[rows[-1], columns]
-        return windows(trace, rows, columns, self.window_s, np.where(np.isfinite(newest), newest, 0.0)).mean
+        return windows(trace, rows, columns, self.window_s, np.empty(0, np.int64)).mean
 
 
 def content_hash(content: Any) -> str:
@@ -189,27 +205,44 @@ def _check(content: Content, columns: Mapping[str, int], places: Mapping[str, in
 def _group(members: Sequence[Content], columns: Mapping[str, int], places: Mapping[str, int]) -> _Group:
     inputs, config = members[0]["inputs"], members[0]["physics"]
     tags: tuple[str, ...] = tuple(inputs["tags"])
+    p = len(tags)
     names = tuple(_name(member["stream"]) for member in members)
-    main = _stack(members, "main")
-    half_width = np.array([float(member["half_width"]) for member in members])
+    main, reference = _stack(members, "main"), _stack(members, "reference")
     gains = np.array([[float(member["gains"].get(tag, 0.0)) for member in members] for tag in tags])
+    half_width = np.array([float(member["half_width"]) for member in members])
+    matters = _matters(main, gains, half_width, tags, [physics.uses(config, *name) for name in names])
+    vital = np.flatnonzero(matters.any(axis=1))
+    models = np.hstack([main, reference])
+    varied = np.flatnonzero((models != 0).any(axis=1).reshape(3, p)[1:].any(axis=0))
+    used = np.concatenate([np.arange(p), p + varied, 2 * p + varied])
+    scale = np.array(inputs["scale"], np.float64)
+    models[:p] += np.tile(gains * scale[:p, None], 2)
+    matrix = np.array(inputs["similarity"], np.float64)
+    watched = np.flatnonzero(np.diag(matrix) > 0) if matrix.any() else np.zeros(1, np.int64)
     return _Group(
         tags=tags,
         columns=np.array([columns[tag] for tag in tags], np.int64),
         window_s=float(inputs["window_s"]),
-        mean=np.array(inputs["mean"], np.float64),
-        scale=np.array(inputs["scale"], np.float64),
-        similarity=np.array(inputs["similarity"], np.float64),
-        streams=np.array([places[member["stream"]] for member in members], np.int64),
+        varied=varied,
+        mean=np.array(inputs["mean"], np.float64)[used],
+        scale=scale[used],
+        watched=watched,
+        similarity=matrix[np.ix_(watched, watched)],
+        streams=_consecutive([places[member["stream"]] for member in members]),
         names=names,
         physics=config,
-        main=main,
-        reference=_stack(members, "reference"),
-        intercept=np.array([[m["main"]["intercept"] for m in members], [m["reference"]["intercept"] for m in members]]),
-        gains=gains,
+        models=models[used],
+        intercept=np.array([float(m[model]["intercept"]) for model in ("main", "reference") for m in members]),
         label_sigma=np.array([member["label_sigma"] for member in members]),
-        matters=_matters(main, gains, half_width, tags, [physics.uses(config, *name) for name in names]),
+        vital=vital,
+        matters=matters[vital].astype(np.float64),
     )
+
+
+def _consecutive(numbers: list[int]) -> IntArray | slice:
+    """An index of these numbers; a slice, which is quicker, where they follow each other."""
+    begin, end = numbers[0], numbers[0] + len(numbers)
+    return slice(begin, end) if numbers == list(range(begin, end)) else np.array(numbers, np.int64)
 
 
 def _stack(members: Sequence[Content], model: str) -> FloatArray:

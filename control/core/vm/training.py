@@ -127,11 +127,10 @@ def _too_few(labels: int) -> str:
 def _inputs(tags: Sequence[str], trace: Trace, rows: IntArray, recipe: Recipe) -> _Inputs:
     """Windows at the labels' rows; their mean and scale come from the part that fits, as GSI's matrix does."""
     columns = np.array([list(tags).index(tag) for tag in recipe.inputs], np.int64)
-    centre = np.nan_to_num(_column(np.nanmean, trace.values[:, columns]))
-    seen = windows(trace, rows, columns, recipe.window_s, centre)
+    seen = windows(trace, rows, columns, recipe.window_s)
     missing = (~np.isfinite(seen.mean)).mean(axis=1)
     usable = seen.running & seen.covered & (missing <= estimator.TOO_MANY_MISSING)
-    raw = seen.matrix()
+    raw = seen.matrix
     fit = usable & (np.arange(len(rows)) < FIT * len(rows))
     if fit.sum() < FEWEST_LABELS // 2:
         raise ValueError("the line hardly ran where it was measured: nothing to train on")
