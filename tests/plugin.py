@@ -23,7 +23,8 @@ PURE = ROOT / "tests" / "core"
 var = Path(tempfile.mkdtemp(prefix="apc-test-"))
 var.chmod(0o711 if os.geteuid() == 0 else 0o700)  # the account that runs PostgreSQL for root passes through
 (var / "static").mkdir()  # whitenoise warns of a missing folder
-wants_postgres, wants_valkey = not os.environ.get("DATABASE_URL"), not os.environ.get("REDIS_URL")
+ours = os.environ.get("APC_TEST_OWN_SERVERS", "")  # a second process of the same run starts its own, too
+wants_postgres, wants_valkey = (url in ours or not os.environ.get(url) for url in ("DATABASE_URL", "REDIS_URL"))
 servers = Servers(var, postgres=wants_postgres, valkey=wants_valkey)
 
 os.environ.update(
@@ -34,8 +35,11 @@ os.environ.update(
     APC_DEMO="0",
     APC_HTTPS="0",
 )
-os.environ.setdefault("DATABASE_URL", embedded_database_url(var))
-os.environ.setdefault("REDIS_URL", embedded_redis_url(var))
+if wants_postgres:
+    os.environ["DATABASE_URL"] = embedded_database_url(var)
+if wants_valkey:
+    os.environ["REDIS_URL"] = embedded_redis_url(var)
+os.environ["APC_TEST_OWN_SERVERS"] = "DATABASE_URL " * wants_postgres + "REDIS_URL" * wants_valkey
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
