@@ -24,7 +24,7 @@ from statistics import median, quantiles
 
 from bench.scratch import ROOT, installation, table
 
-CLIENTS, ROUNDS, MESSAGES = 200, 9, 150
+CLIENTS, ROUNDS, MESSAGES = 200, 15, 60  # a round fits into what a socket may have waiting
 POSTS, PERIOD_S, WARM_UP = 200, 0.1, 20
 BARE_PORT, OURS_PORT = 18_431, 18_432
 
@@ -39,6 +39,7 @@ class Client(asyncio.Protocol):
         )
         self.ask, self.keep = ask, keep
         self.ready = asyncio.get_running_loop().create_future()
+        self.followed = asyncio.Event()  # set by the first tick: the subscription stands
         self.bytes, self.seen, self._rest = 0, {}, b""
 
     def connection_made(self, transport) -> None:
@@ -52,6 +53,8 @@ class Client(asyncio.Protocol):
             self.ready.set_result(None)
             self.transport.write(masked(self.ask))
         self.bytes += len(data)
+        if not self.followed.is_set() and b'"tick"' in data:
+            self.followed.set()
         if self.keep:
             self._note(data)
 
@@ -76,12 +79,17 @@ def masked(text: str) -> bytes:
 
 
 async def connected(count: int, port: int, path: str, headers: str, ask: str, *, keep: bool = False) -> list[Client]:
+    """That many sockets, each with its subscription in force; a bare server has none."""
     loop, clients = asyncio.get_running_loop(), []
     for _ in range(count):
         _, client = await loop.create_connection(lambda: Client(path, port, headers, ask, keep), "127.0.0.1", port)
         await client.ready
         clients.append(client)
-    await asyncio.sleep(1.5)
+    if port == OURS_PORT:
+        async with asyncio.timeout(60):
+            for client in clients:
+                await client.followed.wait()
+    await asyncio.sleep(1)
     return clients
 
 
@@ -134,7 +142,7 @@ async def _serve(pipe) -> None:
 
 async def deliveries(pipe, headers: str, equipment: int) -> None:
     name = f"equipment:{equipment}"
-    ask = json.dumps({"type": "sub", "stream": name, "since": 0})
+    ask = await asyncio.to_thread(_ask, equipment)
     clients = {
         "bare": await connected(CLIENTS, BARE_PORT, "/", "", ask),
         "hub": await connected(CLIENTS, OURS_PORT, "/ws/v1/live", headers, ask),
@@ -168,9 +176,9 @@ async def _round(pipe, group: list[Client], way: str, name: str, text: str) -> f
 
 
 async def arrival(headers: str, equipment: int, token: str, line) -> None:
-    ask = json.dumps({"type": "sub", "stream": f"equipment:{equipment}", "since": None})
     rows = []
     for count in (1, CLIENTS):
+        ask = await asyncio.to_thread(_ask, equipment)
         clients = await connected(count, OURS_PORT, "/ws/v1/live", headers, ask, keep=True)
         sent = await asyncio.to_thread(_post_all, token, line)
         await asyncio.sleep(3)
@@ -224,6 +232,17 @@ def _signed_in(line) -> str:
     browser.force_login(user)
     session = browser.cookies["apc_session"].value
     return f"Cookie: apc_session={session}\r\nOrigin: http://127.0.0.1:8000\r\n"
+
+
+def _ask(equipment: int) -> str:
+    """Subscribe as a page does that was drawn a moment ago."""
+    from django.db import connection
+
+    from control.queries import points
+
+    since = points.head(equipment)
+    connection.close()
+    return json.dumps({"type": "sub", "stream": f"equipment:{equipment}", "since": since})
 
 
 def _token(line) -> str:

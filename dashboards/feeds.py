@@ -16,7 +16,7 @@ from control.queries import live, points
 P = ParamSpec("P")
 R = TypeVar("R")
 BATCH = 2000  # points in one message at most: it stays under 1 MiB, where socket libraries stop by default
-SNAPSHOT = 2000  # points of a first picture; the page asks the API for more
+SNAPSHOT = 1000  # points of a first picture, some 300 kB; the page asks the API for more
 REACH = 60_000  # sequence numbers a snapshot looks back over
 KINDS = ("line", "equipment", "lane")
 
