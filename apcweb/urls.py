@@ -5,6 +5,8 @@ from django.urls import include, path
 
 from dashboards.views.health import healthz, readyz
 
+handler500 = "dashboards.views.refusals.failed"
+
 urlpatterns = [
     path("healthz", healthz),
     path("readyz", readyz),

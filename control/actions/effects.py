@@ -22,6 +22,7 @@ from control.models import Change, Point, Stream
 
 SETTLE = timedelta(seconds=30)  # ramps and lags between set-point and foil
 WINDOW = timedelta(minutes=2)  # of foil compared, before and after
+LEAST_BEFORE = timedelta(seconds=30)
 UNKNOWN_DEAD_TIME = timedelta(minutes=5)
 GIVE_UP = timedelta(minutes=30)
 IN_A_ROW = 2
@@ -64,13 +65,19 @@ def _end(change: Change, verb: Verb, effect: dict[str, Any], now: datetime) -> N
 
 def _outcomes(change: Change, applied_at: datetime) -> list[Outcome]:
     """Of every stream measured before and after: what was predicted and what came."""
-    before = _means(change, applied_at - WINDOW, applied_at)
+    before = _means(change, _seen_since(change, applied_at), applied_at)
     after = _means(change, applied_at + SETTLE, applied_at + SETTLE + WINDOW)
     return [
         Outcome(item["stream"], item["after"] - item["now"], after[key] - before[key], item["half_width"])
         for item in change.evidence["expected"]
         if (key := item["stream"]) in before and key in after and item["half_width"] > 0
     ]
+
+
+def _seen_since(change: Change, applied_at: datetime) -> datetime:
+    """From where on the foil was as the proposal saw it; older foil knew nothing of the disturbance."""
+    seen_at = datetime.fromisoformat(change.evidence["seen_at"])
+    return max(applied_at - WINDOW, min(seen_at, applied_at - LEAST_BEFORE))
 
 
 def _means(change: Change, since: datetime, until: datetime) -> dict[str, float]:

@@ -123,7 +123,8 @@ def _charted(
     usable = np.isfinite(value) & (quality[order] < Quality.BAD)
     rules = np.zeros(len(order), np.int64)
     with np.errstate(invalid="ignore"):
-        rules[usable & ((value < config.lower) | (value > config.upper))] |= int(Rule.OUT_OF_SPEC)
+        believed = usable & (quality[order] < Quality.DOUBTFUL)
+        rules[believed & ((value < config.lower) | (value > config.upper))] |= int(Rule.OUT_OF_SPEC)
     chart = config.chart
     if chart is None:
         return None, rules

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse
+from django.db import InterfaceError, OperationalError
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
+from django.template.loader import render_to_string
+from psycopg_pool import PoolTimeout
 
 from control.actions.errors import Refused
 from dashboards import permissions, wording
+
+RETRY_S = 5
 
 
 def shown(request: HttpRequest, refusal: Refused, back: str = "/") -> HttpResponse:
@@ -26,3 +32,14 @@ def page(request: HttpRequest, status: int, answer: Mapping[str, Any], back: str
         "back": back,
     }
     return render(request, "refused.html", context, status=status)
+
+
+def failed(request: HttpRequest) -> HttpResponse:
+    """What nobody caught. A database that is away is said as that: come back, nothing was done."""
+    away = isinstance(sys.exc_info()[1], OperationalError | InterfaceError | PoolTimeout)
+    status, code = (503, "database_away") if away else (500, "failed")
+    headers = {"Retry-After": str(RETRY_S)} if away else {}
+    if request.path.startswith("/api/"):
+        detail = "The database is away; nothing was done." if away else "This failed; nothing was done."
+        return JsonResponse({"code": code, "detail": detail, "difference": {}}, status=status, headers=headers)
+    return HttpResponse(render_to_string(f"{status}.html"), status=status, headers=headers)  # asks no database

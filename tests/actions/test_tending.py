@@ -127,6 +127,20 @@ def test_the_realised_change_is_held_against_the_predicted_one(line, moved, verd
     assert first["realised"] == pytest.approx(moved)
 
 
+def test_foil_made_before_the_disturbance_does_not_count_as_before(line):
+    snapshot(line, NOW + 2 * MINUTE)
+    change = approved(line, NOW + 2 * MINUTE)
+    applied_at = NOW + 2 * MINUTE + 40 * SECOND
+    Change.objects.filter(pk=change.pk).update(state=State.VERIFYING, applied_at=applied_at)
+    for lane in (1, 2, 3, 4):
+        stream = f"loading/{lane}-top"
+        for seconds in range(5, 120, 5):
+            before = 19.9 if seconds <= 40 else 20.4
+            point(line, stream, applied_at - seconds * SECOND, before)
+            point(line, stream, applied_at + (30 + seconds) * SECOND, 20.0)
+    assert state_after(change, applied_at + 5 * MINUTE) == State.EFFECTIVE
+
+
 def test_predictions_are_no_proof_of_an_effect(line):
     change = applied(line, moved=0.1, by=MeasuredBy.PREDICTION)
     assert state_after(change, DUE) == State.VERIFYING

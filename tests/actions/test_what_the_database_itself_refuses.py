@@ -98,9 +98,7 @@ def test_a_day_nobody_prepared_loses_nothing() -> None:
 def test_rows_are_found_by_arrival_through_an_index_in_every_day() -> None:
     with connection.cursor() as cursor:
         cursor.execute("SELECT control_make_day(%s)", [date(2026, 3, 2)])
-        cursor.execute(
-            "SELECT count(*) FROM pg_indexes WHERE tablename = 'control_snapshot_20260302'"
-        )
+        cursor.execute("SELECT count(*) FROM pg_indexes WHERE tablename = 'control_snapshot_20260302'")
         assert cursor.fetchone() == (3,)
 
 
