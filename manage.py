@@ -12,12 +12,15 @@ def main() -> None:
     try:
         from django.core.exceptions import ImproperlyConfigured
         from django.core.management import execute_from_command_line
+        from django.db import OperationalError
     except ImportError as error:
         sys.exit(f"apc is not installed here ({error}); run `make run`.")
     try:
         execute_from_command_line(sys.argv)
     except ImproperlyConfigured as error:
         sys.exit(f"apc: {error}")
+    except OperationalError as error:
+        sys.exit(f"apc: the database does not answer ({str(error).splitlines()[0]}); is `make run` running?")
 
 
 if __name__ == "__main__":

@@ -42,8 +42,8 @@ class Command(BaseCommand):
         parser.add_argument("--only", metavar="NAMES", help="start only these children, separated by commas")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
-        signal.signal(signal.SIGHUP, signal.default_int_handler)
+        for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # a shell may have left SIGINT ignored
+            signal.signal(signum, signal.default_int_handler)
         try:
             with ExitStack() as held:
                 self.run(held, options["workers"], options["only"])
