@@ -1,4 +1,4 @@
-"""Rows for PostgreSQL's binary COPY, packed by numpy: a column an array, NaN a NULL.
+"""Rows for PostgreSQL's binary COPY, packed by numpy: a column an array, NaN a NULL; and arrays back into numbers.
 
 Layout: https://www.postgresql.org/docs/current/sql-copy.html#SQL-COPY-FILE-FORMATS-BINARY-FORMAT and array_send() of
 the server. One row at a time in Python is about ten times slower than the server can take them.
@@ -6,6 +6,7 @@ the server. One row at a time in Python is about ten times slower than the serve
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -17,7 +18,8 @@ from control.core.types import BoolArray, IntArray
 
 SIGNATURE = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
 TRAILER = b"\xff\xff"
-OID = {"f8": 701, "i2": 21}
+OID = {"f8": 701, "i2": 21, "i8": 20}
+CODE = {oid: code for code, oid in OID.items()}
 EPOCH_US = int(datetime(2000, 1, 1, tzinfo=UTC).timestamp()) * 1_000_000
 
 Column = NDArray[Any] | tuple[NDArray[Any], BoolArray]
@@ -42,6 +44,16 @@ def pack(columns: Sequence[Column]) -> bytes:
         write(rows, keep, i, values, null)
     data = rows.tobytes() if keep is None else rows.view(np.uint8).reshape(len(rows), -1)[keep].tobytes()
     return SIGNATURE + data + TRAILER
+
+
+def unpack(array: bytes) -> NDArray[Any]:
+    """The numbers of an array of any dimensions as the server sends it in binary; without a NULL."""
+    dimensions, has_null, oid = struct.unpack_from(">iii", array)
+    if has_null:
+        raise ValueError("an array of numbers with NULL has no place in numpy")
+    dtype = np.dtype([("size", ">i4"), ("value", f">{CODE[oid]}")])
+    shape = struct.unpack_from(">" + "ii" * dimensions, array, 12)[::2]
+    return np.frombuffer(array, dtype, offset=12 + 8 * dimensions)["value"].reshape(shape or (0,))
 
 
 def _nan(column: NDArray[Any]) -> BoolArray | None:

@@ -9,9 +9,13 @@ from typing import Any
 
 import numpy as np
 import psycopg
+from numpy.typing import NDArray
 from psycopg import pq
+from psycopg.abc import Buffer
+from psycopg.adapt import Loader
 
-from control.core.types import BoolArray, FloatArray, IntArray, Measured, Trace
+from control.actions._copy import unpack
+from control.core.types import BoolArray, FloatArray, IntArray, Measured, Quality, Trace
 
 LOOK_BACK_S = 300.0  # feature window, dead time and pairing of what is measured now
 LOOK_BACK_ROWS = 60  # for equipment that is read seldom
@@ -19,6 +23,10 @@ AROUND_S = 30.0  # trace loaded after an old metre
 LONGEST_AGE = timedelta(days=1)  # of a sample whose metre is looked for
 JOIN_S = 120.0  # stretches closer than this are one
 
+COLUMNS = (
+    *("date_part('epoch', at)", "roll", "web_m", """array_replace("values", NULL, 'NaN')""", "quality"),
+    *("arrival", "date_part('epoch', received_at)"),
+)
 FRESH_SNAPSHOTS = """
 SELECT date_part('epoch', at), arrival FROM control_snapshot
 WHERE equipment_id = %s AND arrival > %s AND arrival <= %s AND at >= %s
@@ -33,11 +41,13 @@ MADE_AT = """
 SELECT date_part('epoch', max(at)) FROM control_snapshot
 WHERE equipment_id = %s AND roll = %s AND web_m <= %s AND web_m > %s AND at > %s AND at <= %s
 """
-TRACE = """
-SELECT date_part('epoch', at), roll, web_m, "values", quality, arrival, date_part('epoch', received_at)
-FROM control_snapshot
-WHERE equipment_id = %s AND arrival <= %s AND at >= %s AND at <= %s ORDER BY at, sequence, source_id
-"""
+# Snapshots as a few arrays instead of many rows; %s picks them. A missing value is NaN, which no array minds. An hour
+# at a time, for the server puts no more than a gigabyte into one array; rows of another length are by themselves
+TRACE = f"""
+SELECT {", ".join(f"array_agg({column} ORDER BY at, sequence, source_id)" for column in COLUMNS)}
+FROM (%s) AS picked GROUP BY date_trunc('hour', at), cardinality("values")
+"""  # noqa: S608 - constants
+AROUND = TRACE % "SELECT * FROM control_snapshot WHERE equipment_id = %s AND arrival <= %s AND at >= %s AND at <= %s"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,24 +80,35 @@ def read(conn: psycopg.Connection[Any], span: Span, stream_ids: Sequence[int], t
         snapshots = cursor.execute(FRESH_SNAPSHOTS, [equipment_id, after, upto, span.since]).fetchall()
         pieces = cursor.execute(FRESH_MEASUREMENTS, [equipment_id, after, upto, span.since]).fetchall()
         needed = _needed(cursor, equipment_id, [at for at, _ in snapshots], pieces, cycle_s)
-        rows: list[Any] = []
+        parts: list[Any] = []
         for begin, end in needed:
-            rows += cursor.execute(TRACE, [equipment_id, upto, _at(begin), _at(end)]).fetchall()
-    arrival = np.array([row[5] for row in rows], np.int64)
+            parts += cursor.execute(AROUND, [equipment_id, upto, _at(begin), _at(end)]).fetchall()
+    trace, arrival, received_s = trace_of(parts, tags)
     return Fresh(
-        trace=trace_of(rows, tags),
+        trace=trace,
         new=arrival > after,
-        received_s=np.array([row[6] for row in rows], np.float64),
+        received_s=received_s,
         measured=measured_of(pieces, order),
         stream_ids=np.array([row[1] for row in pieces], np.int64),
         measured_received_s=np.array([row[7] for row in pieces], np.float64),
     )
 
 
+class _Numbers(Loader):
+    """An array for numpy, all at once."""
+
+    format = pq.Format.BINARY
+
+    def load(self, data: Buffer) -> NDArray[Any]:
+        return unpack(bytes(data))
+
+
 def binary_cursor(conn: psycopg.Connection[Any]) -> psycopg.Cursor[Any]:
-    """A cursor that receives arrays of numbers as they are; Django's own kind cannot."""
+    """A cursor that receives arrays of numbers as numpy's own; Django's kind reads them as text, one by one."""
     cursor = psycopg.Cursor(conn)
     cursor.format = pq.Format.BINARY
+    for name in ("float8", "int2", "int8"):
+        cursor.adapters.register_loader(cursor.adapters.types[name].array_oid, _Numbers)
     return cursor
 
 
@@ -132,24 +153,31 @@ def _joined(stretches: Iterable[tuple[float, float]], gap_s: float) -> list[tupl
     return joined
 
 
-def trace_of(rows: Sequence[Any], tags: int) -> Trace:
-    """Tags added to the plant later are missing in older rows."""
-    values = np.full((len(rows), tags), np.nan)
-    quality = np.full((len(rows), tags), 3, np.int64)
-    by_length: dict[int, list[int]] = {}
-    for i, row in enumerate(rows):
-        by_length.setdefault(len(row[3]), []).append(i)
-    for length, which in by_length.items():
-        columns = min(length, tags)
-        values[which, :columns] = np.array([rows[i][3] for i in which], np.float64)[:, :columns]
-        quality[which, :columns] = np.array([rows[i][4] for i in which], np.int64)[:, :columns]
-    return Trace(
-        at_s=np.array([row[0] for row in rows], np.float64),
-        roll=np.array([row[1] for row in rows], np.int64),
-        web_m=np.array([row[2] for row in rows], np.float64),
-        values=values,
-        quality=quality,
+def trace_of(parts: Sequence[Any], tags: int) -> tuple[Trace, IntArray, FloatArray]:
+    """What TRACE told as one trace, with arrival numbers and instants of receipt (epoch seconds), all (n,).
+
+    Tags added to the plant later are missing in older rows.
+    """
+    nothing = np.empty(0)
+    whole = [np.concatenate(column) for column in zip(*((*part[:3], *part[5:]) for part in parts), strict=True)]
+    at_s, roll, web_m, arrival, received_s = whole or [nothing] * 5
+    values = np.full((len(at_s), tags), np.nan)
+    quality = np.full((len(at_s), tags), int(Quality.MISSING))
+    begin = 0
+    for part in parts:
+        rows = slice(begin, begin := begin + len(part[0]))
+        for told, into in ((part[3], values), (part[4], quality)):
+            columns = min(told.shape[-1], tags)
+            into[rows, :columns] = told[..., :columns]
+    order = np.argsort(at_s, kind="stable")
+    trace = Trace(
+        at_s=at_s[order].astype(np.float64),
+        roll=roll[order].astype(np.int64),
+        web_m=web_m[order].astype(np.float64),
+        values=values[order],
+        quality=quality[order],
     )
+    return trace, arrival[order].astype(np.int64), received_s[order].astype(np.float64)
 
 
 def measured_of(pieces: Sequence[Any], order: Mapping[int, int]) -> Measured:

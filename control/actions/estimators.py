@@ -19,10 +19,10 @@ from control.core.vm.estimator import content_hash
 from control.models import Equipment, Estimator, Recipe, Stream, Tag, VersionState
 
 MOST_ROWS = 200_000
-TRACE = """
-SELECT date_part('epoch', at), roll, web_m, "values", quality FROM control_snapshot
-WHERE equipment_id = %s AND at >= %s AND at < %s ORDER BY at, sequence, source_id LIMIT %s
-"""
+TRACE = _window.TRACE % (
+    "SELECT * FROM control_snapshot WHERE equipment_id = %s AND at >= %s AND at < %s"
+    " ORDER BY at, sequence, source_id LIMIT %s"
+)
 LABELS = """
 SELECT date_part('epoch', at), stream_id, coalesce(roll, -1), web_m, value, quality, "by", 0.0
 FROM control_measurement
@@ -53,9 +53,9 @@ def history(equipment: Equipment, since: datetime, until: datetime) -> History:
     """Snapshots and good metrology of ``[since, until)``, every value at the piece of foil it belongs to."""
     tags, streams = list(equipment.tags.order_by("slot")), machines.streams_of(equipment)
     with _window.binary_cursor(raw()) as cursor:
-        rows = cursor.execute(TRACE, [equipment.pk, since, until, MOST_ROWS]).fetchall()
+        parts = cursor.execute(TRACE, [equipment.pk, since, until, MOST_ROWS]).fetchall()
         pieces = cursor.execute(LABELS, [equipment.pk, since, until, int(Quality.GOOD), MOST_ROWS]).fetchall()
-    trace = _window.trace_of(rows, len(tags))
+    trace, _, _ = _window.trace_of(parts, len(tags))
     order = {stream.pk: i for i, stream in enumerate(streams)}
     measured = _window.measured_of(pieces, order)
     lost = (measured.roll < 0) | np.isnan(measured.web_m)

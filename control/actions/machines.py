@@ -35,7 +35,10 @@ md5(concat_ws('/',
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Built:
-    """A machine with the rows behind it. ``stream_ids`` are in the order of ``machine.streams``."""
+    """A machine with the rows behind it. ``stream_ids`` are in the order of ``machine.streams``.
+
+    Of a loop only what the stamp covers may be read here: its settings and the mode in force.
+    """
 
     stamp: str
     machine: Machine
@@ -43,6 +46,7 @@ class Built:
     gauge_distance_m: float
     cycle_s: float
     tags: tuple[Tag, ...]
+    loops: dict[str, Loop]
     stream_ids: tuple[int, ...]
 
 
@@ -64,12 +68,13 @@ def built(equipment_id: int, stamp: str | None = None) -> Built:
 
 
 def _build(equipment_id: int, stamp: str) -> Built:
-    equipment = Equipment.objects.get(pk=equipment_id)
+    equipment = Equipment.objects.select_related("line").get(pk=equipment_id)
     recipe = Recipe.objects.filter(line=equipment.line_id, state=VersionState.ACTIVE).first()
     tags = tuple(equipment.tags.order_by("slot"))
     streams = streams_of(equipment)
     configs = stream_configs(equipment, streams, recipe)
     keys = [config.key for config in configs]
+    loops = list(equipment.loops.exclude(actual_mode=Mode.OFF))
     contents = Estimator.objects.filter(stream__in=streams, state=VersionState.ACTIVE).order_by("stream_id")
     return Built(
         stamp=stamp,
@@ -78,12 +83,13 @@ def _build(equipment_id: int, stamp: str) -> Built:
             tags=tuple(tag.key for tag in tags),
             streams=tuple(configs),
             estimator=Folded.load([row.content for row in contents], [tag.key for tag in tags], keys),
-            loops=tuple(_loops(equipment, configs, tags, recipe)),
+            loops=tuple(_loops(loops, equipment, configs, tags, recipe)),
         ),
         line_id=equipment.line_id,
         gauge_distance_m=equipment.gauge_distance_m,
         cycle_s=equipment.cycle_s,
         tags=tags,
+        loops={loop.key: loop for loop in loops},
         stream_ids=tuple(stream.pk for stream in streams),
     )
 
@@ -128,12 +134,16 @@ def _chart(charts: dict[str, Limits]) -> ChartConfig | None:
 
 
 def _loops(
-    equipment: Equipment, configs: Sequence[StreamConfig], tags: Sequence[Tag], recipe: Recipe | None
+    rows: Sequence[Loop],
+    equipment: Equipment,
+    configs: Sequence[StreamConfig],
+    tags: Sequence[Tag],
+    recipe: Recipe | None,
 ) -> list[LoopConfig]:
     """The loops that compute. One without a target or a set-point cannot, and is left out."""
     by_key, specs = {tag.key: tag for tag in tags}, {config.key: config for config in configs}
     loops = []
-    for loop in equipment.loops.exclude(actual_mode=Mode.OFF):
+    for loop in rows:
         told = loop.settings
         targets = tuple(specs[cv].target for cv in told["cvs"])
         actuators = [_actuator(equipment, by_key[mv], recipe) for mv in told["mvs"]]

@@ -49,10 +49,13 @@ FROM control_cursor c JOIN control_intake i USING (equipment_id)
 WHERE c.equipment_id = %(id)s FOR NO KEY UPDATE OF c SKIP LOCKED
 """  # noqa: S608 - both parts are constants
 MOVE = """
-UPDATE control_cursor SET processed = %s, head_seq = %s, state = %s, advanced_at = %s, failures = 0
-WHERE equipment_id = %s
+WITH caught_up AS (
+    UPDATE control_intake SET earliest_at = NULL WHERE equipment_id = %(id)s AND arrived = %(upto)s RETURNING 1
+)
+UPDATE control_cursor
+SET processed = %(upto)s, head_seq = %(head_seq)s, state = %(state)s, advanced_at = %(now)s, failures = 0
+WHERE equipment_id = %(id)s RETURNING EXISTS (SELECT FROM caught_up)
 """
-CAUGHT_UP = "UPDATE control_intake SET earliest_at = NULL WHERE equipment_id = %s AND arrived = %s"
 
 log = logging.getLogger(__name__)
 
@@ -129,12 +132,12 @@ def _advance(equipment_id: int, now: datetime) -> Advanced:
     points = _points(built, fresh, found)
     _copy(equipment_id, head_seq, points)
     _note_signals(points, head_seq, now)
-    changes = sum(_propose(equipment_id, built, fresh, found, proposal, now) for proposal in found.proposals)
+    changes = sum(_propose(built, fresh, found, proposal, now) for proposal in found.proposals)
     with connection.cursor() as cursor:
         told = json.dumps(found.state.to_json(), allow_nan=False)
-        cursor.execute(MOVE, [span.upto, head_seq + len(points), told, now, equipment_id])
-        cursor.execute(CAUGHT_UP, [equipment_id, span.upto])
-        caught_up = cursor.rowcount == 1
+        new_head = head_seq + len(points)
+        cursor.execute(MOVE, {"id": equipment_id, "upto": span.upto, "head_seq": new_head, "state": told, "now": now})
+        caught_up = cursor.fetchone() == (True,)
     if len(points):
         events.publish("points", line_id=built.line_id, equipment_id=equipment_id)
     return Advanced(int(fresh.new.sum()), len(fresh.measured), len(points), changes, more=not caught_up)
@@ -288,9 +291,9 @@ def _at(seconds: float) -> datetime:
     return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=float(seconds))
 
 
-def _propose(equipment_id: int, built: Built, fresh: Fresh, found: Pass, proposal: Proposal, now: datetime) -> bool:
+def _propose(built: Built, fresh: Fresh, found: Pass, proposal: Proposal, now: datetime) -> bool:
     """Bring one proposal before a person, with what it was made from."""
-    loop = Loop.objects.select_related("equipment__line").get(equipment=equipment_id, key=proposal.loop)
+    loop = built.loops[proposal.loop]
     evidence = _evidence(built, fresh, found, loop)
     return propose(loop=loop, proposal=proposal, evidence=evidence, actor=ACTOR, now=now) is not None
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.contrib.auth.models import User
-from django.db import IntegrityError
+from django.db import IntegrityError, connection
 
 from control.actions import audit, situation, sizing
 from control.actions._move import begin, move
@@ -24,6 +25,12 @@ from control.models import Change, Loop, Recipe, SetPointMove
 
 REST = timedelta(minutes=10)  # how long a "no" holds against the same proposal
 UNDO_WITHIN = timedelta(minutes=10)
+BEFORE = """
+SELECT c.id, c.state, c.state_since, c.author_id IS NOT NULL,
+       (SELECT coalesce(json_agg(json_build_array(t.key, m.from_value, m.to_value, t.deadband)), '[]')::text
+        FROM control_setpointmove m JOIN control_tag t ON t.id = m.tag_id WHERE m.change_id = c.id)
+FROM control_change c WHERE c.loop_id = %s ORDER BY c.id DESC LIMIT 1
+"""
 SAID_NO = (State.REJECTED, State.BLOCKED, State.WRITE_FAILED)
 UNDOABLE = (State.APPLIED, State.VERIFYING, State.EFFECTIVE, State.INEFFECTIVE)
 
@@ -37,16 +44,18 @@ def propose(
     written, against a person's own open proposal, or again within ten minutes of a no. ``evidence`` is whatever else
     the decider is to see.
     """
-    if not proposal.moves or not Mode(loop.actual_mode).offers or situation.on_hold(loop):
+    if not proposal.moves or not Mode(loop.actual_mode).offers:
         return None
     seen_at = datetime.fromtimestamp(proposal.at_s, UTC)
     if now - seen_at > situation.fresh_for(loop.equipment):
         return None
-    recipe = situation.active_recipe(loop)
-    rows = _rows(loop, proposal)
-    earlier = loop.changes.order_by("-pk").first()
-    if earlier and not _worth_saying(earlier, rows, proposal, now):
+    before = _before(loop)
+    if before and not _worth_saying(before, loop, proposal, now):
         return None
+    loop = Loop.objects.select_related("equipment__line").get(pk=loop.pk)  # a pass takes a while
+    if not Mode(loop.actual_mode).offers or situation.on_hold(loop):
+        return None
+    earlier = Change.objects.get(pk=before.id) if before and before.state in UNDECIDED else None
     told = {
         **evidence,
         "seen_at": seen_at.isoformat(),
@@ -55,7 +64,10 @@ def propose(
         "constraints": list(proposal.active_constraints),
     }
     try:
-        return _offer(loop, rows, recipe, told, earlier=earlier, actor=actor, now=now, reason=reason)
+        recipe = situation.active_recipe(loop)
+        return _offer(
+            loop, _rows(loop, proposal), recipe, told, earlier=earlier, actor=actor, now=now, reason=reason
+        )  # fmt: skip
     except Conflict:  # someone decided the earlier one in this very moment
         return None
 
@@ -97,30 +109,51 @@ def _rows(loop: Loop, proposal: Proposal) -> list[SetPointMove]:
     ]
 
 
-def _worth_saying(earlier: Change, rows: list[SetPointMove], proposal: Proposal, now: datetime) -> bool:
-    state = State(earlier.state)
-    if state in UNDECIDED:
-        return earlier.author_id is None and not _still_serves(earlier, rows, proposal)
-    if state in (State.APPROVED, State.WRITING, State.UNCONFIRMED):
+@dataclass(frozen=True, slots=True)
+class _Before:
+    """The newest change of a loop; ``moves`` are tag key, from and to value, and the tag's deadband."""
+
+    id: int
+    state: State
+    since: datetime
+    by_a_person: bool
+    moves: tuple[tuple[str, float, float, float], ...]
+
+
+def _before(loop: Loop) -> _Before | None:
+    """One question and no models: it is asked with every scan, as long as a loop wants to move."""
+    with connection.cursor() as cursor:
+        cursor.execute(BEFORE, [loop.pk])
+        row = cursor.fetchone()
+    if row is None:
+        return None
+    pk, state, since, by_a_person, moves = row
+    return _Before(pk, State(state), since, by_a_person, tuple(tuple(move) for move in json.loads(moves)))
+
+
+def _worth_saying(before: _Before, loop: Loop, proposal: Proposal, now: datetime) -> bool:
+    if before.state in UNDECIDED:
+        return not before.by_a_person and not _still_serves(before, loop, proposal)
+    if before.state in (State.APPROVED, State.WRITING, State.UNCONFIRMED):
         return False
-    if state in SAID_NO and now - earlier.state_since < REST:
-        return not _still_serves(earlier, rows, proposal)
+    if before.state in SAID_NO and now - before.since < REST:
+        return not _still_serves(before, loop, proposal)
     return True
 
 
-def _still_serves(earlier: Change, rows: list[SetPointMove], proposal: Proposal) -> bool:
+def _still_serves(before: _Before, loop: Loop, proposal: Proposal) -> bool:
     """Whether the earlier moves, made now, would do about as well as the new ones: then there is nothing new to say.
 
     They must start from where the machine stands, and leave no stream further off its target than the deadband, or
     half a deadband further than the new moves would.
     """
-    settings = earlier.loop.settings
-    stands = {row.tag_id: row.from_value for row in rows}
+    settings = loop.settings
+    stands = {item.tag: item.from_value for item in proposal.moves}
     steps = {}
-    for row in earlier.moves.select_related("tag"):
-        if abs(stands.get(row.tag_id, row.from_value) - row.from_value) > row.tag.deadband + situation.ROUNDING:
+    for tag, from_value, to_value, deadband in before.moves:
+        if abs(stands.get(tag, from_value) - from_value) > deadband + situation.ROUNDING:
             return False
-        steps[row.tag.key] = row.to_value - row.from_value
+        steps[tag] = to_value - from_value
     gains = dict(zip(settings["cvs"], settings["gains"], strict=True))
     best = max(abs(item.after - item.target) for item in proposal.expected)
     allowed = max(settings["deadband"], best + settings["deadband"] / 2)

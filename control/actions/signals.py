@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from django.contrib.auth.models import User
+from django.db import connection
 
 from control import events
 from control.actions import audit
@@ -14,6 +15,18 @@ from control.actions.authority import Right, require
 from control.actions.errors import Conflict, Invalid
 from control.core.types import Rule
 from control.models import CauseCode, Signal
+
+NOTE = """
+INSERT INTO control_signal AS open
+    (stream_id, rule, first_at, last_at, last_seq, points, value, raised_at, action_taken)
+SELECT *, %(now)s, '' FROM unnest(
+    %(stream_id)s::int8[], %(rule)s::int2[], %(first_at)s::timestamptz[], %(last_at)s::timestamptz[],
+    %(last_seq)s::int8[], %(points)s::int4[], %(value)s::float8[])
+ON CONFLICT (stream_id, rule) WHERE closed_at IS NULL DO UPDATE SET
+    first_at = least(open.first_at, excluded.first_at), last_at = greatest(open.last_at, excluded.last_at),
+    last_seq = excluded.last_seq, points = open.points + excluded.points, value = excluded.value
+RETURNING xmax = 0
+"""  # a row that was there before has been locked by this transaction, and xmax says so
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,20 +63,13 @@ def gathered(points: Iterable[tuple[int, int, datetime, int, float]]) -> list[Br
 
 def note(broken: Iterable[Broken], *, now: datetime) -> int:
     """Raise or extend a signal for each; returns how many are new. Called inside the pass, which alone writes them."""
-    new = 0
-    for one in broken:
-        row = Signal.objects.filter(stream_id=one.stream_id, rule=one.rule, closed_at__isnull=True).first()
-        if row is None:
-            Signal.objects.create(
-                stream_id=one.stream_id, rule=one.rule, first_at=one.first_at, last_at=one.last_at,
-                last_seq=one.last_seq, points=one.points, value=one.value, raised_at=now,
-            )  # fmt: skip
-            new += 1
-            continue
-        row.first_at, row.last_at = min(row.first_at, one.first_at), max(row.last_at, one.last_at)
-        row.last_seq, row.points, row.value = one.last_seq, row.points + one.points, one.value
-        row.save(update_fields=["first_at", "last_at", "last_seq", "points", "value"])
-    return new
+    told = list(broken)
+    if not told:
+        return 0
+    columns = {name: [getattr(one, name) for one in told] for name in Broken.__slots__}
+    with connection.cursor() as cursor:
+        cursor.execute(NOTE, {**columns, "rule": [int(one.rule) for one in told], "now": now})
+        return sum(new for (new,) in cursor.fetchall())
 
 
 def close(signal: Signal, *, cause: CauseCode, action_taken: str, actor: User, now: datetime) -> None:

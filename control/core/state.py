@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 VERSION = 1
@@ -64,7 +64,13 @@ class State:
         return replace(self, last_move_s={**self.last_move_s, loop: at_s})
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        return {
+            **_fields(self),
+            "streams": {
+                key: {**_fields(one), "chart": one.chart and _fields(one.chart)} for key, one in self.streams.items()
+            },
+            "loops": {key: _fields(one) for key, one in self.loops.items()},
+        }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any] | None) -> State:
@@ -80,6 +86,11 @@ class State:
             loops={key: _loop(item) for key, item in data["loops"].items()},
             last_move_s=dict(data["last_move_s"]),
         )
+
+
+def _fields(one: State | StreamState | ChartState | LoopState) -> dict[str, Any]:
+    """Shallow and not copied, unlike ``asdict``: a pass writes its state every second."""
+    return {name: getattr(one, name) for name in one.__slots__}
 
 
 def _stream(item: Mapping[str, Any]) -> StreamState:
