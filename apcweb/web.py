@@ -23,6 +23,7 @@ def main() -> None:
         lifespan="off",
         server_header=False,
         ws_max_size=LARGEST_MESSAGE,
+        ws_per_message_deflate=False,  # compressing for every socket anew would undo serialising once
         timeout_graceful_shutdown=5,
     )
     uvicorn.Server(config).run(sockets=[socket.socket(fileno=int(sys.argv[1]))])

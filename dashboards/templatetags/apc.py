@@ -142,7 +142,7 @@ def action_words(action: str) -> str:
 def plain_json(value: Any) -> str:
     """What was stored, short: ``state: approved, version: 3``."""
     if isinstance(value, dict):
-        return ", ".join(f"{key}: {plain_json(item)}" for key, item in value.items())
+        return ", ".join(f"{key}: {plain_json(item)}" for key, item in value.items() if item is not None)
     if isinstance(value, list):
         return ", ".join(plain_json(item) for item in value)
     return "" if value is None else str(value)
