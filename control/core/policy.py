@@ -23,7 +23,7 @@ class Level(IntEnum):
 
 
 # While an estimate still moves by more, a proposal would be out of date as it is read.
-SETTLED_DEADBANDS = 0.5
+SETTLED_DEADBANDS = 0.25
 SETTLED_SHARE = 0.2  # of the deviation
 
 
