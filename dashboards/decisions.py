@@ -37,6 +37,16 @@ def ask_supervisor(user: User, key: str, change_id: int, *, version: int, reason
     return _once(user, key, act, verb="ask_supervisor", change=change_id, version=version, reason=reason)
 
 
+def resolve(user: User, key: str, change_id: int, *, version: int, applied: bool, reason: str) -> Answered:
+    """What somebody found at the machine about a write nobody knows the outcome of."""
+
+    def act() -> Told:
+        told_now = {"actor": user, "version": version, "applied": applied, "reason": reason, "now": now()}
+        return told(changes.resolve(change_id, **told_now))
+
+    return _once(user, key, act, verb="resolve", change=change_id, version=version, applied=applied, reason=reason)
+
+
 def _once(user: User, key: str, act: Callable[[], Told], **asked: Any) -> Answered:
     body = json.dumps(asked, sort_keys=True).encode()
     return once(user=user, key=key, body=body, now=now(), act=act)

@@ -13,7 +13,16 @@ from control.core.lifecycle import State
 from control.models import AuditEntry, Change
 from control.queries import changes as queries
 from dashboards import decisions, permissions
-from dashboards.api.schemas import Approval, AuditOut, ChangeDetailOut, ChangeOut, Decided, Failure, Rejection
+from dashboards.api.schemas import (
+    Approval,
+    AuditOut,
+    ChangeDetailOut,
+    ChangeOut,
+    Decided,
+    Failure,
+    Rejection,
+    Resolution,
+)
 
 router = Router(tags=["changes"])
 REFUSALS = {401: Failure, 404: Failure, 422: Failure}
@@ -57,6 +66,14 @@ def reject(request: HttpRequest, change_id: int, asked: Rejection, key: str = Ke
     _found(request, change_id)
     user, version = permissions.person(request), asked.version
     return _answer(decisions.reject(user, key, change_id, version=version, code=asked.reason, text=asked.text))
+
+
+@router.post("/changes/{change_id}/resolve", response=DECISION)
+def resolve(request: HttpRequest, change_id: int, asked: Resolution, key: str = Key) -> HttpResponse:
+    """Say what was found at the machine about an unconfirmed write."""
+    _found(request, change_id)
+    user, found = permissions.person(request), {"applied": asked.applied, "reason": asked.reason}
+    return _answer(decisions.resolve(user, key, change_id, version=asked.version, **found))
 
 
 @router.get("/audit", response={200: list[AuditOut], 401: Failure, 422: Failure})

@@ -124,6 +124,12 @@ class Rejection(Schema, extra="forbid"):
     text: str = Field("", max_length=400)
 
 
+class Resolution(Schema, extra="forbid"):
+    version: int = Field(ge=1)
+    applied: bool = Field(description="Whether the machine stands where the change would have put it")
+    reason: str = Field(description="How you know", min_length=1, max_length=400)
+
+
 class Decided(Schema):
     id: int
     state: str

@@ -13,7 +13,7 @@ from django.views.decorators.http import require_POST, require_safe
 from control.actions.authority import Right
 from control.actions.errors import Refused
 from control.actions.idempotency import Answered
-from control.core.lifecycle import UNDECIDED
+from control.core.lifecycle import UNDECIDED, State
 from control.models import Change
 from control.queries import changes as queries
 from control.queries import live
@@ -23,6 +23,7 @@ from dashboards.views.guardrails import guardrails
 from dashboards.views.outlooks import cards
 
 ALIKE = 5
+FOUND = {"was_done": True, "was_not_done": False}  # at the machine, of a write nobody knows the outcome of
 
 
 @login_required
@@ -62,6 +63,8 @@ def _decided(request: HttpRequest, pk: int) -> Answered:
         return decisions.approve(person, key, pk, version=seen, reason=text)
     if form.get("verb") == "ask_supervisor":
         return decisions.ask_supervisor(person, key, pk, version=seen, reason=text)
+    if form.get("verb") in FOUND:
+        return decisions.resolve(person, key, pk, version=seen, applied=FOUND[form["verb"]], reason=text)
     return decisions.reject(person, key, pk, version=seen, code=form.get("code", ""), text=text)
 
 
@@ -79,6 +82,7 @@ def _now(request: HttpRequest, change: Change) -> dict[str, Any]:
         "zone": change.line.time_zone,
         "undecided": undecided,
         "may_decide": decides,
+        "may_resolve": change.state == State.UNCONFIRMED and permissions.may(request, Right.RESOLVE, change.line),
         "may_ask": decides and change.state != "pending_supervisor",
         "own": change.author_id is not None and change.author_id == request.user.pk,
         "guards": guards,

@@ -105,3 +105,26 @@ def test_a_held_line_says_since_when_and_by_whom(plant: Plant, signed_in: SignIn
     page = signed_in("viewer").get(f"/lines/{plant.line.key}/").content.decode()
     assert "wrong foil" in page
     assert "KST" in page
+
+
+def unconfirmed(change: Change) -> Change:
+    Change.objects.filter(pk=change.pk).update(state="unconfirmed", taken_at=now())
+    change.refresh_from_db()
+    return change
+
+
+def test_a_supervisor_says_what_he_found_of_an_unconfirmed_write(change: Change, signed_in: SignIn) -> None:
+    client = signed_in("supervisor")
+    assert "It was done" in client.get(f"/changes/{unconfirmed(change).pk}/").content.decode()
+    assert decide(client, change, "was_not_done") == 422
+    assert decide(client, change, "was_not_done", text="The display says 60.0 rpm.", key="again") == 302
+    change.refresh_from_db()
+    assert change.state == "write_failed"
+
+
+def test_an_operator_does_not_say_it(change: Change, signed_in: SignIn) -> None:
+    client = signed_in("operator")
+    assert "It was done" not in client.get(f"/changes/{unconfirmed(change).pk}/").content.decode()
+    assert decide(client, change, "was_done", text="I think so.") == 403
+    change.refresh_from_db()
+    assert change.state == "unconfirmed"
