@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import shutil
@@ -11,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+COLLECTED = "APC_BENCH_TABLES"
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -46,7 +48,7 @@ def installation(*, valkey: bool = False) -> Iterator[None]:
 
 
 def table(title: str, head: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Print rows under their head, aligned."""
+    """Print rows under their head, aligned; and add them to the file that collects the tables of all measurements."""
     cells = [[str(cell) for cell in row] for row in (head, *rows)]
     widths = [max(len(row[i]) for row in cells) for i in range(len(head))]
     print(f"\n{title}")
@@ -54,3 +56,6 @@ def table(title: str, head: Sequence[str], rows: Sequence[Sequence[object]]) -> 
         line = [first.ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(others, widths[1:], strict=True))]
         print("  " + "  ".join(line))
     sys.stdout.flush()
+    if collected := os.environ.get(COLLECTED):
+        with Path(collected).open("a") as file:
+            file.write(json.dumps([dict(zip(cells[0], row, strict=True)) for row in cells[1:]]) + "\n")

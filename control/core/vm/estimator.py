@@ -49,6 +49,16 @@ class Predicted:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class _Law:
+    """What physics says of the streams that are alike to it; ``streams`` are places in their group."""
+
+    config: Mapping[str, Any]
+    characteristic: str
+    side: str
+    streams: IntArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class _Group:
     """Streams trained on the same inputs: one set of windows and one product serve them all.
 
@@ -65,8 +75,8 @@ class _Group:
     watched: IntArray  # (w,)
     similarity: FloatArray  # (w, w)
     streams: IntArray | slice  # (s,)
-    names: tuple[tuple[str, str], ...]  # characteristic and side of each stream
-    physics: Mapping[str, Any]
+    laws: tuple[_Law, ...]
+    physical: Mapping[str, int]  # tags that a law needs, and their places
     models: FloatArray  # (q, 2s): main beside reference, with the assumed gains in both
     intercept: FloatArray  # (2s,)
     label_sigma: FloatArray  # (s,)
@@ -78,7 +88,7 @@ class _Group:
         z, missing = self._standardised(seen)
         told = z @ self.models
         told += self.intercept
-        main, reference = told[:, : len(self.names)], told[:, len(self.names) :]
+        main, reference = told[:, : len(self.label_sigma)], told[:, len(self.label_sigma) :]
         ri = reliance(main / self.label_sigma, reference / self.label_sigma)
         value = main + self._physics(z)
         quality = self._quality(trace, rows, seen, missing, np.isfinite(value))
@@ -101,17 +111,13 @@ class _Group:
         return z, missing
 
     def _physics(self, z: FloatArray) -> FloatArray:
-        """The physical prediction (k, s), once for streams alike; 0 where it says nothing: the intercept holds that."""
-        columns = {}
-        for tag in {tag for name in self.names for tag in physics.uses(self.physics, *name)}:
-            i = self.tags.index(tag)
-            columns[tag] = z[:, i] * self.scale[i] + self.mean[i]
-        told = {name: physics.base(self.physics, *name, columns) for name in set(self.names)}
-        known = np.zeros((len(z), len(self.names)))
-        for s, name in enumerate(self.names):
-            base = told[name]
+        """The physical prediction (k, s); 0 where it says nothing: the intercept holds the constant part there."""
+        known = np.zeros((len(z), len(self.label_sigma)))
+        columns = {tag: z[:, i] * self.scale[i] + self.mean[i] for tag, i in self.physical.items()}
+        for law in self.laws:
+            base = physics.base(law.config, law.characteristic, law.side, columns)
             if base is not None:
-                known[:, s] = base
+                known[:, law.streams] = base[:, None]
         return known
 
     def _quality(self, trace: Trace, rows: IntArray, seen: Windows, missing: BoolArray, finite: BoolArray) -> IntArray:
@@ -155,7 +161,7 @@ class Estimator:
             _check(content, columns, places)
         shared: dict[str, list[Content]] = {}
         for content in contents:
-            shared.setdefault(_canonical([content["inputs"], content["physics"]]), []).append(content)
+            shared.setdefault(_canonical(content["inputs"]), []).append(content)
         own = {name: np.full(len(streams), np.nan) for name in OWN}
         gsi_threshold = np.full(len(streams), np.nan)
         for content in contents:
@@ -203,14 +209,14 @@ def _check(content: Content, columns: Mapping[str, int], places: Mapping[str, in
 
 
 def _group(members: Sequence[Content], columns: Mapping[str, int], places: Mapping[str, int]) -> _Group:
-    inputs, config = members[0]["inputs"], members[0]["physics"]
+    inputs = members[0]["inputs"]
     tags: tuple[str, ...] = tuple(inputs["tags"])
     p = len(tags)
-    names = tuple(_name(member["stream"]) for member in members)
+    physical = [physics.uses(member["physics"], *_name(member["stream"])) for member in members]
     main, reference = _stack(members, "main"), _stack(members, "reference")
     gains = np.array([[float(member["gains"].get(tag, 0.0)) for member in members] for tag in tags])
     half_width = np.array([float(member["half_width"]) for member in members])
-    matters = _matters(main, gains, half_width, tags, [physics.uses(config, *name) for name in names])
+    matters = _matters(main, gains, half_width, tags, physical)
     vital = np.flatnonzero(matters.any(axis=1))
     models = np.hstack([main, reference])
     varied = np.flatnonzero((models != 0).any(axis=1).reshape(3, p)[1:].any(axis=0))
@@ -229,13 +235,25 @@ def _group(members: Sequence[Content], columns: Mapping[str, int], places: Mappi
         watched=watched,
         similarity=matrix[np.ix_(watched, watched)],
         streams=_consecutive([places[member["stream"]] for member in members]),
-        names=names,
-        physics=config,
+        laws=_laws(members),
+        physical={tag: tags.index(tag) for needed in physical for tag in needed},
         models=models[used],
         intercept=np.array([float(m[model]["intercept"]) for model in ("main", "reference") for m in members]),
         label_sigma=np.array([member["label_sigma"] for member in members]),
         vital=vital,
         matters=matters[vital].astype(np.float64),
+    )
+
+
+def _laws(members: Sequence[Content]) -> tuple[_Law, ...]:
+    alike: dict[str, list[int]] = {}
+    for i, member in enumerate(members):
+        name = _name(member["stream"])
+        if physics.uses(member["physics"], *name):
+            alike.setdefault(_canonical([member["physics"], name]), []).append(i)
+    return tuple(
+        _Law(members[streams[0]]["physics"], *_name(members[streams[0]]["stream"]), np.array(streams, np.int64))
+        for streams in alike.values()
     )
 
 

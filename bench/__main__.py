@@ -1,0 +1,70 @@
+"""Every measurement, one after another on servers of its own, then the figures to hold beside ours. Run: make bench"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.scratch import COLLECTED, ROOT, table
+
+MODULES = ("bench.ingest", "bench.pipeline", "bench.fanout")
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A cell of a table: the row that begins with ``row``, and what its number should be."""
+
+    what: str
+    column: str
+    row: str = ""
+    at_least: float | None = None
+    at_most: float | None = None
+
+    def told(self, tables: list[list[dict[str, str]]]) -> list[str]:
+        found = [line[self.column] for rows in tables for line in rows if self.column in line and self._is(line)]
+        bound = f"at least {self.at_least:g}" if self.at_least is not None else f"at most {self.at_most:g}"
+        return [self.what, bound, found[0] if found else "-", "yes" if found and self._held(found[0]) else "no"]
+
+    def _is(self, line: dict[str, str]) -> bool:
+        return next(iter(line.values())).startswith(self.row)
+
+    def _held(self, cell: str) -> bool:
+        number = float(cell.split(maxsplit=1)[0])
+        return number >= self.at_least if self.at_least is not None else number <= self.at_most
+
+
+FIGURES = (
+    Figure("connector path / bare COPY, 1000 rows a body", "connector / bare", "1000", at_least=0.5),
+    Figure("s of process / s of processor, 4 machines, a pass a second", "process s / processor s",
+           "a pass a second, all", at_least=50),
+    Figure("s of process / s of processor, 4 machines, catching up", "process s / processor s",
+           "backlog of 3600 s, all", at_least=50),
+    Figure("prediction step / numpy, 1 row", "ours / numpy", "1 rows", at_most=3),
+    Figure("prediction step / numpy, 1000 rows", "ours / numpy", "1000 rows", at_most=3),
+    Figure("deliveries, hub / bare broadcast, 200 sockets", "hub / bare", at_least=0.6),
+    Figure("from POST to the last of 200 sockets, p99 in ms", "p99", "200", at_most=1000),
+)  # fmt: skip
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        collected = Path(folder) / "tables.jsonl"
+        collected.touch()
+        for module in MODULES:
+            print(f"\n== {module}", flush=True)
+            done = subprocess.run(
+                [sys.executable, "-m", module], check=False, cwd=ROOT, env=os.environ | {COLLECTED: str(collected)}
+            )
+            if done.returncode:
+                raise SystemExit(f"{module} failed")
+        tables = [json.loads(line) for line in collected.read_text().splitlines()]
+    table("Figures to hold", ["figure", "to hold", "ours", "held"], [figure.told(tables) for figure in FIGURES])
+
+
+if __name__ == "__main__":
+    main()
