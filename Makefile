@@ -32,7 +32,7 @@ check: $(VENV)/installed-dev $(MOS) ## style, types, who imports whom, migration
 	  && $(BIN)/python -W ignore::RuntimeWarning manage.py makemigrations --check --dry-run \
 	  && $(BIN)/python manage.py check --deploy --fail-level WARNING
 
-bench: $(VENV)/installed-dev ## how fast it is, beside COPY, numpy, scikit-learn and websockets; about five minutes
+bench: $(VENV)/installed-dev ## how fast it is, beside COPY, numpy, scikit-learn and websockets; three minutes
 	@$(BIN)/python -m bench
 
 wipe: $(VENV)/installed ## remove the demo's data, also what had to be kept outside the project
