@@ -137,6 +137,7 @@ def test_theme_density_and_language_belong_to_the_station(plant: Plant, opened: 
     page.get_by_role("button", name="Night").click()
     page.get_by_role("button", name="Gloves").click()
     page.get_by_role("button", name="한국어").click()
+    expect(page.get_by_role("button", name="로그아웃")).to_be_visible()
     assert page.evaluate("({...document.documentElement.dataset})") == {
         "theme": "night",
         "density": "glove",
