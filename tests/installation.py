@@ -60,6 +60,7 @@ class Installation:
             self.port = door.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
         self.up: subprocess.Popen[bytes] | None = None
+        self.said_before = 0
         self.env = {
             **{name: os.environ[name] for name in INHERITED if name in os.environ},
             "APC_VAR": str(var),
@@ -70,6 +71,7 @@ class Installation:
         }
 
     def start(self) -> None:
+        self.said_before = self.log.stat().st_size if self.log.exists() else 0
         with self.log.open("ab") as log:
             self.up = subprocess.Popen(
                 [sys.executable, "manage.py", "up", "--workers=1"],
@@ -82,6 +84,9 @@ class Installation:
         assert self.up.poll() is None, f"`up` ended:\n{self.log.read_text()[-3000:]}"
         twin = places(self.var).run / TWIN_SOCKET
         return httpx.get(f"{self.url}/readyz", timeout=2).status_code == 200 and twin.exists()
+
+    def said_since_start(self) -> str:
+        return self.log.read_bytes()[self.said_before :].decode()
 
     def stop(self) -> None:
         if self.up is not None:

@@ -148,7 +148,7 @@ def manage(*words: str) -> list[str]:
 def newest_static() -> float:
     """When the youngest static file was last changed, in epoch seconds."""
     found = ((storage, path) for finder in get_finders() for path, storage in finder.list([]))
-    return max(storage.get_modified_time(path).timestamp() for path, storage in found)
+    return max(storage.get_modified_time(path).timestamp() for storage, path in found)
 
 
 def local_name(bound: str) -> str:
