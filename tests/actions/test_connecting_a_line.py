@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from django.core.management import CommandError, call_command
 
-from control.models import AuditEntry, Line, Source, Tag
+from control.models import AuditEntry, Line, Loop, Source, Tag
+from tests import factories
 
 PLANTS = Path(__file__).parents[2] / "fixtures" / "plants"
 pytestmark = pytest.mark.django_db
@@ -50,3 +51,27 @@ def test_a_token_for_an_unknown_line_names_the_known_ones() -> None:
     call_command("load_plant", PLANTS / "cathode.toml")
     with pytest.raises(CommandError, match="known lines: cathode-1"):
         call_command("ingest_token", "nowhere")
+
+
+def test_a_loop_is_raised_in_the_name_of_somebody_who_may(capsys: pytest.CaptureFixture[str]) -> None:
+    plant = factories.plant()
+    Loop.objects.update(actual_mode="shadow", requested_mode="shadow")
+    asked = (f"{plant.line.key}/coater/loading-top", "supervised")
+    call_command("loop_mode", *asked, "--by", plant.person("supervisor").username, "--reason", "Two good weeks.")
+    assert Loop.objects.get().actual_mode == "supervised"
+    with pytest.raises(CommandError):
+        call_command("loop_mode", *asked, "--by", plant.person("operator").username, "--reason", "I would like it.")
+    assert AuditEntry.objects.filter(action="loop.mode.refused").exists()
+
+
+def test_training_says_what_it_could_not_train(capsys: pytest.CaptureFixture[str]) -> None:
+    plant = factories.plant()
+    call_command("train", plant.line.key, "--hours", "2")
+    said = capsys.readouterr().out
+    assert "coater: 0 models, limits of 0 streams" in said
+    assert "loading/1-top: " in said
+
+
+def test_training_wants_a_sensible_span() -> None:
+    with pytest.raises(CommandError, match="hours"):
+        call_command("train", "cathode-1", "--hours", "nan")

@@ -1,0 +1,45 @@
+"""Train a line's prediction models and draw its control limits from what it has measured; in force at once."""
+
+from __future__ import annotations
+
+from argparse import ArgumentTypeError
+from datetime import timedelta
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils import timezone
+
+from control.actions import estimators, limits
+from control.models import Line
+
+
+def hours(text: str) -> timedelta:
+    try:
+        span = timedelta(hours=float(text))
+    except (ValueError, OverflowError):
+        raise ArgumentTypeError(f"{text!r} is not a number of hours") from None
+    if not timedelta(0) < span <= timedelta(days=400):
+        raise ArgumentTypeError("must be more than 0 and at most 9600 hours")
+    return span
+
+
+class Command(BaseCommand):
+    help = "Trains estimators and draws control limits from a line's last hours of real measurements."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("line", help="the line's key")
+        parser.add_argument("--hours", type=hours, default=timedelta(hours=24), help="how far back (default 24)")
+        parser.add_argument("--reason", default="trained from the command line", help="kept in the audit")
+
+    def handle(self, *, line: str, hours: timedelta, reason: str, **options: Any) -> None:
+        found = Line.objects.filter(key=line).first()
+        if found is None:
+            raise CommandError(f"there is no line {line!r}")
+        now = timezone.now()
+        span = {"since": now - hours, "until": now, "now": now}
+        for machine in found.equipment.all():
+            trained = estimators.train(machine, **span, actor="command line", reason=reason)
+            drawn = limits.draw(machine, **span, actor="command line", reason=reason)
+            self.stdout.write(f"{machine.key}: {len(trained.metrics)} models, limits of {len(drawn.streams)} streams")
+            for key, why in {**drawn.refused, **trained.refused}.items():
+                self.stdout.write(f"  {key}: {why}")
