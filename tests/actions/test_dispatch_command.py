@@ -4,6 +4,7 @@ import threading
 import time
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from control.core.lifecycle import State
@@ -35,6 +36,55 @@ def test_an_approval_wakes_the_dispatcher_and_stopping_hands_the_lease_back(monk
         serving.join(20)
     assert len(machine.applied) == 1
     assert Lease.objects.get().expires_at is None
+
+
+def test_a_connection_that_the_database_ended_is_made_again_and_an_approval_is_still_written(monkeypatch):
+    line, machine, ended = plant(), Machine(RealTime()), threading.Event()
+    monkeypatch.setattr(dispatch, "connect", machine.connect)
+    monkeypatch.setattr(dispatch, "POLL_S", 0.2)
+    serving = threading.Thread(target=dispatch.serve, args=(line.line.pk, "one", ended))
+    serving.start()
+    try:
+        _until(lambda: Lease.objects.filter(expires_at__isnull=False).exists())
+        assert _end_every_other_connection()
+        now = timezone.now()
+        snapshot(line, now)
+        change = approved(line, now)
+        _until(lambda: Change.objects.get(pk=change.pk).state == State.APPLIED)
+    finally:
+        ended.set()
+        serving.join(20)
+    assert len(machine.applied) == 1
+
+
+def test_a_thread_that_died_is_replaced_and_what_ended_it_is_said(monkeypatch, caplog):
+    begun = []
+
+    def serve(line_id, holder, ended):
+        begun.append(line_id)
+        if len(begun) == 1:
+            raise ZeroDivisionError("unforeseen")
+        ended.wait()
+
+    monkeypatch.setattr(dispatch, "serve", serve)
+    threads, ended = {}, threading.Event()
+    dispatch.start_missing(threads, [7], "one", ended)
+    threads[7].join(20)
+    dispatch.start_missing(threads, [7], "one", ended)
+    dispatch.start_missing(threads, [7], "one", ended)
+    ended.set()
+    threads[7].join(20)
+    assert begun == [7, 7]
+    assert "unforeseen" in caplog.text
+
+
+def _end_every_other_connection() -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        return cursor.fetchone()[0]
 
 
 def _until(reached) -> None:

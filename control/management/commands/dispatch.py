@@ -10,6 +10,7 @@ import threading
 from secrets import token_hex
 from typing import Any
 
+import psycopg
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
 from django.db import Error, connection
@@ -22,6 +23,7 @@ from control.models import Equipment, Line
 
 POLL_S = 1.0
 LOOK_FOR_LINES_S = 5.0
+NO_DATABASE = (Error, psycopg.Error)  # waiting for a notification is psycopg's own, and not Django's to translate
 
 log = logging.getLogger(__name__)
 
@@ -39,13 +41,30 @@ class Command(BaseCommand):
         holder = f"{socket.gethostname()[:32]}:{os.getpid()}:{token_hex(4)}"
         threads: dict[int, threading.Thread] = {}
         while not ended.is_set():
-            for line_id in _lines(line):
-                if line_id not in threads:
-                    threads[line_id] = threading.Thread(target=serve, args=(line_id, holder, ended), daemon=True)
-                    threads[line_id].start()
+            start_missing(threads, _lines(line), holder, ended)
             ended.wait(LOOK_FOR_LINES_S)
         for thread in threads.values():
             thread.join(timeout=30)
+
+
+def start_missing(
+    threads: dict[int, threading.Thread], line_ids: list[int], holder: str, ended: threading.Event
+) -> None:
+    """A thread for each line; one that died of something unforeseen is replaced, or its line would wait for ever."""
+    for line_id in line_ids:
+        thread = threads.get(line_id)
+        if thread is None or not thread.is_alive():
+            threads[line_id] = threading.Thread(target=_serve_or_say, args=(line_id, holder, ended), daemon=True)
+            threads[line_id].start()
+
+
+def _serve_or_say(line_id: int, holder: str, ended: threading.Event) -> None:
+    try:
+        serve(line_id, holder, ended)
+    except Exception:
+        log.exception("line %s: its dispatcher ended, and another is started", line_id)
+    finally:
+        connection.close()
 
 
 def serve(line_id: int, holder: str, ended: threading.Event) -> None:
@@ -61,14 +80,14 @@ def serve(line_id: int, holder: str, ended: threading.Event) -> None:
             dispatcher.run_once()
             for _ in connection.connection.notifies(timeout=POLL_S, stop_after=1):
                 pass
-        except Error as error:
-            log.warning("line %s: no database: %s", line_id, error)
+        except NO_DATABASE as error:
+            log.warning("line %s: no database: %s", line_id, str(error).strip())
             connection.close()
             listening = False
             ended.wait(POLL_S)
     try:
         dispatcher.stop()
-    except Error:
+    except NO_DATABASE:
         log.warning("line %s: the lease could not be handed back and runs out by itself", line_id)
     connection.close()
 
@@ -82,6 +101,6 @@ def _lines(key: str | None) -> list[int]:
     lines = Line.objects.filter(key=key) if key else Line.objects.all()
     try:
         return list(lines.values_list("pk", flat=True))
-    except Error:
+    except NO_DATABASE:
         connection.close()
         return []
