@@ -13,6 +13,8 @@ import psycopg
 from control.core.types import BoolArray, FloatArray, IntArray, Quality
 
 HUGE = 1e100  # beyond any unit; its square would not fit a float any more
+MOST_ROLLS = float(2**53)  # up to here a float counts every whole number
+MOST_METRES = 1e9
 PLANT = """
 SELECT e.id, e.key, e.web::text,
        coalesce((SELECT array_agg(ARRAY[t.key, t.unit, t.low::text, t.high::text] ORDER BY t.slot)
@@ -154,18 +156,20 @@ def placed(block: SnapshotBlock, last: tuple[int, float] | None) -> SnapshotBloc
     if machine.position_slot is None:
         web_m = np.where(np.isnan(web_m), block.at_us / 1e6, web_m)
     else:
-        web_m = _from_tag(block, web_m, machine.position_slot)
+        web_m = _from_tag(block, web_m, machine.position_slot, MOST_METRES)
     if machine.roll_slot is not None:
-        roll = _from_tag(block, roll, machine.roll_slot)
+        roll = _from_tag(block, roll, machine.roll_slot, MOST_ROLLS)
     before_roll, before_m = last or (0, 0.0)
     web_m[at] = _held(web_m[at], before_m)
     roll[at] = _held(roll[at], float(before_roll))
     return replace(block, web_m=web_m, roll=np.rint(roll).astype(np.int64))
 
 
-def _from_tag(block: SnapshotBlock, told: FloatArray, slot: int) -> FloatArray:
-    usable = block.quality[:, slot] == Quality.GOOD
-    return np.where(np.isnan(told) & usable, block.values[:, slot], told)
+def _from_tag(block: SnapshotBlock, told: FloatArray, slot: int, most: float) -> FloatArray:
+    """What a tag says where the row said nothing. A counter that cannot be right is as good as none."""
+    read = block.values[:, slot]
+    usable = (block.quality[:, slot] == Quality.GOOD) & (read >= 0) & (read < most)
+    return np.where(np.isnan(told) & usable, read, told)
 
 
 def _held(values: FloatArray, before: float) -> FloatArray:

@@ -11,7 +11,16 @@ from typing import Any
 
 import numpy as np
 
-from control.actions._blocks import HUGE, Known, KnownEquipment, MeasurementBlock, SnapshotBlock, judged
+from control.actions._blocks import (
+    HUGE,
+    MOST_METRES,
+    MOST_ROLLS,
+    Known,
+    KnownEquipment,
+    MeasurementBlock,
+    SnapshotBlock,
+    judged,
+)
 from control.core.types import MeasuredBy, Quality
 
 FUTURE_S = 5.0  # clocks of machines run ahead a little
@@ -149,11 +158,13 @@ def _head(row: dict[str, Any], latest_us: int) -> tuple[int, int, int, float]:
     roll = -1 if row.get("roll") is None else _whole(row, "roll", -1)
     if sequence < 0 or roll < -1:
         raise _RefusedError("bad_number", "sequence and roll must not be negative")
+    if roll >= MOST_ROLLS:
+        raise _RefusedError("bad_number", "roll must be below 2**53")
     web_m = row.get("web_m")
     if web_m is None:
         return _instant(row.get("at"), latest_us), sequence, roll, math.nan
-    if type(web_m) not in (int, float) or not abs(web_m) < HUGE:
-        raise _RefusedError("bad_number", "web_m must be a number of metres")
+    if type(web_m) not in (int, float) or not 0 <= web_m < MOST_METRES:
+        raise _RefusedError("bad_number", "web_m must be a number of metres from 0 to below 1e9")
     return _instant(row.get("at"), latest_us), sequence, roll, float(web_m)
 
 

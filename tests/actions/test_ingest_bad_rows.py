@@ -39,14 +39,16 @@ BAD_SNAPSHOTS = {
     "not_a_number": [GOOD | {"values": {"pump_top": "61"}}, GOOD | {"values": {"pump_top": [61]}}],
     "wrong_unit": [GOOD | {"values": {"pump_top": {"value": 61.0, "unit": "1/s"}}}],
     "bad_quality": [GOOD | {"values": {"pump_top": {"value": 61.0, "quality": 9}}}],
-    "bad_number": [GOOD | {"sequence": "1"}, GOOD | {"sequence": -1}, GOOD | {"sequence": 2**80}, GOOD | {"roll": -4}],
+    "bad_number": [GOOD | {"sequence": odd} for odd in ("1", -1, 2**80)]
+    + [GOOD | {"roll": odd} for odd in (-4, 2**53, 1e30)]
+    + [GOOD | {"web_m": odd} for odd in (-1.0, 1e9, 9e99, math.nan)],
 }
 BAD_MEASUREMENTS = {
     "unknown_stream": [PIECE | {"stream": "loading/9-top"}, PIECE | {"stream": None}],
     "bad_by": [PIECE | {"by": "guess"}, PIECE | {"by": []}],
     "not_a_number": [PIECE | {"value": "20"}],
     "wrong_unit": [PIECE | {"unit": "g/m2"}],
-    "bad_number": [PIECE | {"web_m": math.inf}],
+    "bad_number": [PIECE | {"web_m": math.inf}, PIECE | {"web_m": -0.5}, PIECE | {"roll": 2**62}],
 }
 
 
@@ -88,6 +90,32 @@ def test_a_value_that_cannot_be_believed_gets_a_quality_mark(plant, value, store
     ingest.store(plant.source, [GOOD | {"values": {"pump_top": value, "web_position": 10.0}}], now=NOW)
     row = Snapshot.objects.get()
     assert (row.values[0], row.quality[0]) == (stored, quality)
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+@pytest.mark.parametrize("odd", [{"roll_number": 1e30}, {"roll_number": -5}, {"roll_number": 2**53}])
+def test_a_roll_number_that_cannot_be_right_is_held_as_if_it_were_missing(plant, odd):
+    _believe_every_tag(plant)
+    _send_two(plant, {"roll_number": 7}, odd)
+    assert list(Snapshot.objects.order_by("at").values_list("roll", flat=True)) == [7, 7]
+
+
+@pytest.mark.parametrize("odd", [{"web_position": 1e9}, {"web_position": -1.0}, {"web_position": 9e99}])
+def test_metres_that_cannot_be_right_are_held_as_if_they_were_missing(plant, odd):
+    _believe_every_tag(plant)
+    _send_two(plant, {"web_position": 10.0}, odd)
+    assert list(Snapshot.objects.order_by("at").values_list("web_m", flat=True)) == [10.0, 10.0]
+
+
+def _believe_every_tag(plant) -> None:
+    """A plant file need not give a tag limits; then nothing else marks an odd reading."""
+    plant.coater.tags.update(low=None, high=None)
+
+
+def _send_two(plant, first: dict, then: dict) -> None:
+    later = (NOW - timedelta(seconds=30)).isoformat()
+    rows = [GOOD | {"values": first}, GOOD | {"at": later, "sequence": 2, "values": then}]
+    assert ingest.store(plant.source, rows, now=NOW).stored == 2
 
 
 def test_a_measured_value_that_is_no_number_is_kept_as_missing(plant):
