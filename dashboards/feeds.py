@@ -71,9 +71,9 @@ def missed(stream: Stream, since: int, until: int) -> list[Any]:
 
 
 def news(feed: str, since: int, until: int) -> dict[str, list[Any]]:
-    """What came on a feed, by the name of the stream that tells it."""
+    """What came on a feed, by the name of the stream that tells it; one more than ``BATCH`` when there was too much."""
     if feed == "line":
-        return {f"line:{key}": told for key, told in live.events_after(since, until=until, limit=BATCH).items()}
+        return {f"line:{key}": told for key, told in live.events_after(since, until=until, limit=BATCH + 1).items()}
     told: dict[str, list[Any]] = {feed: []}
     for point in points.since(int(feed.partition(":")[2]), since, until=until, limit=BATCH + 1):
         told[feed].append(point)

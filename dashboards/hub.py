@@ -70,12 +70,13 @@ class Hub:
         found = await self._checking.run(standing, session_key, now())
         if found is None:
             return None
+        epoch = await self._reading.run(live.epoch)  # before anyone is counted in: the database may be away
         client = Client(session_key, found, outbox)
         if not self.clients:
             jobs = (self._listen(), self._every(0, self._answer), self._every(TICK_S, self._tick))
             self._jobs = [asyncio.create_task(job) for job in (*jobs, self._every(CHECK_S, self._check))]
         self.clients.add(client)
-        outbox.put(frame(type="hello", epoch=await self._reading.run(live.epoch), server_time=utc(now())))
+        outbox.put(frame(type="hello", epoch=epoch, server_time=utc(now())))
         return client
 
     def dismiss(self, client: Client) -> None:
@@ -176,7 +177,7 @@ class Hub:
     def _tell(self, feed: str, since: int, head: int, told: dict[str, list[Any]]) -> None:
         """Tell everyone on the feed, in one go, so that a subscription never falls between."""
         self.told[feed] = head
-        too_much = head < since or len(told.get(feed, ())) > BATCH
+        too_much = head < since or _cut_short(feed, told)
         for name in [name for name, room in self.rooms.items() if room and self._feed_of(name) == feed]:
             if too_much:
                 self._call_back(name)
@@ -226,6 +227,14 @@ def _recheck(client: Client, found: Standing | None) -> None:
     client.standing = found
     if any(stream.line_id not in found.line_ids for stream in client.streams.values()):
         client.outbox.close(NO_PERMISSION, "permission ended")
+
+
+def _cut_short(feed: str, told: dict[str, list[Any]]) -> bool:
+    """Whether a read stopped at its limit, so that what any stream was told may lack its end.
+
+    An equipment's own stream has all its points, its lanes the same once more; the events of lines share one limit.
+    """
+    return (sum(map(len, told.values())) if feed == "line" else len(told.get(feed, ()))) > BATCH
 
 
 def _points(name: str, since: int, head: int, points: Iterable[Any]) -> Message:

@@ -7,11 +7,15 @@ import json
 import pytest
 from asgiref.sync import sync_to_async
 from django.contrib.sessions.models import Session
+from django.db import OperationalError
 from django.utils import timezone
 from websockets.exceptions import InvalidStatus
 
 from control.actions import audit
-from control.models import Cursor, Point
+from control.models import Cursor, Line, Point
+from control.queries import live
+from dashboards import feeds, hub
+from dashboards.outbox import Outbox
 from tests import factories
 from tests.dashboards.serving import Served
 from tests.factories import Plant
@@ -119,6 +123,51 @@ async def test_a_line_tells_what_was_recorded_by_name_only(served: Served, line:
         assert [(event["action"], event["object"], event["id"]) for event in news["points"]] == [
             ("change.offer", "change", "5")
         ]
+
+
+async def test_more_events_than_a_message_holds_are_a_call_to_resync_for_every_line(
+    served: Served, line: Plant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = await sync_to_async(_second_line)(line)
+    monkeypatch.setattr(feeds, "BATCH", 3)
+    monkeypatch.setattr(hub, "BATCH", 3)
+    names = [f"line:{one.pk}" for one in (line.line, other)]
+    async with served.socket(await session(served, line)) as heard:
+        for name in names:
+            await heard.say(type="sub", stream=name, since=None)
+            await heard.next("snapshot", stream=name)
+        await sync_to_async(_record)([line.line, line.line, other, other])
+        called = {(await heard.next("resync", reason="too_far"))["stream"] for _ in names}
+        assert called == set(names)
+
+
+def _second_line(plant: Plant) -> Line:
+    other = Line.objects.create(area=plant.line.area, key="second", name="Second")
+    factories.grant(plant.person("viewer"), "viewer", line=other)
+    return other
+
+
+def _record(lines: list[Line]) -> None:
+    with audit.atomic():
+        for line in lines:
+            audit.record(actor="test", action="change.offer", obj=("change", 5), now=timezone.now(), line=line)
+
+
+async def test_whoever_comes_while_the_database_is_away_leaves_nobody_behind(
+    served: Served, line: Plant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away() -> str:
+        raise OperationalError("away")
+
+    cookie, here = await session(served, line), hub.Hub()
+    monkeypatch.setattr(live, "epoch", away)
+    with pytest.raises(OperationalError):
+        await here.admit(cookie, Outbox(_nowhere))
+    assert here.clients == set()
+
+
+async def _nowhere(_message: object) -> None:
+    """Where an outbox that nobody listens to sends."""
 
 
 async def test_without_a_session_the_answer_is_4401(served: Served, line: Plant) -> None:
