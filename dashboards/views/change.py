@@ -18,7 +18,7 @@ from control.models import Change
 from control.queries import changes as queries
 from control.queries import live
 from dashboards import decisions, permissions
-from dashboards.views import refusals
+from dashboards.views import effects, refusals
 from dashboards.views.guardrails import guardrails
 from dashboards.views.outlooks import cards
 
@@ -86,6 +86,7 @@ def _now(request: HttpRequest, change: Change) -> dict[str, Any]:
         "may_ask": decides and change.state != "pending_supervisor",
         "own": change.author_id is not None and change.author_id == request.user.pk,
         "guards": guards,
+        "effect": effects.told(change),
         "content": f"{change.pk}:{change.version}:{''.join(str(int(guard.passed)) for guard in guards)}",
         "alike": cards(queries.alike(change)[:ALIKE]),
         "history": queries.history(change),
