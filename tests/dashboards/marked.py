@@ -11,17 +11,19 @@ from django.conf import settings
 from django.utils.translation.template import templatize
 
 ROOT = Path(settings.BASE_DIR)
-KEYWORDS = ["_", "gettext", "gettext_lazy", "gettext_noop", "ngettext", "ngettext_lazy"]
+KEYWORDS = ["_", "gettext", "gettext_lazy", "gettext_noop", "ngettext", "ngettext_lazy", "pgettext"]
 
 
 def marked() -> dict[str, str]:
-    """Message id (the singular, where there are two) and the file it stands in."""
+    """Message id (the singular, where there are two; after its context, where it has one) and the file it stands in."""
     found: dict[str, str] = {}
     for path in sources():
         text = path.read_text()
         code = templatize(text) if path.suffix == ".html" else text
-        for _line, _function, messages, _comments in extract_python(io.BytesIO(code.encode()), KEYWORDS, [], {}):
+        for _line, function, messages, _comments in extract_python(io.BytesIO(code.encode()), KEYWORDS, [], {}):
             message = messages if isinstance(messages, str) else messages[0]
+            if function == "pgettext":
+                message = "|".join(messages)
             if message:
                 found.setdefault(message, str(path.relative_to(ROOT)))
     return found
@@ -38,6 +40,6 @@ def catalogue(language: str) -> dict[str, str | tuple[str, ...]]:
     path = ROOT / "dashboards" / "locale" / language / "LC_MESSAGES" / "django.po"
     with path.open("rb") as file:
         messages = read_po(file, locale=language)
-    return {
-        (one.id if isinstance(one.id, str) else one.id[0]): one.string for one in messages if one.id and not one.fuzzy
-    }
+    done = [one for one in messages if one.id and not one.fuzzy]
+    ids = [one.id if isinstance(one.id, str) else one.id[0] for one in done]
+    return {f"{one.context}|{key}" if one.context else key: one.string for one, key in zip(done, ids, strict=True)}

@@ -13,6 +13,9 @@ TERMS = {
     "Control limits": "관리한계",
     "specification and target": "규격",
     "Coater": "코터",
+    "From": "이전",
+    "time|From": "시작",
+    "time|To": "끝",
 }
 
 
