@@ -30,7 +30,19 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 INGEST = "/api/v1/ingest/"
 PAGE_THREADS = 8  # as many as the database pool of the settings holds
 pages: Any = WSGIMiddleware(django, workers=PAGE_THREADS)
-live = OriginValidator(URLRouter(websocket_urlpatterns), settings.APC_SOCKET_ORIGINS)
+
+
+class FromOurPages(OriginValidator):  # type: ignore[misc]
+    """Keeps other sites' pages out. A browser always says whose page it runs; a script has none to name.
+
+    Whoever comes without an origin still needs the session cookie, which no foreign page can make a script send.
+    """
+
+    def valid_origin(self, parsed_origin: Any) -> bool:
+        return parsed_origin is None or bool(super().valid_origin(parsed_origin))
+
+
+live = FromOurPages(URLRouter(websocket_urlpatterns), settings.APC_SOCKET_ORIGINS)
 
 
 async def application(scope: Scope, receive: Receive, send: Send) -> None:

@@ -35,10 +35,13 @@ class Served:
         return client.cookies["apc_session"].value
 
     @asynccontextmanager
-    async def socket(self, session: str | None, origin: str | None = None) -> AsyncIterator[Heard]:
+    async def socket(self, session: str | None, origin: str | None = "") -> AsyncIterator[Heard]:
+        """A socket from the application's own pages, those of another origin, or (None) from a script."""
         headers = {"Cookie": f"apc_session={session}"} if session else {}
         address = f"ws://localhost:{self.port}/ws/v1/live"
-        async with connect(address, additional_headers=headers, origin=origin or self.origin) as connection:
+        async with connect(
+            address, additional_headers=headers, origin=self.origin if origin == "" else origin
+        ) as connection:
             yield Heard(connection)
 
 

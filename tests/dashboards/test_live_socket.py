@@ -235,8 +235,16 @@ async def test_a_role_taken_away_closes_what_it_opened(served: Served, line: Pla
         assert await heard.close_code() == 4403
 
 
-async def test_a_page_of_another_origin_is_not_let_in(served: Served, line: Plant) -> None:
+@pytest.mark.parametrize("origin", ["http://evil.example", "null", "https://localhost"])
+async def test_a_page_of_another_origin_is_not_let_in(served: Served, line: Plant, origin: str) -> None:
     cookie = await session(served, line)
     with pytest.raises(InvalidStatus):
-        async with served.socket(cookie, origin="http://evil.example"):
+        async with served.socket(cookie, origin=origin):
             pass
+
+
+async def test_a_script_that_names_no_origin_is_let_in_with_a_session_only(served: Served, line: Plant) -> None:
+    async with served.socket(await session(served, line), origin=None) as heard:
+        assert await heard.next("hello")
+    async with served.socket(None, origin=None) as heard:
+        assert await heard.close_code() == 4401
