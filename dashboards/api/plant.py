@@ -8,6 +8,7 @@ from typing import Any
 from django.http import HttpRequest
 from ninja import Query, Router
 
+from control.actions.errors import Invalid
 from control.models import Characteristic, Equipment, Lane, Line, Recipe
 from control.queries import lane as lane_queries
 from control.queries import live, overview, points
@@ -48,6 +49,8 @@ def lane_points(
 ) -> Any:
     """Points after a sequence number, in order; or those made in a time range, thinned so that no violation is lost;
     or the newest ones."""
+    if (start is None) != (end is None):
+        raise Invalid("half_a_range", "Give both from and to, or neither.")
     lane = permissions.found(lane_queries.visible_lanes(permissions.line_ids(request)), pk=lane_id)
     head = points.head(lane.equipment_id)
     if since is not None:

@@ -84,6 +84,12 @@ def test_a_range_is_thinned_and_no_violation_is_lost(plant: Plant, signed_in: Si
     assert sum(bool(point["rules"]) for point in points) == 9
 
 
+@pytest.mark.parametrize("end", ["from", "to"])
+def test_half_a_range_is_refused_with_a_code(plant: Plant, signed_in: SignIn, end: str) -> None:
+    answer = signed_in("viewer").get(lane_url(plant), {end: timezone.now().isoformat()})
+    assert (answer.status_code, answer.json()["code"]) == (422, "half_a_range")
+
+
 def test_approving_needs_a_key_and_has_one_effect(plant: Plant, change: Change, signed_in: SignIn) -> None:
     url, client, body = f"/api/v1/changes/{change.pk}/approve", signed_in("operator"), {"version": change.version}
     assert post(client, url, body, key=None).status_code == 422
