@@ -9,6 +9,7 @@ urlpatterns = [
     path("", overview.home, name="home"),
     path("lines/<slug:key>/", overview.line, name="line"),
     path("lines/<slug:key>/now/", overview.line_now, name="line_now"),
+    path("lines/<slug:key>/held/", overview.line_hold, name="line_hold"),
     path("lines/<slug:key>/hold/", stop.hold, name="hold"),
     path("lines/<slug:key>/release/", stop.release, name="release"),
     path("lanes/<int:pk>/", lane.page, name="lane"),

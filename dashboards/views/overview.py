@@ -74,13 +74,28 @@ def line_now(request: HttpRequest, key: str) -> HttpResponse:
     return render(request, "overview/_now.html", _now(permissions.found(permissions.lines(request), key=key)))
 
 
+@login_required
+@require_safe
+def line_hold(request: HttpRequest, key: str) -> HttpResponse:
+    """The head of the page: the HOLD button, or who holds the line and how to end it."""
+    found = permissions.found(permissions.lines(request), key=key)
+    return render(request, "overview/_hold.html", {"line": found, "zone": found.time_zone, **_held(request, found)})
+
+
 def _page(request: HttpRequest, line: Line) -> HttpResponse:
-    context = {
-        "lines": permissions.lines(request),
+    shared = {"lines": permissions.lines(request), "follow_holds": live.following([line])}
+    return render(request, "overview/page.html", shared | _now(line) | _held(request, line))
+
+
+def _held(request: HttpRequest, line: Line) -> dict[str, Any]:
+    holds = list(queries.open_holds(line))
+    return {
+        "holds": holds,
+        "line_held": any(hold.loop_id is None for hold in holds),
+        "held": " ".join(str(hold.pk) for hold in holds),  # while it stays, so does a half-filled form
         "may_hold": permissions.may(request, Right.HOLD, line),
         "may_release": permissions.may(request, Right.RELEASE, line),
     }
-    return render(request, "overview/page.html", context | _now(line))
 
 
 def _now(line: Line) -> dict[str, Any]:
@@ -97,7 +112,6 @@ def _now(line: Line) -> dict[str, Any]:
         "recipe": recipe,
         "machines": machines,
         "worst": worst([row.risk for machine in machines for row in machine.rows]),
-        "holds": queries.open_holds(line),
         "loops": queries.loops_of(line),
         "changes": [(change, speeds.get(change.loop.equipment_id)) for change in queries.open_changes([line.pk])],
         "signals": signals[:SIGNALS],

@@ -87,7 +87,7 @@ def test_the_inbox_rejects_what_is_ticked_and_leaves_what_has_changed(change: Ch
 def test_hold_is_one_tap_and_only_a_signed_supervisor_ends_it(plant: Plant, change: Change, signed_in: SignIn) -> None:
     operator, supervisor = signed_in("operator"), signed_in("supervisor")
     assert operator.post(f"/lines/{plant.line.key}/hold/").status_code == 302
-    assert "HOLD" in operator.get(f"/lines/{plant.line.key}/now/").content.decode()
+    assert "hold-on" in operator.get(f"/lines/{plant.line.key}/held/").content.decode()
     assert decide(operator, change, "approve") == 409
     person = plant.person("supervisor")
     person.set_password("a long enough one")
@@ -105,6 +105,26 @@ def test_a_held_line_says_since_when_and_by_whom(plant: Plant, signed_in: SignIn
     page = signed_in("viewer").get(f"/lines/{plant.line.key}/").content.decode()
     assert "wrong foil" in page
     assert "KST" in page
+
+
+def test_who_may_end_a_hold_gets_the_form_without_a_reload(plant: Plant, signed_in: SignIn) -> None:
+    def head(name: str) -> str:
+        return signed_in(name).get(f"/lines/{plant.line.key}/held/").content.decode()
+
+    before = head("supervisor")
+    assert ("/release/" in before, 'class="hold"' in before) == (False, True)
+    loops.hold(plant.line, actor=plant.person("operator"), now=now())
+    held = head("supervisor")
+    assert ("/release/" in held, 'class="hold"' in held) == (True, False)
+    assert ("/release/" in head("operator"), 'class="hold"' in head("operator")) == (False, False)
+    mark = 'data-content="'
+    assert before.partition(mark)[2].partition('"')[0] != held.partition(mark)[2].partition('"')[0]
+
+
+def test_a_held_loop_leaves_the_button_for_the_line(plant: Plant, signed_in: SignIn) -> None:
+    loops.hold(plant.line, actor=plant.person("operator"), now=now(), loop=plant.loop)
+    head = signed_in("supervisor").get(f"/lines/{plant.line.key}/held/").content.decode()
+    assert ("hold-on" in head, 'class="hold"' in head, "/release/" in head) == (True, True, False)
 
 
 def unconfirmed(change: Change) -> Change:
