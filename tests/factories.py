@@ -197,12 +197,20 @@ def snapshot(plant: Plant, at: datetime = NOW, *, bad: tuple[str, ...] = (), **v
     )  # fmt: skip
 
 
-def point(plant: Plant, stream: str, at: datetime, value: float, *, by: MeasuredBy = MeasuredBy.GAUGE) -> Point:
+def point(
+    plant: Plant,
+    stream: str,
+    at: datetime,
+    value: float,
+    *,
+    by: MeasuredBy = MeasuredBy.GAUGE,
+    quality: Quality = Quality.GOOD,
+) -> Point:
     """One value on a chart: foil made at ``at``, known when it reached the gauge."""
     return Point.objects.create(
         equipment=plant.coater, seq=next(_numbers), at=at, known_at=at + timedelta(minutes=2),
         stream=plant.streams[stream], by=by, roll=7, web_m=1000.0, value=value,
-        quality=Quality.GOOD, verdict=0, rules=0,
+        quality=quality, verdict=0, rules=0,
     )  # fmt: skip
 
 

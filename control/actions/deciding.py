@@ -12,9 +12,9 @@ from control.actions import audit, sizing
 from control.actions._move import move, overtaken, standing
 from control.actions.audit import Actor
 from control.actions.authority import LADDER, NOBODY, Right, decides, may, require
-from control.actions.errors import Conflict, Expired, Invalid, NoPermission, NotFound, Refused, Stale
+from control.actions.errors import Conflict, Expired, Invalid, NoPermission, NotFound, Refused, Stale, Unsound
 from control.actions.loops import demote, lock
-from control.actions.situation import active_recipe, differences, on_hold
+from control.actions.situation import active_recipe, differences, inputs_not_good, on_hold
 from control.core.lifecycle import UNDECIDED, State, Verb
 from control.core.modes import Mode
 from control.core.policy import Needed
@@ -118,7 +118,7 @@ def require_seen(change: Change, version: int) -> None:
 
 
 def require_current(change: Change, now: datetime) -> None:
-    """Undecided, in time, in a mode that writes, and everything as the decider saw it."""
+    """Undecided, in time, in a mode that writes, everything as the decider saw it, and its inputs still good."""
     if State(change.state) not in UNDECIDED:
         raise overtaken(change)
     if now >= change.expires_at:
@@ -127,6 +127,8 @@ def require_current(change: Change, now: datetime) -> None:
         raise Refused("mode_does_not_write", f"In {change.loop.actual_mode} mode the operator types it at the machine.")
     if changed := differences(change, now):
         raise Stale("changed_since", f"No longer as it was proposed: {', '.join(changed)}.", changed)
+    if bad := inputs_not_good(change, now):
+        raise Unsound("inputs_not_good", f"The predictions it rests on are not good: {', '.join(bad)}.", bad)
 
 
 def _require_authority(change: Change, actor: User, held: frozenset[str], needed: Needed) -> None:

@@ -45,5 +45,11 @@ class Expired(Stale):
     ends = Verb.EXPIRE
 
 
+class Unsound(Stale):
+    """What a change rests on can no longer be relied on."""
+
+    ends = Verb.WITHDRAW
+
+
 class Invalid(Refused):
     status = 422

@@ -19,15 +19,16 @@ from django.db import InterfaceError, OperationalError, connection, transaction
 from django.db.models import F
 
 from control import events
-from control.actions import _window, audit, machines, signals
+from control.actions import _window, audit, machines, signals, situation
 from control.actions._copy import Column, pack, timestamps
 from control.actions._window import Fresh, Span
 from control.actions.ingest import raw
 from control.actions.machines import Built
-from control.actions.proposing import propose
+from control.actions.proposing import propose, retract
 from control.core import loop as core
 from control.core.loop import Pass, State
 from control.core.pairing import locate
+from control.core.policy import Reason
 from control.core.types import BoolArray, FloatArray, IntArray, MeasuredBy, Proposal, Quality, Rule, Verdict
 from control.models import Cursor, Intake, Loop, SetAside, Source
 
@@ -35,6 +36,12 @@ __all__ = ["ACTOR", "Advanced", "BrokenPlantError", "advance", "behind", "settle
 
 ACTOR = "controller"
 BATCHES = (2000, 125, 1)  # arrivals of a pass: the first, and after a failure
+UNSOUND = frozenset(
+    {
+        *(Reason.LINE_STOPPED, Reason.NEW_ROLL, Reason.INPUT_MISSING),
+        *(Reason.INPUT_DOUBTFUL, Reason.UNLIKE_TRAINING, Reason.NOT_RELIABLE),
+    }
+)  # of these a loop not only falls silent, it takes back what it said
 ANYTIME = datetime(1, 1, 2, tzinfo=UTC)
 POINT = (
     *("equipment_id", "seq", "at", "known_at", "stream_id", "by", "roll", "web_m", "value", "low", "high"),
@@ -133,6 +140,7 @@ def _advance(equipment_id: int, now: datetime) -> Advanced:
     _copy(equipment_id, head_seq, points)
     _note_signals(points, head_seq, now)
     changes = sum(_propose(built, fresh, found, proposal, now) for proposal in found.proposals)
+    changes += _retract(built, found, now)
     with connection.cursor() as cursor:
         told = json.dumps(found.state.to_json(), allow_nan=False)
         new_head = head_seq + len(points)
@@ -296,6 +304,16 @@ def _propose(built: Built, fresh: Fresh, found: Pass, proposal: Proposal, now: d
     loop = built.loops[proposal.loop]
     evidence = _evidence(built, fresh, found, loop)
     return propose(loop=loop, proposal=proposal, evidence=evidence, actor=ACTOR, now=now) is not None
+
+
+def _retract(built: Built, found: Pass, now: datetime) -> int:
+    """Take back open proposals whose inputs are no longer good; a snapshot from a backlog says nothing about now."""
+    reasons = {built.loops[note.loop].pk: note.reason.value for note in found.notes if note.reason in UNSOUND}
+    if not reasons or now - _at(found.state.at_s or 0.0) > situation.fresh_for(
+        next(iter(built.loops.values())).equipment
+    ):
+        return 0
+    return retract(reasons, actor=ACTOR, now=now)
 
 
 def _evidence(built: Built, fresh: Fresh, found: Pass, loop: Loop) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -70,6 +71,20 @@ def propose(
         )  # fmt: skip
     except Conflict:  # someone decided the earlier one in this very moment
         return None
+
+
+def retract(reasons: Mapping[int, str], *, actor: Actor, now: datetime) -> int:
+    """Withdraw what the controller proposed for these loops and nobody has written yet; ``reasons`` by loop id.
+
+    Its inputs went bad: it may be proposed again when all is well. What a person proposed stays. Returns how many.
+    """
+    unwritten = Change.objects.filter(loop__in=reasons, author=None, state__in=[*UNDECIDED, State.APPROVED])
+    retracted = 0
+    for change in unwritten.select_related("decided_by"):
+        with suppress(Conflict), audit.atomic():  # someone was first: the dispatcher asks again by itself
+            move(change, Verb.WITHDRAW, actor=actor, now=now, reason=reasons[change.loop_id])
+            retracted += 1
+    return retracted
 
 
 def undo(change_id: int, *, actor: User, now: datetime, reason: str = "") -> Change:

@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from control.core.types import Quality
-from control.models import Change, Equipment, Estimator, Hold, Limits, Loop, Recipe, SetPointMove, Snapshot
+from django.db import connection
+
+from control.core.types import MeasuredBy, Quality
+from control.models import Change, Equipment, Estimator, Hold, Limits, Loop, Recipe, SetPointMove, Snapshot, Stream
 from control.models import VersionState as Version
 
 LONGEST_LIFE = timedelta(minutes=15)
@@ -19,6 +21,11 @@ FRESH_SCANS = 10  # a snapshot older than this many scans says nothing about now
 LOOK_BACK = timedelta(minutes=15)
 CLOCK_SKEW = timedelta(seconds=5)
 ROUNDING = 1e-9
+NEWEST_PREDICTIONS = f"""
+SELECT s.id, p.at, p.quality FROM unnest(%s::bigint[]) AS s (id) CROSS JOIN LATERAL (
+    SELECT at, quality FROM control_point WHERE stream_id = s.id AND by = {int(MeasuredBy.PREDICTION)} AND at > %s
+    ORDER BY at DESC LIMIT 1) p
+"""  # noqa: S608 - our own number
 PER_SECOND = {"m/min": 1 / 60, "m/s": 1.0}
 
 
@@ -110,3 +117,27 @@ def differences(change: Change, now: datetime) -> dict[str, Any]:
         found["evidence"] = {"seen": change.evidence["seen_at"], "is": now.isoformat()}
     seen, present = change.evidence["versions"], versions(change.loop)
     return found | {key: {"seen": seen.get(key), "is": is_} for key, is_ in present.items() if seen.get(key) != is_}
+
+
+def inputs_not_good(change: Change, now: datetime) -> dict[str, dict[str, str]]:
+    """The loop's streams whose newest prediction is doubtful, or stayed behind the machine: nothing is moved on those.
+
+    A stream without predictions has no estimator, and says nothing. A person's change is the undoing of another: it
+    rests on no prediction, and the way back stays open.
+    """
+    if change.author_id is not None:
+        return {}
+    loop = change.loop
+    newest = readings(loop.equipment, now).at or now
+    streams = Stream.objects.filter(lane__equipment=loop.equipment_id).select_related("lane", "characteristic")
+    held = {stream.pk: stream.key for stream in streams if stream.key in loop.settings["cvs"]}
+    since = datetime.fromisoformat(change.evidence["seen_at"]) - LOOK_BACK
+    found = {}
+    with connection.cursor() as cursor:
+        cursor.execute(NEWEST_PREDICTIONS, [list(held), since])
+        for pk, at, quality in cursor.fetchall():
+            if quality != Quality.GOOD:
+                found[held[pk]] = {"seen": Quality.GOOD.name.lower(), "is": Quality(quality).name.lower()}
+            elif newest - at > fresh_for(loop.equipment):
+                found[held[pk]] = {"seen": change.evidence["seen_at"], "is": at.isoformat()}
+    return found

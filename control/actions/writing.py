@@ -18,7 +18,7 @@ from control.actions.deciding import finding, load, moves_of, require_seen
 from control.actions.errors import Conflict, Invalid
 from control.actions.leases import Held
 from control.actions.loops import demote, lock
-from control.actions.situation import active_recipe, differences, fresh_for, moved_away, on_hold
+from control.actions.situation import active_recipe, differences, fresh_for, inputs_not_good, moved_away, on_hold
 from control.core.exchange import Reading
 from control.core.lifecycle import State, Verb
 from control.core.modes import Mode
@@ -189,6 +189,8 @@ def _objection(change: Change, moves: list[SetPointMove], seen: Seen, now: datet
         return objection
     if changed := differences(change, now):
         return Objection("changed_since", Verb.BLOCK, changed)
+    if bad := inputs_not_good(change, now):
+        return Objection("inputs_not_good", Verb.BLOCK, bad)
     return None
 
 

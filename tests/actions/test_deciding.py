@@ -6,9 +6,10 @@ from datetime import timedelta
 import pytest
 
 from control.actions import changes, loops
-from control.actions.errors import Conflict, Expired, Invalid, NoPermission, NotFound, Refused, Stale
+from control.actions.errors import Conflict, Expired, Invalid, NoPermission, NotFound, Refused, Stale, Unsound
 from control.core.lifecycle import State
 from control.core.modes import Mode
+from control.core.types import MeasuredBy, Quality
 from control.models import AuditEntry, Change, Estimator, Limits, Loop, Recipe, Tag, VersionState
 from tests.factories import (
     LONG_AGO,
@@ -19,6 +20,7 @@ from tests.factories import (
     make_recipe,
     offered,
     plant,
+    point,
     reason_code,
     snapshot,
 )
@@ -165,6 +167,29 @@ def test_without_a_fresh_snapshot_nothing_is_approved(line):
     with pytest.raises(Stale) as refusal:
         approve(line, change, now=NOW + 11 * SECOND)
     assert list(refusal.value.difference) == ["newest snapshot"]
+
+
+@pytest.mark.parametrize(
+    ("at", "quality", "what"),
+    [(NOW, Quality.DOUBTFUL, "doubtful"), (NOW, Quality.BAD, "bad"), (NOW - 11 * SECOND, Quality.GOOD, "11:59:49")],
+)
+def test_on_a_newest_prediction_that_is_doubtful_or_left_behind_nothing_is_approved(line, at, quality, what):
+    change = offered(line)
+    point(line, "loading/2-top", at - SECOND, 19.9, by=MeasuredBy.PREDICTION)
+    point(line, "loading/2-top", at, 19.9, by=MeasuredBy.PREDICTION, quality=quality)
+    with pytest.raises(Unsound) as refused:
+        approve(line, change)
+    assert refused.value.code == "inputs_not_good"
+    assert what in refused.value.difference["loading/2-top"]["is"]
+    assert state_of(change) == State.WITHDRAWN
+
+
+def test_a_good_newest_prediction_makes_up_for_a_doubtful_one_before(line):
+    change = offered(line)
+    point(line, "loading/2-top", NOW - SECOND, 19.9, by=MeasuredBy.PREDICTION, quality=Quality.DOUBTFUL)
+    point(line, "loading/2-top", NOW, 19.9, by=MeasuredBy.PREDICTION)
+    approve(line, change)
+    assert state_of(change) == State.APPROVED
 
 
 def test_evidence_older_than_a_change_may_live_is_refused(line):

@@ -9,9 +9,10 @@ from control.actions.errors import Conflict, NoPermission
 from control.core.exchange import WriteCommand
 from control.core.lifecycle import State
 from control.core.modes import Mode
+from control.core.types import MeasuredBy, Quality
 from control.dispatcher import Dispatcher
 from control.models import AuditEntry, Change, Grant, Lease, Loop, SetPointMove, Tag
-from tests.factories import NOW, Plant, approved, make_loop, offered, plant, snapshot
+from tests.factories import NOW, Plant, approved, make_loop, offered, plant, point, snapshot
 from tests.machine import Machine, Time
 
 pytestmark = pytest.mark.django_db
@@ -133,6 +134,10 @@ def _go_bad(line, machine):
     machine.time.elapsed = 0.001
 
 
+def _doubt_a_prediction(line, machine):
+    point(line, "loading/2-top", NOW, 19.9, by=MeasuredBy.PREDICTION, quality=Quality.DOUBTFUL)
+
+
 @pytest.mark.parametrize(
     ("happening", "state", "code"),
     [
@@ -145,6 +150,7 @@ def _go_bad(line, machine):
         (_narrow_the_machine, State.BLOCKED, "approver_lost_permission"),
         (_go_stale, State.BLOCKED, "changed_since"),
         (_go_bad, State.BLOCKED, "changed_since"),
+        (_doubt_a_prediction, State.BLOCKED, "inputs_not_good"),
         (_hold, State.APPROVED, ""),
     ],
 )

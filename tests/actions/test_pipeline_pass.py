@@ -1,10 +1,16 @@
 """One pass over what arrived: predictions and judged measurements on the chart, the cursor moved, nothing twice."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from control.actions import pipeline
-from control.models import Cursor, Estimator, Intake, Limits, Point, Roll, SetAside, Snapshot
+from control.actions import changes, ingest, pipeline, situation
+from control.core.lifecycle import State
+from control.core.modes import Mode
+from control.core.types import Move, Proposal, Quality
+from control.models import Change, Cursor, Estimator, Intake, Limits, Point, Roll, SetAside, Snapshot
+from tests.factories import user
 from tests.running import START, running
 
 pytestmark = pytest.mark.django_db
@@ -94,3 +100,50 @@ def test_a_row_that_no_pass_survives_is_parked_and_the_others_go_on(line, monkey
     assert Cursor.objects.get(pk=coater.pk).processed == Intake.objects.get(pk=coater.pk).arrived
     parked = SetAside.objects.get()
     assert (parked.reason, str(poison.arrival) in parked.row) == ("pass_failed", True)
+
+
+def test_when_an_input_goes_bad_the_open_proposal_is_withdrawn_with_the_reason(line):
+    change = _proposed(line)
+    _scan(line)
+    assert _state(change) == (State.PENDING_OPERATOR, "")
+    _scan(line, bad="pump_top")
+    assert _state(change) == (State.WITHDRAWN, "input_missing")
+
+
+def test_an_approved_change_is_withdrawn_too_but_not_what_a_person_proposed(line):
+    change = _proposed(line)
+    Change.objects.update(state=State.APPROVED)
+    _scan(line, bad="pump_top")
+    assert _state(change) == (State.WITHDRAWN, "input_missing")
+    undoing = _proposed(line)
+    Change.objects.filter(pk=undoing.pk).update(author=user("operator"))
+    _scan(line, bad="pump_top")
+    assert _state(undoing)[0] == State.PENDING_OPERATOR
+
+
+def _proposed(line) -> Change:
+    """A change of the first loop as the controller would propose it, from where the machine stands now."""
+    _scan(line)
+    loop = line.equipment[0].loops.order_by("pk")[0]
+    loop.requested_mode = loop.actual_mode = Mode.SUPERVISED
+    loop.save()
+    stands = situation.readings(loop.equipment, line.now).values["pump_top"]
+    moves = (Move("pump_top", stands, stands * 1.002, ()),)
+    proposal = Proposal(loop.key, line.now.timestamp(), 1, 0.0, moves, (), ())
+    change = changes.propose(loop=loop, proposal=proposal, evidence={}, actor="controller", now=line.now)
+    assert change is not None
+    return change
+
+
+def _scan(line, *, bad: str = "") -> None:
+    """One second more, in which a tag may be bad."""
+    scans = []
+    for scan in line.scans(1):
+        quality = [Quality.BAD if tag == bad else told for tag, told in zip(scan.tags, scan.quality, strict=True)]
+        scans.append(replace(scan, quality=tuple(quality)))
+    ingest.store_batch(ingest.raw(), line.who, ingest.batch_of_scans(line.who, scans), now=line.now)
+    line.advance()
+
+
+def _state(change: Change) -> tuple[str, str]:
+    return Change.objects.values_list("state", "reason").get(pk=change.pk)
