@@ -17,15 +17,16 @@ OLD_S = 30.0  # a prediction older than this is said to be old
 
 
 class Risk(StrEnum):
-    """What the next half hour holds for a stream, in three states; unknown where nothing can be said."""
+    """What the next half hour holds for a stream, in three states; two more where little or nothing can be said."""
 
     NORMAL = "normal"
     WATCH = "watch"
     OUT = "out"
+    UNSURE = "unsure"  # there is a prediction, but it does not trust itself: a new roll, doubtful inputs
     UNKNOWN = "unknown"
 
 
-ORDER = (Risk.OUT, Risk.WATCH, Risk.UNKNOWN, Risk.NORMAL)
+ORDER = (Risk.OUT, Risk.WATCH, Risk.UNKNOWN, Risk.UNSURE, Risk.NORMAL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,9 +118,9 @@ def risk(now: StreamNow) -> Risk:
     if said.verdict == Verdict.OUT or _outside(ahead, now.lower, now.upper):
         return Risk.OUT
     close = _outside(ahead - half, now.lower, None) or _outside(ahead + half, None, now.upper)
-    if close or said.verdict == Verdict.MEASURE or (now.control and _outside(ahead, *now.control)):
+    if close or (now.control and _outside(ahead, *now.control)):
         return Risk.WATCH
-    return Risk.NORMAL
+    return Risk.UNSURE if said.verdict == Verdict.MEASURE else Risk.NORMAL
 
 
 def _outside(value: float, lower: float | None, upper: float | None) -> bool:

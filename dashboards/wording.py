@@ -47,6 +47,7 @@ RISKS = {
     Risk.NORMAL: gettext_lazy("Normal"),
     Risk.WATCH: gettext_lazy("Watch"),
     Risk.OUT: gettext_lazy("Leaving specification"),
+    Risk.UNSURE: gettext_lazy("No reliable prediction"),
     Risk.UNKNOWN: gettext_lazy("No prediction"),
 }
 KINDS = {

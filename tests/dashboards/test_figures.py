@@ -45,7 +45,11 @@ def test_a_value_beyond_the_drawing_stands_at_its_edge_and_is_marked() -> None:
         (now(slope=0.7 / 1800), Risk.OUT),
         (now(slope=-0.7 / 1800), Risk.OUT),
         (now(verdict=1), Risk.OUT),
-        (now(verdict=2), Risk.WATCH),
+        (now(verdict=2), Risk.UNSURE),
+        (now(verdict=2, quality=1), Risk.UNSURE),
+        (now(20.55, verdict=2), Risk.WATCH),
+        (now(slope=0.4 / 1800, verdict=2), Risk.WATCH),
+        (now(slope=0.7 / 1800, verdict=2), Risk.OUT),
         (now(None), Risk.UNKNOWN),
         (now(quality=2), Risk.UNKNOWN),
     ],
@@ -56,8 +60,14 @@ def test_the_risk_is_where_the_trend_leads_in_half_an_hour(stream: StreamNow, ex
 
 def test_not_knowing_is_worse_than_normal_and_better_than_watch() -> None:
     assert worst([Risk.NORMAL, Risk.UNKNOWN]) is Risk.UNKNOWN
+    assert worst([Risk.NORMAL, Risk.UNSURE]) is Risk.UNSURE
     assert worst([Risk.UNKNOWN, Risk.WATCH, Risk.NORMAL]) is Risk.WATCH
     assert worst([]) is Risk.UNKNOWN
+
+
+@pytest.mark.parametrize("half", [0.7, 2.0])
+def test_an_interval_past_a_limit_is_watched_however_it_is_trusted(half: float) -> None:
+    assert risk(now(half=half, verdict=2)) is Risk.WATCH
 
 
 def test_a_night_of_25_hours_has_two_offsets_and_the_hour_of_the_change() -> None:
