@@ -97,3 +97,15 @@ class PlantAdmin(ReadOnly):
 @admin.register(models.Recipe, models.Limits, models.Estimator, models.Loop, models.Change, models.Roll)
 class RecordAdmin(ReadOnly):
     show_full_result_count = False
+
+
+@admin.register(models.SetAside)
+class SetAsideAdmin(ReadOnly):
+    """What sources sent and could not be stored, for whoever asks where his rows went."""
+
+    list_display = ("received_at", "source", "kind", "reason", "detail", "times")
+    list_filter = ("kind", "reason", "source")
+    list_select_related = ("source",)
+    search_fields = ("reason", "detail", "row")
+    ordering = ("-received_at",)
+    show_full_result_count = False

@@ -8,7 +8,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from control.actions import audit
-from control.models import AuditEntry, Change, Grant
+from control.models import AuditEntry, Change, Grant, SetAside
 from tests.factories import Plant
 
 
@@ -54,3 +54,16 @@ def test_giving_a_role_is_a_row_of_the_audit(root: Client, plant: Plant) -> None
     row = AuditEntry.objects.get(action="grant.give")
     assert (row.object_id, row.actor, row.new["role"]) == (str(grant.pk), plant.person("root"), "viewer")
     assert root.post(reverse("admin:control_grant_delete", args=[grant.pk]), {"post": "yes"}).status_code == 403
+
+
+def test_rows_that_were_set_aside_are_found_and_read_and_nothing_more(root: Client, plant: Plant) -> None:
+    row = SetAside.objects.create(
+        source=plant.source, received_at=timezone.now(), kind="snapshot", row="{}", reason="unknown_tag",
+        detail="pump_topp is not a tag of coater", fingerprint="f",
+    )  # fmt: skip
+    listing = reverse("admin:control_setaside_changelist")
+    assert "pump_topp" in root.get(listing, {"q": "unknown_tag"}).content.decode()
+    assert "pump_topp" not in root.get(listing, {"q": "wrong_unit"}).content.decode()
+    assert root.get(reverse("admin:control_setaside_change", args=[row.pk])).status_code == 200
+    assert root.post(reverse("admin:control_setaside_change", args=[row.pk]), {"reason": "x"}).status_code == 403
+    assert root.post(reverse("admin:control_setaside_delete", args=[row.pk]), {"post": "yes"}).status_code == 403
