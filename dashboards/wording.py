@@ -268,11 +268,42 @@ ACTIONS = {
     "signal.close": gettext_lazy("signal answered"),
     "grant.give": gettext_lazy("role given"),
     "grant.change": gettext_lazy("role changed"),
+    "user.add": gettext_lazy("account added"),
+    "user.change": gettext_lazy("account changed"),
+    "user.password": gettext_lazy("password of an account changed"),
+    "code.add": gettext_lazy("code added"),
+    "code.change": gettext_lazy("code changed"),
+    "name.change": gettext_lazy("name changed"),
+}
+
+
+ATTEMPTS = {
+    "change.approve": gettext_lazy("approval"),
+    "change.reject": gettext_lazy("rejection"),
+    "change.escalate": gettext_lazy("asking the supervisor"),
+    "change.resolve": gettext_lazy("finding out the outcome"),
+    "change.propose": gettext_lazy("proposal"),
+    "change.undo": gettext_lazy("taking back"),
+    "change.withdraw": gettext_lazy("withdrawal"),
+    "line.release": gettext_lazy("ending HOLD"),
+    "loop.mode": gettext_lazy("change of mode"),
+    "signal.close": gettext_lazy("answer to a signal"),
 }
 
 
 def action(code: str) -> str:
-    """What an audit row tells; a refused attempt says so, and what has no words yet keeps its code."""
+    """What an audit row tells; of a refused attempt what was tried, and what has no words yet keeps its code."""
     verb, refused = code.removesuffix(".refused"), code.endswith(".refused")
-    words = str(ACTIONS.get(verb, verb))
-    return _("refused: %(action)s") % {"action": words} if refused else words
+    if refused:
+        return _("%(action)s refused") % {"action": ATTEMPTS.get(verb, ACTIONS.get(verb, verb))}
+    return str(ACTIONS.get(verb, verb))
+
+
+def why(reason: str, told: Any, names: dict[str, str]) -> str:
+    """An audit row's reason: a code for rejecting by its name, and of a refusal why it was refused."""
+    if isinstance(told, dict) and told.get("reason_code") in names:
+        reason = f"{told['reason_code']} {reason}"
+    code, _sep, text = reason.partition(" ")
+    given = f"{names[code]} {text}".strip() if code in names else str(MODE_REASONS.get(reason, reason))
+    refused = refusal(told.get("code", "")) if isinstance(told, dict) else ""
+    return " · ".join(part for part in (given, refused) if part)

@@ -47,6 +47,11 @@ def reasons() -> QuerySet[ReasonCode]:
     return ReasonCode.objects.filter(is_active=True).order_by("id")
 
 
+def all_reasons() -> QuerySet[ReasonCode]:
+    """Those no longer offered too: old rows name them."""
+    return ReasonCode.objects.order_by("id")
+
+
 def audit(line_ids: Iterable[int], *, action: str = "", find: str = "") -> QuerySet[AuditEntry]:
     """Audit rows of some lines, the newest first; ``find`` looks in the names, the object and the reason."""
     rows = AuditEntry.objects.filter(line_id__in=line_ids)

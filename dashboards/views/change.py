@@ -14,10 +14,10 @@ from control.actions.authority import Right
 from control.actions.errors import Refused
 from control.actions.idempotency import Answered
 from control.core.lifecycle import UNDECIDED, State
-from control.models import Change
+from control.models import AuditEntry, Change
 from control.queries import changes as queries
 from control.queries import live
-from dashboards import decisions, permissions
+from dashboards import decisions, permissions, wording
 from dashboards.views import effects, refusals
 from dashboards.views.guardrails import guardrails
 from dashboards.views.outlooks import cards
@@ -89,7 +89,13 @@ def _now(request: HttpRequest, change: Change) -> dict[str, Any]:
         "effect": effects.told(change),
         "content": f"{change.pk}:{change.version}:{''.join(str(int(guard.passed)) for guard in guards)}",
         "alike": cards(queries.alike(change)[:ALIKE]),
-        "history": queries.history(change),
+        "history": _history(change),
         "reasons": queries.reasons(),
         "key": uuid.uuid4().hex,
     }
+
+
+def _history(change: Change) -> list[tuple[AuditEntry, str]]:
+    """What was recorded of the change, each row with its reason in words."""
+    names = {reason.key: str(reason) for reason in queries.all_reasons()}
+    return [(entry, wording.why(entry.reason, entry.new, names)) for entry in queries.history(change)]

@@ -47,6 +47,21 @@ def test_the_same_form_sent_twice_has_one_effect(change: Change, signed_in: Sign
     assert Change.objects.get(pk=change.pk).version == change.version + 1
 
 
+def test_the_history_says_what_was_tried_and_why_it_was_refused(change: Change, signed_in: SignIn) -> None:
+    decide(signed_in("operator"), change, "approve")
+    decide(signed_in("operator2"), change, "approve", key="late")
+    page = signed_in("viewer").get(f"/changes/{change.pk}/").content.decode()
+    assert "<td>approval refused</td><td>Somebody decided or it changed before you" in page
+
+
+def test_the_history_names_the_reason_of_a_rejection(change: Change, signed_in: SignIn) -> None:
+    client = signed_in("operator")
+    decide(client, change, "reject", code="sensor_odd", text="twice today")
+    page = client.get(f"/changes/{change.pk}/").content.decode()
+    assert "<td>rejected</td><td>Sensor odd" in page
+    assert "sensor_odd" not in page
+
+
 def test_rejecting_needs_a_reason(change: Change, signed_in: SignIn) -> None:
     client = signed_in("operator")
     assert decide(client, change, "reject", code="no_such_reason") == 422
