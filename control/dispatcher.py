@@ -109,6 +109,10 @@ class Dispatcher:
         """Whether the lease is still ours by our own watch, which is asked last before a byte leaves."""
         return self.lease is not None and self.timer() - self.renewed < leases.TTL_S
 
+    def _still_holds(self, order: Order) -> bool:
+        """Whether the lease, asked for anew, is still the one under which the order was made."""
+        return self._renew() and self.lease is not None and self.lease.fence == order.fence
+
     def _write(self, change_id: int, equipment: Equipment) -> None:
         if not self._renew() or self.lease is None:
             return
@@ -150,7 +154,7 @@ class Dispatcher:
         self._judge(order, ack, equipment)
 
     def _judge(self, order: Order, ack: Ack, equipment: Equipment) -> None:
-        if ack.code == "stale_fence":
+        if ack.code == "stale_fence" and not self._still_holds(order):
             log.warning("change %s: the machine follows a newer dispatcher", order.change_id)
         elif not ack.accepted:
             writing.fail(order, ack.code, ack.detail, self.clock())
@@ -188,7 +192,7 @@ class Dispatcher:
             writing.lose(order, "no answer, and the machine keeps no command ids", self.clock())
         elif objection := writing.objection_to_sending(order, seen, self.clock()):
             writing.lose(order, f"no answer, and not sent again: {objection.code}", self.clock())
-        elif self._renew() and self.lease and self.lease.fence == order.fence:
+        elif self._still_holds(order):
             self._send(order, equipment, again=True)
 
     def _read_back(self, order: Order, equipment: Equipment, within_s: float, *, until_there: bool) -> dict[str, float]:

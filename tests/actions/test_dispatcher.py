@@ -371,6 +371,17 @@ def test_the_machine_refuses_a_command_under_an_old_fence(line, machine):
     assert not machine.applied
 
 
+def test_a_machine_whose_fence_is_ahead_of_ours_ends_the_change_instead_of_asking_for_ever(line, machine):
+    change = approved(line)
+    machine.fence = 9  # as after the database was restored from a backup
+    writer = dispatcher(line, machine)
+    writer.run_once()
+    writer.run_once()
+    assert (now_is(change), told(change)["code"]) == (State.WRITE_FAILED, "stale_fence")
+    assert len(machine.sent) == 1
+    assert not SetPointMove.objects.filter(in_flight=True).exists()
+
+
 def test_nothing_is_sent_when_the_lease_ran_out_by_our_own_watch(line, machine, monkeypatch):
     change = approved(line)
     writer = dispatcher(line, machine)
