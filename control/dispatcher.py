@@ -25,6 +25,7 @@ from control.core.lifecycle import State
 from control.core.types import Quality
 from control.models import Change, Equipment, Loop
 
+WRITE_S = 5.0  # the longest a write may take: so much of the lease must be left
 READ_BACK_S = 5.0  # two equal reads must come within
 READ_AGAIN_S = 0.2
 SETTLE_S = 20.0  # how long a machine is asked what became of a command before it is called unconfirmed
@@ -106,8 +107,8 @@ class Dispatcher:
         return lease is not None
 
     def _ours(self) -> bool:
-        """Whether the lease is still ours by our own watch, which is asked last before a byte leaves."""
-        return self.lease is not None and self.timer() - self.renewed < leases.TTL_S
+        """Whether the lease is ours by our own watch, and stays so until the machine has answered or is given up."""
+        return self.lease is not None and self.timer() - self.renewed <= leases.TTL_S - WRITE_S
 
     def _still_holds(self, order: Order) -> bool:
         """Whether the lease, asked for anew, is still the one under which the order was made."""
@@ -140,6 +141,9 @@ class Dispatcher:
     def _send(self, order: Order, equipment: Equipment, *, again: bool = False) -> None:
         if not self._ours():
             return
+        if self.clock() >= order.expires_at:
+            self._too_late(order, again=again)
+            return
         command = WriteCommand(order.command_id, order.fence, order.values)
         try:
             ack = self._machine(equipment).connector.write(command)
@@ -152,6 +156,13 @@ class Dispatcher:
                 writing.fail(order, "not_sent", str(error), self.clock())
             return
         self._judge(order, ack, equipment)
+
+    def _too_late(self, order: Order, *, again: bool) -> None:
+        """It expired between the gates and the write. What was sent before may yet arrive, so nobody knows."""
+        if again:
+            writing.lose(order, "no answer, and expired before it was sent again", self.clock())
+        else:
+            writing.fail(order, "expired", "not sent", self.clock())
 
     def _judge(self, order: Order, ack: Ack, equipment: Equipment) -> None:
         if ack.code == "stale_fence" and not self._still_holds(order):

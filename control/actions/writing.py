@@ -36,6 +36,7 @@ class Order:
     change_id: int
     command_id: str
     fence: int
+    expires_at: datetime
     base: Mapping[str, float]
     values: Mapping[str, float]
     deadbands: Mapping[str, float]
@@ -124,6 +125,7 @@ def order_of(change: Change, moves: list[SetPointMove]) -> Order:
         change_id=change.pk,
         command_id=str(change.command_id),
         fence=change.fence or 0,
+        expires_at=change.expires_at,
         base={row.tag.key: row.from_value for row in moves},
         values={row.tag.key: row.to_value for row in moves},
         deadbands={row.tag.key: row.tag.deadband for row in moves},

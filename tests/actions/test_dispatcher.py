@@ -10,7 +10,7 @@ from control.core.exchange import WriteCommand
 from control.core.lifecycle import State
 from control.core.modes import Mode
 from control.core.types import MeasuredBy, Quality
-from control.dispatcher import Dispatcher
+from control.dispatcher import WRITE_S, Dispatcher
 from control.models import AuditEntry, Change, Grant, Lease, Loop, SetPointMove, Tag
 from tests.factories import NOW, Plant, approved, make_loop, offered, plant, point, snapshot
 from tests.machine import Machine, Time
@@ -382,19 +382,35 @@ def test_a_machine_whose_fence_is_ahead_of_ours_ends_the_change_instead_of_askin
     assert not SetPointMove.objects.filter(in_flight=True).exists()
 
 
-def test_nothing_is_sent_when_the_lease_ran_out_by_our_own_watch(line, machine, monkeypatch):
-    change = approved(line)
-    writer = dispatcher(line, machine)
+def slow_to_send(machine: Machine, monkeypatch, seconds: float) -> None:
+    """A dispatcher held up between the taking and the write."""
     taken = writing.take
 
     def take_and_sleep(*told):
         order = taken(*told)
-        machine.time.sleep(leases.TTL_S)
+        machine.time.sleep(seconds)
         return order
 
     monkeypatch.setattr(writing, "take", take_and_sleep)
-    writer.run_once()
+
+
+@pytest.mark.parametrize("held_up", [leases.TTL_S, leases.TTL_S - WRITE_S + 0.1])
+def test_nothing_is_sent_when_the_lease_does_not_outlast_the_write_by_our_own_watch(
+    line, machine, monkeypatch, held_up
+):
+    change = approved(line)
+    slow_to_send(machine, monkeypatch, held_up)
+    dispatcher(line, machine).run_once()
     assert now_is(change) == State.WRITING
+    assert not machine.sent
+
+
+def test_what_expires_between_the_gates_and_the_write_is_not_sent(line, machine, monkeypatch):
+    change = approved(line)
+    Change.objects.update(expires_at=NOW + SECOND)
+    slow_to_send(machine, monkeypatch, 1.0)
+    dispatcher(line, machine).run_once()
+    assert (now_is(change), told(change)["code"]) == (State.WRITE_FAILED, "expired")
     assert not machine.sent
 
 
