@@ -9,6 +9,7 @@ from typing import Any
 from django.contrib.auth.models import User
 
 from control.actions import changes
+from control.actions.errors import Conflict
 from control.actions.idempotency import Answered, once
 from control.models import Change
 from dashboards.permissions import now
@@ -49,7 +50,19 @@ def resolve(user: User, key: str, change_id: int, *, version: int, applied: bool
 
 def _once(user: User, key: str, act: Callable[[], Told], **asked: Any) -> Answered:
     body = json.dumps(asked, sort_keys=True).encode()
-    return once(user=user, key=key, body=body, now=now(), act=act)
+    return once(user=user, key=key, body=body, now=now(), act=lambda: _naming(asked["version"], act))
+
+
+def _naming(seen: int, act: Callable[[], Told]) -> Told:
+    """Whoever decided on an older version is told which one that was, and which one it is now."""
+    try:
+        return act()
+    except Conflict as refusal:
+        present = refusal.difference.get("version")
+        if refusal.code == "overtaken" and present != seen:
+            refusal.detail = f"Version {seen} was seen, it is version {present} now. {refusal.detail}"
+            refusal.difference["version"] = {"seen": seen, "is": present}
+        raise
 
 
 def told(change: Change) -> Told:

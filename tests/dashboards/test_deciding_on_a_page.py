@@ -41,6 +41,12 @@ def test_who_comes_second_reads_who_was_first(change: Change, signed_in: SignIn)
     assert "operator@" in answer.content.decode()
 
 
+def test_a_wrong_version_is_told_which_was_seen_and_which_it_is(change: Change, signed_in: SignIn) -> None:
+    form = {"verb": "approve", "key": "old", "version": change.version - 1}
+    page = signed_in("operator").post(f"/changes/{change.pk}/decide/", form).content.decode()
+    assert f"Version</th><td>{change.version - 1}</td><td>{change.version}</td>" in page
+
+
 def test_the_same_form_sent_twice_has_one_effect(change: Change, signed_in: SignIn) -> None:
     client = signed_in("operator")
     assert [decide(client, change, "approve") for _ in range(2)] == [302, 302]
