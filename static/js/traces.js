@@ -109,7 +109,7 @@ export function layoutOf(store, stream, frame, words, clock, range) {
 
 /** Labels at the right edge that would lie on each other are moved apart. */
 function apart(annotations, [low, high]) {
-  const least = (high - low) * 0.055;
+  const least = (high - low) * 0.065; // 17 px or more of the height the values take
   const right = annotations.filter((a) => a.xref === "paper").sort((a, b) => a.y - b.y);
   right.forEach((a, i) => { if (i && a.y - right[i - 1].y < least) a.y = right[i - 1].y + least; });
   return annotations;
