@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.admin.utils import unquote
+from django.contrib.auth.admin import UserAdmin
 from django.contrib.auth.models import User
+from django.db.models import Model
 from django.http import HttpRequest
 from django.utils import timezone
 
@@ -26,6 +29,75 @@ class ReadOnly(admin.ModelAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
+
+
+class Audited(admin.ModelAdmin):
+    """What is added or changed here is a row of the audit, in the same transaction."""
+
+    audited_as = ""
+
+    def save_model(self, request: HttpRequest, obj: Model, form: Any, change: bool) -> None:
+        before = type(obj)._default_manager.filter(pk=obj.pk).first() if change else None
+        with audit.atomic():
+            super().save_model(request, obj, form, change)
+            if form.changed_data or not change:
+                self._record(request, obj, "change" if change else "add", *self.told(before, obj, form.changed_data))
+
+    def told(self, before: Any, obj: Any, fields: list[str]) -> tuple[dict[str, Any] | None, dict[str, Any]]:
+        """What the row of the audit says of the object as it was and as it is."""
+        names = [obj._meta.get_field(field).attname for field in fields]
+        old = None if before is None else {name: getattr(before, name) for name in names}
+        return old, {name: getattr(obj, name) for name in names}
+
+    def _record(self, request: HttpRequest, obj: Model, verb: str, old: Any, new: Any) -> None:
+        audit.record(
+            actor=User.objects.get(pk=request.user.pk), action=f"{self.audited_as}.{verb}", obj=obj,
+            now=timezone.now(), old=old, new=new, line=obj if isinstance(obj, models.Line) else None,
+        )  # fmt: skip
+
+
+admin.site.unregister(User)
+
+
+@admin.register(User)
+class PersonAdmin(Audited, UserAdmin):
+    """Accounts. Whoever keeps them can raise nobody above himself, himself included, and leaves a trace."""
+
+    audited_as = "user"
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        fields = tuple(super().get_readonly_fields(request, obj))
+        return fields if _unbounded(request) else (*fields, "is_superuser", "user_permissions", "groups")
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return not _above(request, obj) and super().has_change_permission(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return not _above(request, obj) and super().has_delete_permission(request, obj)
+
+    def told(self, before: Any, obj: Any, fields: list[str]) -> tuple[dict[str, Any] | None, dict[str, Any]]:
+        """Which fields, by name: the record is kept for ever, and what people are called is theirs."""
+        names = [field for field in fields if "password" not in field]
+        old = None if before is None else {"username": before.username}
+        return old, {"username": obj.username, "fields": names}
+
+    def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> Any:  # noqa: A002 - Django's
+        with audit.atomic():
+            before = self.get_object(request, unquote(id))
+            answer = super().user_change_password(request, id, form_url)
+            after = self.get_object(request, unquote(id))
+            if before and after and before.password != after.password:
+                self._record(request, after, "password", None, {"username": after.username})
+        return answer
+
+
+def _unbounded(request: HttpRequest) -> bool:
+    return bool(getattr(request.user, "is_superuser", False))
+
+
+def _above(request: HttpRequest, obj: Any) -> bool:
+    """Whether an account may do what the one who asks may not."""
+    return obj is not None and obj.is_superuser and not _unbounded(request)
 
 
 @admin.register(models.AuditEntry)
@@ -65,15 +137,17 @@ def _told(grant: models.Grant | None) -> dict[str, Any] | None:
 
 
 @admin.register(models.ReasonCode, models.CauseCode)
-class CodeAdmin(admin.ModelAdmin):
+class CodeAdmin(Audited):
+    audited_as = "code"
     list_display = ("key", "name", "name_ko", "is_active")
     list_filter = ("is_active",)
 
 
 @admin.register(models.Site, models.Area, models.Line, models.Product)
-class NamedAdmin(admin.ModelAdmin):
+class NamedAdmin(Audited):
     """Names may be corrected; what exists comes from plant files."""
 
+    audited_as = "name"
     list_display = ("key", "name", "name_ko")
     readonly_fields = ("key",)
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
+from django.contrib.auth.models import Group, Permission, User
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
 from control.actions import audit
+from control.demo.people import KEPT_BY_ADMINS
 from control.models import AuditEntry, Change, Grant, SetAside
 from tests.factories import Plant
 
@@ -67,3 +71,94 @@ def test_rows_that_were_set_aside_are_found_and_read_and_nothing_more(root: Clie
     assert root.get(reverse("admin:control_setaside_change", args=[row.pk])).status_code == 200
     assert root.post(reverse("admin:control_setaside_change", args=[row.pk]), {"reason": "x"}).status_code == 403
     assert root.post(reverse("admin:control_setaside_delete", args=[row.pk]), {"post": "yes"}).status_code == 403
+
+
+@pytest.fixture
+def keeper(plant: Plant) -> Client:
+    """Somebody who keeps accounts, names and codes, and may do nothing else."""
+    person = User.objects.create_user("keeper", password="x", is_staff=True)
+    kept = [f"{verb}_{what}" for verb in ("add", "change", "view", "delete") for what in KEPT_BY_ADMINS]
+    person.user_permissions.set(Permission.objects.filter(codename__in=kept))
+    client = Client()
+    client.force_login(person)
+    return client
+
+
+def account_form(person: User, **more: Any) -> dict[str, Any]:
+    """What a browser sends of an account's page, which also says what the instant on it was."""
+    joined = person.date_joined
+    parts = {"date_joined_0": joined.date().isoformat(), "date_joined_1": joined.time().isoformat("seconds")}
+    shown = {f"initial-{name}": value for name, value in parts.items()}
+    return {"username": person.username, "is_active": "on"} | parts | shown | more
+
+
+def test_who_keeps_accounts_cannot_raise_anybody_himself_included(keeper: Client, plant: Plant) -> None:
+    person, group = User.objects.get(username="keeper"), Group.objects.create(name="Mighty")
+    wish = {"is_superuser": "on", "is_staff": "on", "groups": [group.pk],
+            "user_permissions": [Permission.objects.get(codename="delete_user").pk]}  # fmt: skip
+    before = set(person.user_permissions.all())
+    url = reverse("admin:auth_user_change", args=[person.pk])
+    assert keeper.post(url, account_form(person, first_name="Kim", **wish)).status_code == 302
+    person.refresh_from_db()
+    assert (person.first_name, person.is_superuser, person.groups.count()) == ("Kim", False, 0)
+    assert set(person.user_permissions.all()) == before
+
+
+def test_the_account_of_a_superuser_is_edited_by_superusers_only(keeper: Client, root: Client, plant: Plant) -> None:
+    other, new = plant.person("root"), {"password1": "long-enough-7731", "password2": "long-enough-7731"}
+    for name in ("change", "password_change"):
+        form = account_form(other, first_name="X") | new | {"usable_password": "true"}
+        assert keeper.post(reverse(f"admin:auth_user_{name}", args=[other.pk]), form).status_code == 403
+    deleting = reverse("admin:auth_user_delete", args=[other.pk])
+    assert keeper.post(deleting, {"post": "yes"}).status_code == 403
+    change = reverse("admin:auth_user_change", args=[other.pk])
+    assert root.post(change, account_form(other, first_name="X", is_superuser="on", is_staff="on")).status_code == 302
+
+
+def test_what_is_done_to_an_account_is_recorded_without_its_password(keeper: Client, plant: Plant) -> None:
+    secret = {"password1": "long-enough-7731", "password2": "long-enough-7731", "usable_password": "true"}
+    assert keeper.post(reverse("admin:auth_user_add"), {"username": "lee"} | secret).status_code == 302
+    lee = User.objects.get(username="lee")
+    keeper.post(reverse("admin:auth_user_change", args=[lee.pk]), account_form(lee, first_name="Lee"))
+    again = {"password1": "other-enough-7731", "password2": "other-enough-7731", "usable_password": "true"}
+    password = reverse("admin:auth_user_password_change", args=[lee.pk])
+    assert keeper.get(password).status_code == 200
+    assert keeper.post(password, again | {"password2": "mistyped"}).status_code == 200
+    assert keeper.post(password, again | {"set-password": "1"}).status_code == 302
+    rows = list(AuditEntry.objects.filter(object_type="user", object_id=str(lee.pk)).order_by("number"))
+    assert [row.action for row in rows] == ["user.add", "user.change", "user.password"]
+    assert rows[1].new == {"username": "lee", "fields": ["first_name"]}
+    assert {row.actor_name for row in rows} == {"keeper"}
+    lee.refresh_from_db()
+    told = str([(row.old, row.new, row.reason) for row in rows])
+    assert "enough" not in told
+    assert lee.password not in told
+
+
+def test_a_corrected_name_and_a_changed_code_are_recorded_as_they_were_and_are(keeper: Client, plant: Plant) -> None:
+    old = plant.line.name
+    url = reverse("admin:control_line_change", args=[plant.line.pk])
+    form = {"name": "Line, corrected", "name_ko": plant.line.name_ko, "area": plant.line.area_id}
+    assert keeper.post(url, form).status_code == 302
+    assert keeper.post(url, form).status_code == 302
+    row = AuditEntry.objects.get(action="name.change")
+    assert (row.old, row.new, row.line_id) == ({"name": old}, {"name": "Line, corrected"}, plant.line.pk)
+    code = {"key": "felt_odd", "name": "Felt odd", "is_active": "on"}
+    assert keeper.post(reverse("admin:control_reasoncode_add"), code).status_code == 302
+    assert AuditEntry.objects.get(action="code.add").new["key"] == "felt_odd"
+
+
+def test_an_account_is_not_changed_when_the_audit_cannot_be_written(
+    keeper: Client, plant: Plant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(**_told: Any) -> None:
+        raise RuntimeError("no audit")
+
+    person, new = plant.person("viewer"), {"password1": "long-enough-7731", "password2": "long-enough-7731"}
+    monkeypatch.setattr(audit, "record", broken)
+    with pytest.raises(RuntimeError):
+        keeper.post(
+            reverse("admin:auth_user_password_change", args=[person.pk]),
+            new | {"usable_password": "true", "set-password": "1"},
+        )
+    assert User.objects.get(pk=person.pk).password == "!"
