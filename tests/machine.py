@@ -37,6 +37,7 @@ class Machine:
     time: Time
     keeps_command_ids: bool = True
     status: dict[str, float] = field(default_factory=lambda: {"remote_mode": 1.0})
+    doubtful: set[str] = field(default_factory=set)
     faults: list[str] = field(default_factory=list)
     set_points: dict[str, float] = field(default_factory=lambda: {key: USUAL[key] for key in ("pump_top", *BOLTS)})
     applied: list[tuple[str, int, dict[str, float]]] = field(default_factory=list)
@@ -89,7 +90,7 @@ class Link:
         if since >= sequence:
             return ()
         at, tags = machine.time.now().timestamp(), tuple(machine.status)
-        quality = (Quality.GOOD,) * len(tags)
+        quality = tuple(Quality.DOUBTFUL if tag in machine.doubtful else Quality.GOOD for tag in tags)
         return (Scan("coater", sequence, at, 7, 1000.0, tags, tuple(machine.status.values()), quality, ()),)
 
     def write(self, command: WriteCommand) -> Ack:

@@ -105,8 +105,10 @@ def block(change_id: int, lease: Held, code: str, now: datetime) -> None:
 
 def objection_to_sending(order: Order, seen: Seen, now: datetime) -> Objection | None:
     """The gates once more, for an order whose first sending is known not to have arrived."""
-    change = load(order.change_id)
-    return _objection(change, moves_of(change), seen, now)
+    with audit.atomic():
+        lock(Change.objects.values_list("line_id", flat=True).get(pk=order.change_id))  # a HOLD under way is waited for
+        change = load(order.change_id)
+        return _objection(change, moves_of(change), seen, now)
 
 
 def adopt(change_id: int, lease: Held) -> Order | None:
@@ -201,11 +203,21 @@ def _objection_of_machine(
 ) -> Objection | None:
     if abs(now - seen.at) > fresh_for(equipment):
         return Objection("machine_silent", Verb.BLOCK, {"newest_scan": seen.at.isoformat()})
-    if off := [key for key in MUST_BE_ON if key in seen.status and seen.status[key].value != 1.0]:
+    if off := _not_on(equipment, seen.status):
         return Objection("machine_not_ready", Verb.BLOCK, {"off": off})
     if away := moved_away(moves, seen.held()):
         return Objection("set_point_moved", Verb.BLOCK, away)
     return None
+
+
+def _not_on(equipment: Equipment, status: Mapping[str, Reading]) -> list[str]:
+    """What must read 1 and does not, or cannot be vouched for; a machine that has such a tag may not leave it out."""
+    has = {*status, *equipment.tags.filter(key__in=MUST_BE_ON).values_list("key", flat=True)}
+    return [key for key in MUST_BE_ON if key in has and not _is_on(status.get(key))]
+
+
+def _is_on(reading: Reading | None) -> bool:
+    return reading is not None and reading.quality == Quality.GOOD and reading.value == 1.0
 
 
 def _still_entitled(change: Change, needed: str, now: datetime) -> bool:

@@ -117,6 +117,16 @@ def _local_mode(line, machine):
     machine.status["remote_mode"] = 0.0
 
 
+def _doubt_the_mode(line, machine):
+    machine.doubtful.add("remote_mode")
+
+
+def _leave_out_the_interlock(line, machine):
+    Tag.objects.create(
+        equipment=line.coater, slot=99, key="interlock_ok", name="Interlock", kind="status", unit="", low=0, high=1
+    )
+
+
 def _set_by_hand(line, machine):
     machine.set_points["pump_top"] = 60.1
 
@@ -146,6 +156,8 @@ def _doubt_a_prediction(line, machine):
         (_retire, State.BLOCKED, "approver_lost_permission"),
         (_leave_the_mode, State.BLOCKED, "mode_does_not_write"),
         (_local_mode, State.BLOCKED, "machine_not_ready"),
+        (_doubt_the_mode, State.BLOCKED, "machine_not_ready"),
+        (_leave_out_the_interlock, State.BLOCKED, "machine_not_ready"),
         (_set_by_hand, State.BLOCKED, "set_point_moved"),
         (_narrow_the_machine, State.BLOCKED, "approver_lost_permission"),
         (_go_stale, State.BLOCKED, "changed_since"),
@@ -301,6 +313,18 @@ def test_an_unconfirmed_write_takes_its_loop_out_of_automatic_mode(line, machine
     Loop.objects.update(actual_mode=Mode.AUTO)
     writing.lose(order, "no answer", NOW)
     assert Loop.objects.get().actual_mode == Mode.SUPERVISED
+
+
+def test_the_gates_before_a_second_sending_are_asked_under_the_lock_of_the_line(line, machine, monkeypatch):
+    order = take(line, machine, approved(line))
+    asked = []
+    locked, held = writing.lock, writing.on_hold
+    monkeypatch.setattr(writing, "lock", lambda line_id: (asked.append(("lock", line_id)), locked(line_id))[1])
+    monkeypatch.setattr(writing, "on_hold", lambda loop: (asked.append(("hold", loop.pk)), held(loop))[1])
+    link = machine.connect()
+    seen = writing.Seen(NOW, link.read()[-1].readings(), link.read_back(["pump_top"]))
+    assert writing.objection_to_sending(order, seen, NOW) is None
+    assert asked == [("lock", line.line.pk), ("hold", line.loop.pk)]
 
 
 # --- crashes and zombies ----------------------------------------------------------------------------------------------
