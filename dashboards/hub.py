@@ -22,7 +22,7 @@ from control.queries import live
 from control.queries.points import utc
 from dashboards import feeds
 from dashboards.feeds import BATCH, Stream
-from dashboards.outbox import NO_PERMISSION, SESSION_ENDED, Message, Outbox, frame
+from dashboards.outbox import NO_PERMISSION, RESTART, SESSION_ENDED, Message, Outbox, frame
 from dashboards.sessions import Standing, standing
 
 POLL_S, TICK_S, CHECK_S = 1.0, 2.0, 4.0
@@ -78,6 +78,11 @@ class Hub:
         self.clients.add(client)
         outbox.put(frame(type="hello", epoch=epoch, server_time=utc(now())))
         return client
+
+    def say_bye(self) -> None:
+        """This process is about to end: everybody is told, and comes back to the next one."""
+        for client in self.clients:
+            client.outbox.close(RESTART, "restart")
 
     def dismiss(self, client: Client) -> None:
         self.leave_all(client)

@@ -20,6 +20,7 @@ CAPACITY = 64  # messages; at one a stream and second, half a minute of a large 
 PATIENCE_S = 5.0  # to a socket that was told to resync
 
 SESSION_ENDED, NO_PERMISSION, TOO_SLOW, BAD_FRAME = 4401, 4403, 4408, 4400
+RESTART = 1012
 
 
 def frame(**fields: Any) -> Message:
