@@ -21,7 +21,7 @@ import psycopg
 import redis
 
 from apcweb.places import embedded_database_url, embedded_redis_url, places, wipe
-from control.connectors import TWIN_SOCKET, open_connector
+from control.connectors import TWIN_SOCKET
 
 ROOT = Path(__file__).parent.parent
 PASSWORD = "twelve-lanes-and-a-press"
@@ -113,22 +113,17 @@ class Installation:
             cursor = connection.execute(query, values)
             return cursor.fetchall() if cursor.description else []
 
-    def disturb(self, equipment: str, **event: Any) -> None:
-        """Make something happen on the twin, now; ``equipment`` is "line/machine"."""
-        link = open_connector({"kind": "twin", "address": equipment}, places(self.var).run)
-        try:
-            link.disturb(event)  # type: ignore[attr-defined]
-        finally:
-            link.close()
+    def open_change(self, loop: str) -> tuple[int, str] | None:
+        """The change of that loop on the cathode line that waits for somebody, and for whom.
 
-    def open_change(self, loop: str) -> int | None:
-        """The change of that loop on the cathode line that waits for the operator."""
+        The demo's scenario brings one by itself: a poorer batch of slurry a minute after the twin's start.
+        """
         rows = self.sql(
-            "SELECT c.id FROM control_change c JOIN control_loop o ON o.id = c.loop_id JOIN control_line l"
-            " ON l.id = c.line_id WHERE l.key = 'cathode-1' AND o.key = %s AND c.state = 'pending_operator'",
+            "SELECT c.id, c.needs FROM control_change c JOIN control_loop o ON o.id = c.loop_id JOIN control_line l"
+            " ON l.id = c.line_id WHERE l.key = 'cathode-1' AND o.key = %s AND c.state IN ('pending_operator', 'pending_supervisor')",
             loop,
         )
-        return rows[0][0] if rows else None
+        return rows[0] if rows else None
 
     def written(self, line: str) -> list[dict[str, Any]]:
         """The machine's own log: every command it decided on."""

@@ -25,16 +25,14 @@ def done(site: Installation, change: int) -> list[dict]:
 
 def test_an_approved_change_is_done_once_though_its_dispatcher_dies(installation: Installation) -> None:
     site = installation
-    if site.open_change(LOOP) is None:
-        site.disturb("cathode-1/coater", kind="solids_step", size=0.007)
-    change = wait_until(lambda: site.open_change(LOOP), 180, "a change is proposed")
-    operator = site.signed_in("operator")
-    version = operator.get(f"/api/v1/changes/{change}").json()["version"]
+    change, needs = wait_until(lambda: site.open_change(LOOP), 200, "a change is proposed")
+    person = site.signed_in(needs)
+    version = person.get(f"/api/v1/changes/{change}").json()["version"]
     body, key = {"version": version, "reason": ""}, uuid.uuid4().hex
-    answer = site.post(operator, f"/api/v1/changes/{change}/approve", body, **{"Idempotency-Key": key})
+    answer = site.post(person, f"/api/v1/changes/{change}/approve", body, **{"Idempotency-Key": key})
     assert answer.status_code == 200, answer.text
     site.kill("manage.py dispatch")
-    again = site.post(operator, f"/api/v1/changes/{change}/approve", body, **{"Idempotency-Key": key})
+    again = site.post(person, f"/api/v1/changes/{change}/approve", body, **{"Idempotency-Key": key})
     assert (again.status_code, again.json()) == (200, answer.json())
     end = wait_until(lambda: (state := state_of(site, change)) in SETTLED and state, 60, "the write is settled")
     times = len(done(site, change))
