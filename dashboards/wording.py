@@ -178,6 +178,7 @@ REFUSALS = {
     "expired": gettext_lazy("This change has expired; it was not approved."),
     "on_hold": gettext_lazy("HOLD is on: nothing is approved until a supervisor ends it."),
     "not_unconfirmed": gettext_lazy("There is nothing to find out: the outcome of this write is known."),
+    "inputs_not_good": gettext_lazy("The predictions behind this change are no longer reliable; it was not approved."),
     "not_held": gettext_lazy("There is no HOLD to end."),
     "not_possible": gettext_lazy("The change cannot go there from its present state."),
     "mode_does_not_write": gettext_lazy("The loop is in a mode in which apcweb does not write."),

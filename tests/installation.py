@@ -120,7 +120,8 @@ class Installation:
         """
         rows = self.sql(
             "SELECT c.id, c.needs FROM control_change c JOIN control_loop o ON o.id = c.loop_id JOIN control_line l"
-            " ON l.id = c.line_id WHERE l.key = 'cathode-1' AND o.key = %s AND c.state IN ('pending_operator', 'pending_supervisor')",
+            " ON l.id = c.line_id WHERE l.key = 'cathode-1' AND o.key = %s"
+            " AND c.state IN ('pending_operator', 'pending_supervisor')",
             loop,
         )
         return rows[0] if rows else None
