@@ -327,14 +327,13 @@ def _us(now: datetime) -> int:
 
 def _snapshot_columns(who: Known, block: SnapshotBlock, arrived: int, now: datetime) -> list[Column]:
     n = len(block)
-    received = int(timestamps(_same(_us(now), 1))[0])
     return [
         _same(block.equipment.id, n),
         timestamps(block.at_us),
         _same(who.source_id, n),
         block.sequence,
         arrived + 1 + np.arange(n),
-        _same(received, n),
+        timestamps(_same(_us(now), n)),
         block.roll,
         block.web_m,
         block.values,
@@ -344,7 +343,6 @@ def _snapshot_columns(who: Known, block: SnapshotBlock, arrived: int, now: datet
 
 def _measurement_columns(who: Known, block: MeasurementBlock, arrived: int, now: datetime) -> list[Column]:
     n = len(block)
-    received = int(timestamps(_same(_us(now), 1))[0])
     return [
         _same(block.equipment.id, n),
         timestamps(block.at_us),
@@ -352,7 +350,7 @@ def _measurement_columns(who: Known, block: MeasurementBlock, arrived: int, now:
         block.sequence,
         block.stream,
         arrived + 1 + np.arange(n),
-        _same(received, n),
+        timestamps(_same(_us(now), n)),
         (block.roll, block.roll < 0),
         block.web_m,
         block.value,
