@@ -40,8 +40,8 @@ class Figure:
 
 FIGURES = (
     Figure("connector path / bare COPY, 1000 rows a body", "connector / bare", "1000", at_least=0.5),
-    Figure("s of process / s of processor, 4 machines, a pass a second", "process s / processor s",
-           "a pass a second, all", at_least=50),
+    Figure("s of process / s of processor, 2 x 8 lane-sides, a pass a second", "process s / processor s",
+           "a pass a second, the coaters", at_least=50),
     Figure("s of process / s of processor, 4 machines, catching up", "process s / processor s",
            "backlog of 3600 s, all", at_least=50),
     Figure("prediction step / numpy, 1 row", "ours / numpy", "1 rows", at_most=3),
