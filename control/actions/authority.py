@@ -32,17 +32,20 @@ class Right(StrEnum):
     SET_MODE = "set_mode"
     RESOLVE = "resolve"
     ANSWER_SIGNAL = "answer_signal"
+    RECORD_EVENT = "record_event"
     CONFIGURE = "configure"
     AUDIT = "audit"
 
 
 _R = Right
-_OPERATOR = frozenset({_R.VIEW, _R.PROPOSE, _R.DECIDE, _R.HOLD, _R.ANSWER_SIGNAL})
+_OPERATOR = frozenset({_R.VIEW, _R.PROPOSE, _R.DECIDE, _R.HOLD, _R.ANSWER_SIGNAL, _R.RECORD_EVENT})
 RIGHTS: dict[str, frozenset[Right]] = {
     Role.VIEWER: frozenset({_R.VIEW}),
     Role.OPERATOR: _OPERATOR,
     Role.SUPERVISOR: _OPERATOR | {_R.VIEW_SHADOW, _R.RELEASE, _R.SET_MODE, _R.RESOLVE, _R.AUDIT},
-    Role.ENGINEER: frozenset({_R.VIEW, _R.VIEW_SHADOW, _R.HOLD, _R.ANSWER_SIGNAL, _R.CONFIGURE, _R.AUDIT}),
+    Role.ENGINEER: frozenset(
+        {_R.VIEW, _R.VIEW_SHADOW, _R.HOLD, _R.ANSWER_SIGNAL, _R.RECORD_EVENT, _R.CONFIGURE, _R.AUDIT}
+    ),
     Role.ADMIN: frozenset({_R.VIEW, _R.AUDIT}),
     Role.AUDITOR: frozenset({_R.VIEW, _R.VIEW_SHADOW, _R.AUDIT}),
 }

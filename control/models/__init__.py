@@ -6,6 +6,7 @@ from .chart import Limits
 from .estimator import Estimator
 from .loop import Grant, Hold, Lease, Loop, Mode
 from .plant import Area, Characteristic, Equipment, Lane, Line, Site, Source, Stream, Tag
+from .process_event import ProcessEvent
 from .recipe import Product, Recipe, Roll, VersionState
 from .result import CauseCode, Cursor, Point, Signal
 from .trace import Intake, Measurement, SetAside, Snapshot
@@ -32,6 +33,7 @@ __all__ = [
     "Measurement",
     "Mode",
     "Point",
+    "ProcessEvent",
     "Product",
     "ReasonCode",
     "Recipe",

@@ -63,6 +63,7 @@ class Equipment(Named):
     connector = models.JSONField(default=dict)
     web = models.JSONField(default=dict, blank=True, help_text=_("Which tags are encoder, speed and roll number"))
     physics = models.JSONField(default=dict, blank=True)
+    events = models.JSONField(default=list, blank=True, help_text=_("Status tags whose change of value is an event"))
 
     class Meta:
         verbose_name_plural = _("equipment")

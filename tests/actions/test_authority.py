@@ -59,11 +59,12 @@ def test_who_is_not_signed_in_may_nothing():
 
 RIGHTS = {
     "viewer": {"view"},
-    "operator": {"view", "propose", "decide", "hold", "answer_signal"},
+    "operator": {"view", "propose", "decide", "hold", "answer_signal", "record_event"},
     "supervisor": {
-        "view", "view_shadow", "propose", "decide", "hold", "answer_signal", "release", "set_mode", "resolve", "audit",
+        "view", "view_shadow", "propose", "decide", "hold", "answer_signal", "record_event", "release", "set_mode",
+        "resolve", "audit",
     },
-    "engineer": {"view", "view_shadow", "hold", "answer_signal", "configure", "audit"},
+    "engineer": {"view", "view_shadow", "hold", "answer_signal", "record_event", "configure", "audit"},
     "admin": {"view", "audit"},
     "auditor": {"view", "view_shadow", "audit"},
     "outsider": set(),
