@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from control.core.spc import rules as run_rules
-from control.core.spc.limits import d2, d3
+from control.core.spc.constants import d2, d3
 from control.core.types import FloatArray, IntArray, Rule
 
 

@@ -1,25 +1,28 @@
 """Phase I: from a stretch of history to (mean, sigma, n, method, window). Limits are this, never bare lines.
 
-The constants are computed from the distribution of the range of n standard normal values [1].
-
-[1] H. L. Harter, "Tables of range and studentized range", Annals of Mathematical Statistics 31 (1960) 1122-1147.
+Phase II judges by what phase I found, and goes on with its runs.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
-from math import gamma, sqrt
-from typing import Any, Literal
+from math import sqrt
+from typing import Literal, get_args
 
 import numpy as np
-from scipy.special import ndtr
 
-from control.core.types import BoolArray, FloatArray
+from control.core.spc.constants import c4, d2
+from control.core.spc.diagnostics import autocorrelation
+from control.core.types import BoolArray, FloatArray, IntArray
 
-Method = Literal["moving_range", "median_moving_range", "standard_deviation"]
+OfValues = Literal["moving_range", "median_moving_range", "standard_deviation"]
+OfGroups = Literal["range", "standard_deviations", "pooled"]
+Method = Literal[OfValues, OfGroups]
+METHODS: tuple[Method, ...] = (*get_args(OfValues), *get_args(OfGroups))
 FEWEST_VALUES = 20
-_MEDIAN_OF_MOVING_RANGE = 0.9538725524170089  # median of |x1 - x2|, x standard normal: sqrt(2) * Phi^-1(3/4)
+WILD = 5.0  # robust sigma from the median: a wild reading, not the process
+MEDIAN_OF_MOVING_RANGE = 0.9538725524170089  # median of |x1 - x2|, x standard normal: sqrt(2) * Phi^-1(3/4)
+ROBUST = 1.4826  # median of |x| of normal values is sigma / ROBUST
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,47 +42,26 @@ class Limits:
     lag_1: float
 
 
-@cache
-def d2(n: int) -> float:
-    """Mean range of n standard normal values."""
-    x, weight = _grid()
-    cdf = ndtr(x)
-    return float(weight @ (1.0 - cdf**n - (1.0 - cdf) ** n))
-
-
-@cache
-def d3(n: int) -> float:
-    """Standard deviation of the range of n standard normal values."""
-    x, weight = _grid()
-    density = np.exp(-(x**2) / 2) / sqrt(2 * np.pi)
-    # P(range <= w) = n * integral of f(x) (F(x + w) - F(x))^(n-1); E[range^2] = 2 * integral of w P(range > w)
-    spans = np.linspace(0.0, 14.0, 1401)
-    inside = np.array([n * (weight * density) @ (ndtr(x + w) - ndtr(x)) ** (n - 1) for w in spans])
-    simpson = np.ones(1401)
-    simpson[1:-1:2], simpson[2:-1:2] = 4.0, 2.0
-    second = 2.0 * (simpson * 0.01 / 3.0) @ (spans * (1.0 - inside))
-    return sqrt(float(second) - d2(n) ** 2)
-
-
-@cache
-def c4(n: int) -> float:
-    """Mean standard deviation of n standard normal values."""
-    return sqrt(2.0 / (n - 1)) * gamma(n / 2) / gamma((n - 1) / 2)
-
-
 def phase_one(
-    values: FloatArray, at_s: FloatArray, *, method: Method = "moving_range", excluded: BoolArray | None = None
+    values: FloatArray,
+    at_s: FloatArray,
+    *,
+    method: Method = "moving_range",
+    excluded: BoolArray | None = None,
+    stage: IntArray | None = None,
+    group: int = 5,
 ) -> Limits:
     """Limits from ``values`` (n,) in time order; ``excluded`` marks points left out for a stated reason.
 
-    A moving range is taken only between neighbours in the record, never across an excluded or missing value. The
-    median of them shrugs off shifts within the stretch.
+    A moving range is taken only between neighbours in the record, never across an excluded or missing value nor from
+    one ``stage`` (n,) to the next. The methods of groups take ``group`` neighbours together, all of one stage.
     """
     kept = np.isfinite(values) if excluded is None else np.isfinite(values) & ~excluded
     used = values[kept]
     if len(used) < FEWEST_VALUES:
         raise ValueError(f"limits need at least {FEWEST_VALUES} values, there are {len(used)}")
-    sigma = _sigma(np.where(kept, values, np.nan), method)
+    line = staged(np.where(kept, values, np.nan), stage)
+    sigma = sigma_of(line, method, group)
     if not sigma > 0:
         raise ValueError("the values do not vary: no limits can be drawn from them")
     inside = at_s[kept]
@@ -91,32 +73,70 @@ def phase_one(
         from_s=float(inside[0]),
         to_s=float(inside[-1]),
         excluded=len(values) - len(used),
-        lag_1=_lag_1(used),
+        lag_1=autocorrelation(line, 1).lag_1,
     )
 
 
-def _sigma(values: FloatArray, method: Method) -> float:
+def staged(values: FloatArray, stage: IntArray | None) -> FloatArray:
+    """The values with a missing one put in wherever a stage ends, so that nothing is formed across the boundary."""
+    if stage is None:
+        return values
+    ends = np.flatnonzero(np.diff(stage)) + 1
+    return np.insert(values, ends, np.nan)
+
+
+def sigma_of(values: FloatArray, method: Method, group: int = 5) -> float:
+    """Standard deviation of the process from values in time order; NaN where one is missing or a stage ends."""
     used = values[np.isfinite(values)]
     if method == "standard_deviation":
-        return float(used.std(ddof=1)) / (c4(len(used)) if len(used) < 300 else 1.0)
+        return float(used.std(ddof=1)) / c4(len(used))
+    if method in get_args(OfGroups):
+        return sigma_within(grouped(values, group), method)
     ranges = np.abs(np.diff(values))
     ranges = ranges[np.isfinite(ranges)]
     if not len(ranges):
         raise ValueError("no two values follow each other: moving ranges cannot be formed")
     if method == "median_moving_range":
-        return float(np.median(ranges)) / _MEDIAN_OF_MOVING_RANGE
+        return float(np.median(ranges)) / MEDIAN_OF_MOVING_RANGE
     return float(ranges.mean()) / d2(2)
 
 
-def _lag_1(used: FloatArray) -> float:
-    centred = used - used.mean()
-    return float(centred[1:] @ centred[:-1] / (centred @ centred)) if centred.any() else 0.0
+def grouped(values: FloatArray, group: int) -> FloatArray:
+    """(k, group): neighbours in the record taken together; what does not fill a group before a gap is left out."""
+    known = np.isfinite(values)
+    place = np.arange(len(values))
+    gap = np.maximum.accumulate(np.where(known, -1, place))
+    since = place - gap - 1  # how many known values come right before
+    ends = np.flatnonzero(known & (since % group == group - 1))
+    found: FloatArray = values[ends[:, None] + np.arange(1 - group, 1)]
+    return found
 
 
-@cache
-def _grid() -> tuple[Any, Any]:
-    """Simpson's nodes and weights over the whole standard normal line."""
-    x = np.linspace(-9.0, 9.0, 3601)
-    weight = np.ones(3601)
-    weight[1:-1:2], weight[2:-1:2] = 4.0, 2.0
-    return x, weight * (x[1] - x[0]) / 3.0
+def sigma_within(groups: FloatArray, method: Method) -> float:
+    """Standard deviation within groups (k, n), NaN where a group is smaller.
+
+    range: mean of R_i / d2(n_i); standard_deviations: mean of s_i / c4(n_i);
+    pooled: sqrt(sum (n_i - 1) s_i^2 / sum (n_i - 1)) / c4(1 + sum (n_i - 1))
+    """
+    size = np.isfinite(groups).sum(axis=1)
+    groups, size = groups[size > 1], size[size > 1]
+    if not len(groups):
+        raise ValueError("no two values are in one group: nothing can be said of the spread within")
+    if method == "range":
+        spread = np.nanmax(groups, axis=1) - np.nanmin(groups, axis=1)
+        return float(np.mean(spread / np.array([d2(int(n)) for n in size])))
+    deviation = np.nanstd(groups, axis=1, ddof=1)
+    if method == "standard_deviations":
+        return float(np.mean(deviation / np.array([c4(int(n)) for n in size])))
+    freedom = size - 1
+    return sqrt(float(freedom @ deviation**2) / int(freedom.sum())) / c4(1 + int(freedom.sum()))
+
+
+def wild(values: FloatArray) -> BoolArray:
+    """Values so far from the median that no process makes them: a wild reading."""
+    known = values[np.isfinite(values)]
+    if not len(known):
+        return np.zeros(len(values), bool)
+    middle = np.median(known)
+    with np.errstate(invalid="ignore"):
+        return np.asarray(np.abs(values - middle) > WILD * ROBUST * np.median(np.abs(known - middle)))
