@@ -156,7 +156,7 @@ def main() -> None:
         away = "-" if np.isnan(growth).any() else f"{np.sum(growth > 1)} of {len(found)}"
         rows.append([way, PUBLISHED.get(way, "-"), spread(y1), spread(y2), away])
     table(
-        f"Factory-wide control with a VM: mean square off target in {RUNS} runs, median of {len(found)} seeds (quarters)",
+        f"Factory-wide control with a VM: mean square off target in {RUNS} runs, {len(found)} seeds: median (quarters)",
         ["feedback", "published", "MSE y1", "MSE y2", "VMs that run away"],
         rows,
     )
