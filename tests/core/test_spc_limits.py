@@ -5,21 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from control.core.spc.limits import c4, d2, d3, phase_one
+from control.core.spc.limits import METHODS, grouped, phase_one, sigma_of, sigma_within, staged, wild
 from tests.core.cases import case
-
-
-def test_the_constants_are_those_of_the_reference_table():
-    table = case("16_constants")["table"]
-    for i, n in enumerate(table["n"]):
-        assert d2(n) == pytest.approx(table["d2"][i], rel=1e-7)
-        assert d3(n) == pytest.approx(table["d3"][i], rel=1e-6)
-        assert c4(n) == pytest.approx(table["c4"][i], rel=1e-9)
-
-
-def test_the_constants_for_two_values_have_their_closed_form():
-    assert d2(2) == pytest.approx(2 / np.sqrt(np.pi), rel=1e-9)
-    assert d3(2) == pytest.approx(np.sqrt(2 - 4 / np.pi), rel=1e-6)
 
 
 def test_the_viscosity_limits_are_those_of_the_reference():
@@ -35,8 +22,58 @@ def test_the_viscosity_limits_are_those_of_the_reference():
 def test_every_method_finds_the_sigma_of_independent_values():
     values = np.random.default_rng(1).normal(20.0, 0.1, 20_000)
     at_s = np.arange(len(values), dtype=float)
-    for method in ("moving_range", "median_moving_range", "standard_deviation"):
+    for method in METHODS:
         assert phase_one(values, at_s, method=method).sigma == pytest.approx(0.1, rel=0.03)
+
+
+PISTON_RINGS = [("range", "UWAVE-R"), ("standard_deviations", "UWAVE-SD"), ("pooled", "RMSDF")]
+
+
+@pytest.mark.parametrize(("method", "name"), PISTON_RINGS)
+def test_the_sigma_within_groups_is_that_of_the_reference(method, name):
+    data = case("01_pistonrings_xbar")
+    groups = np.array(data["input"]["phase1"])
+    expected = data["expected"][name]["std_dev"]
+    assert sigma_within(groups, method) == pytest.approx(expected, rel=5e-4)
+    one_by_one = phase_one(groups.ravel(), np.arange(groups.size, dtype=float), method=method, group=5)
+    assert one_by_one.sigma == pytest.approx(expected, rel=5e-4)
+
+
+@pytest.mark.parametrize(("method", "name"), PISTON_RINGS)
+def test_groups_of_different_size_find_the_same_sigma(method, name):
+    groups = np.random.default_rng(5).normal(3.0, 0.5, (4_000, 6))
+    groups[::3, 4:] = np.nan
+    groups[::7, 1:] = np.nan
+    assert sigma_within(groups, method) == pytest.approx(0.5, rel=0.02)
+
+
+def test_a_group_never_reaches_across_a_gap_or_the_end_of_a_stage():
+    values = np.array([1.0, 2, 3, np.nan, 4, 5, 6, 7, 8])
+    assert grouped(values, 2).tolist() == [[1, 2], [4, 5], [6, 7]]
+    stage = np.array([0, 0, 0, 0, 0, 1, 1, 1, 1])
+    assert grouped(staged(values, stage), 2).tolist() == [[1, 2], [5, 6], [7, 8]]
+
+
+def test_a_new_stage_is_no_moving_range():
+    rng = np.random.default_rng(6)
+    level = np.repeat([0.0, 50.0, -50.0], 40)
+    values, at_s = level + rng.normal(0.0, 1.0, 120), np.arange(120.0)
+    stage = np.repeat([1, 2, 3], 40)
+    within = [np.abs(np.diff(part)) for part in np.split(values, 3)]
+    expected = np.concatenate(within).mean() / (2 / np.sqrt(np.pi))
+    assert phase_one(values, at_s, stage=stage).sigma == pytest.approx(expected)
+    assert phase_one(values, at_s).sigma > 1.3 * expected
+
+
+def test_a_group_that_is_never_full_gives_no_sigma():
+    with pytest.raises(ValueError, match="nothing can be said"):
+        sigma_of(np.array([1.0, np.nan, 2.0, np.nan, 3.0]), "range", 2)
+
+
+def test_a_wild_reading_is_pointed_out_and_a_large_one_is_not():
+    values = np.random.default_rng(7).normal(0.0, 1.0, 500)
+    values[[10, 20, 30]] = 3.5, 12.0, np.nan
+    assert list(np.flatnonzero(wild(values))) == [20]
 
 
 def test_the_median_of_moving_ranges_shrugs_off_wild_values():
