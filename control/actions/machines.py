@@ -8,11 +8,12 @@ from dataclasses import dataclass, replace
 from django.db import connection
 
 from control.core.machine import NAN, Actuator, ChartConfig, LoopConfig, Machine, StreamConfig
-from control.core.types import Rule
+from control.core.spc.rules import RuleSet
 from control.core.vm.estimator import Estimator as Folded
 from control.models import Equipment, Estimator, Limits, Loop, Mode, Recipe, Stream, Tag, VersionState
 
 KEPT = 64  # machines a process remembers
+OPTIONAL = ("ewma_weight", "move_weight", "nominal_weight", "bend_um")  # settings of a loop that have a default
 # What a machine is built from, as one text that changes with any of it; an expression for a query with %(id)s
 STAMP = """
 md5(concat_ws('/',
@@ -123,9 +124,10 @@ def _chart(charts: dict[str, Limits]) -> ChartConfig | None:
     either = individuals or smooth
     if either is None:
         return None
-    rules = Rule(0)
+    bits = 0
     for row in charts.values():
-        rules |= Rule(row.rules)
+        bits |= row.rules
+    rules = RuleSet.of(bits, individuals.parameters if individuals else {})
     chart = ChartConfig(mean=either.mean, sigma=either.sigma, rules=rules)
     if smooth is not None:
         own = smooth.parameters
@@ -155,7 +157,7 @@ def _loops(
 
 def _loop(loop: Loop, targets: tuple[float, ...], actuators: list[Actuator]) -> LoopConfig:
     told = loop.settings
-    optional = {key: told[key] for key in ("ewma_weight", "move_weight", "nominal_weight") if key in told}
+    optional = {key: told[key] for key in OPTIONAL if told.get(key) is not None}
     return LoopConfig(
         key=loop.key,
         cvs=tuple(told["cvs"]),
@@ -166,6 +168,8 @@ def _loop(loop: Loop, targets: tuple[float, ...], actuators: list[Actuator]) -> 
         dead_time_m=told["dead_time_m"],
         sum_zero=tuple(told.get("sum_zero", ())),
         cv_weights=tuple(told.get("cv_weights", ())),
+        cross_direction=tuple(told.get("cross_direction", ())),
+        neighbours=tuple(tuple(lip) for lip in told.get("neighbours", ())),
         **optional,
     )
 

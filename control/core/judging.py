@@ -136,7 +136,8 @@ def _charted(
     runs = own & (quality[order] == Quality.GOOD) & (measured.at_s[order] > after)
     alone = own & ~runs
     if alone.any():
-        rules[alone] |= individuals.judge(value[alone], chart.mean, chart.sigma, chart.rules & Rule.BEYOND_3_SIGMA)[0]
+        beyond = replace(chart.rules, rules=chart.rules.rules & Rule.BEYOND_3_SIGMA)
+        rules[alone] |= individuals.judge(value[alone], chart.mean, chart.sigma, beyond)[0]
     if runs.any():
         state, bits = _continued(chart, state, value[runs])
         rules[runs] |= bits
@@ -148,6 +149,6 @@ def _continued(chart: ChartConfig, state: ChartState, value: FloatArray) -> tupl
     bits, recent = individuals.judge(value, chart.mean, chart.sigma, chart.rules, state.recent)
     z = (value - chart.mean) / chart.sigma
     average = ewma.judge(z, chart.ewma_weight, chart.ewma_width, state.ewma, state.count)
-    if Rule.EWMA in chart.rules:
+    if Rule.EWMA in chart.rules.rules:
         bits[average.beyond] |= int(Rule.EWMA)
     return replace(state, recent=recent, ewma=float(average.value[-1]), count=state.count + len(value)), bits

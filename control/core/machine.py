@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from control.core.types import MeasuredBy, Rule
+from control.core.spc.rules import WESTERN_ELECTRIC, RuleSet
+from control.core.types import MeasuredBy
 from control.core.vm.estimator import Estimator
 
 NAN = float("nan")
-WECO = Rule.BEYOND_3_SIGMA | Rule.TWO_OF_THREE | Rule.FOUR_OF_FIVE | Rule.RUN_ONE_SIDE
+WECO = WESTERN_ELECTRIC.rules
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +25,7 @@ class ChartConfig:
 
     mean: float
     sigma: float
-    rules: Rule = WECO
+    rules: RuleSet = WESTERN_ELECTRIC
     ewma_weight: float = 0.2
     ewma_width: float = 2.962
 

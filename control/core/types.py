@@ -54,6 +54,13 @@ class Rule(IntFlag):
     EWMA = 32
     MOVING_RANGE = 64
     OUT_OF_SPEC = 128
+    ALTERNATING = 256
+    STRATIFIED = 512
+    MIXTURE = 1024
+    CUSUM = 2048
+    RESIDUAL = 4096  # a rule of the chart of model errors
+    MULTIVARIATE = 8192  # the lanes of a characteristic taken together
+    SPREAD = 16384  # range or standard deviation within a group
 
 
 @dataclass(frozen=True, slots=True, eq=False)

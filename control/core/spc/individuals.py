@@ -15,9 +15,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from control.core.spc import rules as run_rules
 from control.core.spc.constants import d2, d3
-from control.core.types import FloatArray, IntArray, Rule
+from control.core.spc.rules import Recent, RuleSet
+from control.core.spc.rules import judge as judge_runs
+from control.core.types import BoolArray, FloatArray, IntArray, Rule
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,20 +33,28 @@ class Lines:
 
 
 def lines(mean: float, sigma: float) -> Lines:
-    return Lines(mean - 3 * sigma, mean, mean + 3 * sigma, d2(2) * sigma, _range_limit() * sigma)
+    return Lines(mean - 3 * sigma, mean, mean + 3 * sigma, d2(2) * sigma, range_limit() * sigma)
 
 
 def judge(
-    values: FloatArray, mean: float, sigma: float, rules: Rule, recent: run_rules.Recent = ()
-) -> tuple[IntArray, run_rules.Recent]:
+    values: FloatArray, mean: float, sigma: float, rules: RuleSet, recent: Recent = ()
+) -> tuple[IntArray, Recent]:
     """Bits each of ``values`` (k,) breaks, and the context (standardised values) of the next call."""
     z = (values - mean) / sigma
-    bits, context = run_rules.judge(z, rules, recent)
-    if Rule.MOVING_RANGE in rules:
-        before = np.concatenate([recent[-1:] or [np.nan], z[:-1]])
-        bits[np.abs(z - before) > _range_limit()] |= int(Rule.MOVING_RANGE)
+    bits, context = judge_runs(z, rules, recent)
+    if Rule.MOVING_RANGE in rules.rules:
+        line = np.concatenate([recent[-1:] or [np.nan], z])
+        bits |= jumps(line)[1:] * np.int64(Rule.MOVING_RANGE)
     return bits, context
 
 
-def _range_limit() -> float:
+def jumps(line: FloatArray) -> BoolArray:
+    """Where a standardised value (..., n) differs from the one before it by more than the moving range may."""
+    found = np.zeros(line.shape, np.bool_)
+    found[..., 1:] = np.abs(line[..., 1:] - line[..., :-1]) > range_limit()
+    return found
+
+
+def range_limit() -> float:
+    """Upper line of the moving range of two, in sigma: D2 for n = 2."""
     return d2(2) + 3 * d3(2)

@@ -1,57 +1,194 @@
-"""Run rules on standardised values: Western Electric's four and the trend.
+"""Run rules on standardised values: Western Electric's four, Nelson's eight, AIAG's, and sets of one's own.
 
-Conventions: the flagged point is the last of its window; for two of three and four of five it lies beyond the zone
-itself; a point on a line belongs to the inner zone; runs go on from what came before (``recent``).
+A rule set is data: which rules, with their lengths (points) and zones (sigma). Conventions: the flagged point is the
+last of its window; for two of three and four of five it lies beyond the zone itself; a point on a line belongs to the
+inner zone; runs go on from what came before (``recent``); a missing value (NaN) ends every run.
 
-Western Electric, Statistical Quality Control Handbook (1956) 25-28.
+Western Electric, Statistical Quality Control Handbook (1956) 25-28; L. S. Nelson, J. Quality Technology 16 (1984)
+237-239; AIAG, Statistical Process Control reference manual, 2nd edition (2005) chapter II section B.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from control.core.types import BoolArray, FloatArray, IntArray, Rule
 
-RUN, TREND = 8, 6
-CONTEXT = RUN - 1  # how many earlier points a verdict can depend on
+LONGEST = 21  # points a rule may look at, its own included
 Recent = tuple[float, ...]
+Bits = NDArray[np.int16]  # as they are stored
 
 
-def judge(z: FloatArray, rules: Rule, recent: Recent = ()) -> tuple[IntArray, Recent]:
+@dataclass(frozen=True, slots=True)
+class RuleSet:
+    """Which ``rules`` hold, with the zones (sigma) and lengths (points) of those that have one.
+
+    ``inner`` is the zone that stratified points keep inside (Nelson 7) and a mixture leaves empty (Nelson 8).
+    """
+
+    rules: Rule
+    beyond: float = 3.0
+    two_of_three: float = 2.0
+    four_of_five: float = 1.0
+    inner: float = 1.0
+    run: int = 8
+    trend: int = 6
+    alternating: int = 14
+    stratified: int = 15
+    mixture: int = 8
+
+    def __post_init__(self) -> None:
+        for name in ZONES:
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name}: a zone is a positive number of sigma")
+        for name in LENGTHS:
+            length = getattr(self, name)
+            if not (isinstance(length, int) and 3 <= length <= LONGEST):
+                raise ValueError(f"{name}: a rule looks at 3 to {LONGEST} points")
+
+    @classmethod
+    def of(cls, rules: int, parameters: Mapping[str, Any]) -> RuleSet:
+        """From bits and ``parameters`` that name zones and lengths; what else is in there belongs to others."""
+        return cls(Rule(rules), **{name: parameters[name] for name in (*ZONES, *LENGTHS) if name in parameters})
+
+    @property
+    def parameters(self) -> dict[str, float | int]:
+        """The zones and lengths, for JSON; with the bits all that :meth:`of` needs."""
+        return {name: getattr(self, name) for name in (*ZONES, *LENGTHS)}
+
+    @property
+    def context(self) -> int:
+        """How many earlier points a verdict can depend on; at least the one a moving range needs."""
+        return max([1, *(look(self) - 1 for rule, look in _LOOKS_AT.items() if rule in self.rules)])
+
+
+ZONES = tuple(field.name for field in fields(RuleSet) if field.type == "float")
+LENGTHS = tuple(field.name for field in fields(RuleSet) if field.type == "int")
+
+_LOOKS_AT: dict[Rule, Callable[[RuleSet], int]] = {
+    Rule.TWO_OF_THREE: lambda _: 3,
+    Rule.FOUR_OF_FIVE: lambda _: 5,
+    Rule.RUN_ONE_SIDE: lambda told: told.run,
+    Rule.TREND: lambda told: told.trend,
+    Rule.ALTERNATING: lambda told: told.alternating,
+    Rule.STRATIFIED: lambda told: told.stratified,
+    Rule.MIXTURE: lambda told: told.mixture,
+}
+
+_FOUR = Rule.BEYOND_3_SIGMA | Rule.TWO_OF_THREE | Rule.FOUR_OF_FIVE | Rule.RUN_ONE_SIDE
+_EIGHT = _FOUR | Rule.TREND | Rule.ALTERNATING | Rule.STRATIFIED | Rule.MIXTURE
+BEYOND = RuleSet(Rule.BEYOND_3_SIGMA)
+WESTERN_ELECTRIC = RuleSet(_FOUR)
+NELSON = RuleSet(_EIGHT, run=9)
+AIAG = RuleSet(_EIGHT, run=7)
+SETS: dict[str, RuleSet] = {
+    "beyond_3_sigma": BEYOND,
+    "western_electric": WESTERN_ELECTRIC,
+    "nelson": NELSON,
+    "nelson_1_2_3": RuleSet(Rule.BEYOND_3_SIGMA | Rule.RUN_ONE_SIDE | Rule.TREND, run=9),
+    "nelson_1_2_5": RuleSet(Rule.BEYOND_3_SIGMA | Rule.RUN_ONE_SIDE | Rule.TWO_OF_THREE, run=9),
+    "aiag": AIAG,
+}
+
+
+def judge(z: FloatArray, rules: RuleSet, recent: Recent = ()) -> tuple[IntArray, Recent]:
     """Bits of the rules each point of ``z`` (k,) breaks, and the context of the next call.
 
     One point at a time or the whole history at once: the verdicts are the same.
     """
     line = np.concatenate([np.asarray(recent, np.float64), z])
-    bits = np.zeros(len(line), np.int64)
-    if Rule.BEYOND_3_SIGMA in rules:
-        bits[np.abs(line) > 3.0] |= int(Rule.BEYOND_3_SIGMA)
-    if Rule.TWO_OF_THREE in rules:
-        bits[_some_beyond(line, 2.0, 2, 3)] |= int(Rule.TWO_OF_THREE)
-    if Rule.FOUR_OF_FIVE in rules:
-        bits[_some_beyond(line, 1.0, 4, 5)] |= int(Rule.FOUR_OF_FIVE)
-    if Rule.RUN_ONE_SIDE in rules:
-        bits[_unbroken(line > 0, RUN) | _unbroken(line < 0, RUN)] |= int(Rule.RUN_ONE_SIDE)
-    if Rule.TREND in rules:
-        step = np.diff(line, prepend=np.nan)
-        bits[_unbroken(step > 0, TREND - 1) | _unbroken(step < 0, TREND - 1)] |= int(Rule.TREND)
-    return bits[len(recent) :], tuple(line[-CONTEXT:].tolist())
+    return broken(line, rules)[len(recent) :].astype(np.int64), tuple(line[-rules.context :].tolist())
 
 
-def _some_beyond(line: FloatArray, zone: float, least: int, window: int) -> BoolArray:
-    flagged = np.zeros(len(line), np.bool_)
-    for beyond in (line > zone, line < -zone):
-        seen = beyond.astype(np.int8)
-        count = seen.copy()
-        for back in range(1, window):
-            count[back:] += seen[:-back]
-        flagged |= beyond & (count >= least)
-    return flagged
+def broken(line: FloatArray, rules: RuleSet) -> Bits:
+    """Bits of the rules broken at each point of ``line`` (..., n): every row is a line of its own."""
+    bits = np.zeros(line.shape, np.int16)
+    with np.errstate(invalid="ignore"):
+        for rule in rules.rules & _EIGHT:
+            bits |= _FINDERS[rule](line, rules) * np.int16(rule)
+    return bits
+
+
+def _beyond(line: FloatArray, rules: RuleSet) -> BoolArray:
+    return np.asarray(np.abs(line) > rules.beyond)
+
+
+def _two_of_three(line: FloatArray, rules: RuleSet) -> BoolArray:
+    zone = rules.two_of_three
+    return _some(line > zone, 2, 3) | _some(line < -zone, 2, 3)
+
+
+def _four_of_five(line: FloatArray, rules: RuleSet) -> BoolArray:
+    zone = rules.four_of_five
+    return _some(line > zone, 4, 5) | _some(line < -zone, 4, 5)
+
+
+def _run(line: FloatArray, rules: RuleSet) -> BoolArray:
+    return _unbroken(line > 0, rules.run) | _unbroken(line < 0, rules.run)
+
+
+def _trend(line: FloatArray, rules: RuleSet) -> BoolArray:
+    rising, falling = _steps(line)
+    return _unbroken(rising, rules.trend - 1) | _unbroken(falling, rules.trend - 1)
+
+
+def _alternating(line: FloatArray, rules: RuleSet) -> BoolArray:
+    rising, falling = _steps(line)
+    turned = np.zeros(line.shape, np.bool_)
+    turned[..., 1:] = (rising[..., 1:] & falling[..., :-1]) | (falling[..., 1:] & rising[..., :-1])
+    return _unbroken(turned, rules.alternating - 2)
+
+
+def _stratified(line: FloatArray, rules: RuleSet) -> BoolArray:
+    return _unbroken(np.abs(line) <= rules.inner, rules.stratified)
+
+
+def _mixture(line: FloatArray, rules: RuleSet) -> BoolArray:
+    above, below = line > rules.inner, line < -rules.inner
+    one_sided = _unbroken(above, rules.mixture) | _unbroken(below, rules.mixture)
+    return _unbroken(above | below, rules.mixture) & ~one_sided
+
+
+_FINDERS: dict[Rule, Callable[[FloatArray, RuleSet], BoolArray]] = {
+    Rule.BEYOND_3_SIGMA: _beyond,
+    Rule.RUN_ONE_SIDE: _run,
+    Rule.TWO_OF_THREE: _two_of_three,
+    Rule.FOUR_OF_FIVE: _four_of_five,
+    Rule.TREND: _trend,
+    Rule.ALTERNATING: _alternating,
+    Rule.STRATIFIED: _stratified,
+    Rule.MIXTURE: _mixture,
+}
+
+
+def _steps(line: FloatArray) -> tuple[BoolArray, BoolArray]:
+    """Where the line rose from the point before, and where it fell."""
+    rising, falling = np.zeros(line.shape, np.bool_), np.zeros(line.shape, np.bool_)
+    np.greater(line[..., 1:], line[..., :-1], out=rising[..., 1:])
+    np.less(line[..., 1:], line[..., :-1], out=falling[..., 1:])
+    return rising, falling
+
+
+def _some(beyond: BoolArray, least: int, window: int) -> BoolArray:
+    """Where a point is beyond and, with it, at least so many of the last ``window``."""
+    seen = beyond.view(np.uint8)
+    count = seen.copy()
+    for back in range(1, window):
+        count[..., back:] += seen[..., :-back]
+    return beyond & (count >= least)
 
 
 def _unbroken(on: BoolArray, length: int) -> BoolArray:
-    """Where ``on`` holds for the last ``length`` points."""
-    count = np.arange(1, len(on) + 1)
-    broken = np.maximum.accumulate(np.where(on, 0, count))
-    held: BoolArray = count - broken >= length
+    """Where ``on`` holds for the last ``length`` points: each step doubles how far back is known."""
+    held, reach = on, 1
+    while reach < length:
+        step = min(reach, length - reach)
+        longer = np.zeros(held.shape, np.bool_)
+        np.logical_and(held[..., step:], held[..., :-step], out=longer[..., step:])
+        held, reach = longer, reach + step
     return held
