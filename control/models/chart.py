@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.contrib.auth.models import User
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
@@ -11,11 +12,20 @@ from .recipe import VersionState
 
 
 class Limits(models.Model):
-    """What a chart of one stream judges by: mean, sigma and how they were found; ``rules`` are core.types.Rule bits."""
+    """What a chart of one stream judges by: mean, sigma and how they were found; ``rules`` are core.types.Rule bits.
+
+    Rows of a stream with the same ``number`` are one version, drafted and put in force together; a chart of single
+    values is always among them. ``excluded`` says which points were left out and why: ``[{"from", "to", "points",
+    "reason"}]``; ``expected`` the false alarms foretold for a shift: ``{"per_shift", "by_rule": {bit: number}}``.
+    """
 
     class Chart(models.TextChoices):
         INDIVIDUALS = "i_mr", _("Individuals and moving range")
         EWMA = "ewma", _("EWMA")
+        CUSUM = "cusum", _("CUSUM")
+        RESIDUAL = "residual", _("Error of the prediction")
+        T2 = "t2", _("Hotelling T²")
+        MEWMA = "mewma", _("Multivariate EWMA")
 
     stream = models.ForeignKey(Stream, models.PROTECT, related_name="limits")
     chart = models.CharField(max_length=16, choices=Chart)
@@ -27,8 +37,14 @@ class Limits(models.Model):
     method = models.CharField(max_length=32)
     window_from = models.DateTimeField()
     window_to = models.DateTimeField()
+    excluded = models.JSONField(default=list, blank=True)
     rules = models.SmallIntegerField()
     parameters = models.JSONField(default=dict, blank=True, help_text=_("Chart's own, such as the EWMA weight"))
+    expected = models.JSONField(default=dict, blank=True)
+    reason = models.CharField(max_length=400, blank=True)
+    created_at = models.DateTimeField(null=True)
+    created_by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
+    activated_by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
     effective_from = models.DateTimeField(null=True)
     effective_to = models.DateTimeField(null=True)
 
@@ -41,3 +57,6 @@ class Limits(models.Model):
             ),
             models.CheckConstraint(condition=Q(sigma__gt=0), name="limits_sigma_positive"),
         ]
+
+    def __str__(self) -> str:
+        return f"{self.stream} v{self.number} · {self.get_chart_display()}"
