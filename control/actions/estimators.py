@@ -64,13 +64,36 @@ def history(equipment: Equipment, since: datetime, until: datetime) -> History:
     return History(tags, streams, trace, measured)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Fitted:
+    """What was found in a stretch of history, before anything of it is in force."""
+
+    past: History
+    contents: Mapping[str, dict[str, Any]]
+    refused: Mapping[str, str]
+
+
 def train(
     equipment: Equipment, *, since: datetime, until: datetime, actor: Actor, now: datetime, reason: str = ""
 ) -> Training:
     """Fit every stream on ``[since, until)``; those that can be fitted are in force from ``now``."""
+    fitted = fit(equipment, history(equipment, since, until))
+    by_key = {stream.key: stream for stream in fitted.past.streams}
+    with audit.atomic():
+        for key, content in fitted.contents.items():
+            activate(by_key[key], content, now)
+        told = {"trained": sorted(fitted.contents), "refused": dict(fitted.refused)}
+        audit.record(
+            actor=actor, action="estimator.train", obj=equipment, now=now, new=told, reason=reason,
+            line=equipment.line_id,
+        )  # fmt: skip
+    return Training({key: content["metrics"] for key, content in fitted.contents.items()}, fitted.refused)
+
+
+def fit(equipment: Equipment, past: History) -> Fitted:
+    """Fit every stream of an equipment on its past; nothing is stored."""
     from control.core.vm import training  # noqa: PLC0415 - scikit-learn takes over a second to import
 
-    past = history(equipment, since, until)
     recipe = Recipe.objects.filter(line=equipment.line_id, state=VersionState.ACTIVE).first()
     configs = machines.stream_configs(equipment, past.streams, recipe)
     plan = training.Recipe(
@@ -79,16 +102,7 @@ def train(
         gains=_gains(equipment),
     )
     trained = training.train([tag.key for tag in past.tags], configs, past.trace, past.measured, plan)
-    by_key = {stream.key: stream for stream in past.streams}
-    with audit.atomic():
-        for key, content in trained.contents.items():
-            _activate(by_key[key], content, now)
-        told = {"trained": sorted(trained.contents), "refused": dict(trained.refused)}
-        audit.record(
-            actor=actor, action="estimator.train", obj=equipment, now=now, new=told, reason=reason,
-            line=equipment.line_id,
-        )  # fmt: skip
-    return Training({key: content["metrics"] for key, content in trained.contents.items()}, trained.refused)
+    return Fitted(past, trained.contents, trained.refused)
 
 
 def _gains(equipment: Equipment) -> dict[str, dict[str, float]]:
@@ -100,7 +114,8 @@ def _gains(equipment: Equipment) -> dict[str, dict[str, float]]:
     return gains
 
 
-def _activate(stream: Stream, content: dict[str, Any], now: datetime) -> None:
+def activate(stream: Stream, content: dict[str, Any], now: datetime) -> None:
+    """Put a content in force for its stream from ``now``; the one before is superseded."""
     sha256 = content_hash(content)
     active = stream.estimators.filter(state=VersionState.ACTIVE).first()
     if active is not None:
