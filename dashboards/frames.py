@@ -10,7 +10,7 @@ from ninja import Schema
 
 from control.models import Lane, Limits, SetPointMove
 from control.queries import lane as queries
-from control.queries import overview
+from control.queries import overview, process_events
 from dashboards import wording
 
 ZONE_STEP = timedelta(hours=1)
@@ -72,7 +72,10 @@ def frame(lane: Lane, start: datetime, end: datetime) -> Frame:
         zone=line.time_zone,
         offsets=list(offsets(line.time_zone, start, end + TAIL)),
         streams=_streams(lane, start, end),
-        events=sorted([*_moves(lane, start, end), *_rolls(lane, start, end)], key=lambda event: event.at),
+        events=sorted(
+            [*_moves(lane, start, end), *_rolls(lane, start, end), *_process(lane, start, end)],
+            key=lambda event: event.at,
+        ),
         rules={rule.name.lower(): str(words) for rule, words in wording.RULES.items()},
     )
 
@@ -132,6 +135,13 @@ def _rolls(lane: Lane, start: datetime, end: datetime) -> Iterator[Event]:
     for roll in queries.rolls_between(lane, start, end):
         text = wording.roll(roll.number, roll.lot)
         yield Event(at=roll.started_at, kind="roll", text=text)
+
+
+def _process(lane: Lane, start: datetime, end: datetime) -> Iterator[Event]:
+    """What happened to the machine, on this lane's side of the web."""
+    for row in process_events.between(lane.equipment, start, end):
+        if process_events.concerns(row, lane.side):
+            yield Event(at=row.at, kind="process", text=" · ".join(part for part in (str(row), row.note) if part))
 
 
 def _aware(at: datetime) -> datetime:

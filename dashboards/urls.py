@@ -3,7 +3,7 @@
 from django.urls import path
 
 from dashboards.api import api
-from dashboards.views import audit, change, inbox, lane, overview, signal, station, stop
+from dashboards.views import audit, change, inbox, lane, overview, process_event, signal, station, stop
 
 urlpatterns = [
     path("", overview.home, name="home"),
@@ -12,6 +12,7 @@ urlpatterns = [
     path("lines/<slug:key>/held/", overview.line_hold, name="line_hold"),
     path("lines/<slug:key>/hold/", stop.hold, name="hold"),
     path("lines/<slug:key>/release/", stop.release, name="release"),
+    path("lines/<slug:key>/events/", process_event.record, name="process_event"),
     path("lanes/<int:pk>/", lane.page, name="lane"),
     path("lanes/<int:pk>/signals/", lane.signals, name="lane_signals"),
     path("lanes/<int:pk>/points.csv", lane.download, name="lane_csv"),

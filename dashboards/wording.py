@@ -190,6 +190,11 @@ REFUSALS = {
     "reason_needed": gettext_lazy("Give a reason."),
     "action_needed": gettext_lazy("Say what was done, or that nothing was."),
     "already_closed": gettext_lazy("Somebody has answered this signal already."),
+    "not_now": gettext_lazy("An event lies at most a week back and not ahead."),
+    "already_recorded": gettext_lazy("This event is recorded already."),
+    "no_kind": gettext_lazy("Choose what happened, and on which side."),
+    "no_minutes": gettext_lazy("Say how many minutes ago, up to a day."),
+    "no_machine": gettext_lazy("The line has no machine that an event could concern."),
     "idempotency_key_reused": gettext_lazy("This form was already sent with other content. Reload the page."),
     "in_progress": gettext_lazy("The first request is still at work. Wait a moment."),
 }
@@ -267,6 +272,7 @@ ACTIONS = {
     "line.release": gettext_lazy("HOLD ended"),
     "loop.mode": gettext_lazy("mode of the loop"),
     "signal.close": gettext_lazy("signal answered"),
+    "process_event.record": gettext_lazy("process event recorded"),
     "grant.give": gettext_lazy("role given"),
     "grant.change": gettext_lazy("role changed"),
     "user.add": gettext_lazy("account added"),
@@ -289,6 +295,7 @@ ATTEMPTS = {
     "line.release": gettext_lazy("ending HOLD"),
     "loop.mode": gettext_lazy("change of mode"),
     "signal.close": gettext_lazy("answer to a signal"),
+    "process_event.record": gettext_lazy("recording of a process event"),
 }
 
 

@@ -35,13 +35,14 @@ def stages(stream: Stream, start: datetime, end: datetime, kinds: Collection[Kin
     """
     equipment, side = stream.lane.equipment_id, stream.lane.side
     rows = ProcessEvent.objects.filter(equipment=equipment, kind__in=kinds, at__gt=start, at__lte=end)
-    found = {Boundary(row.at, Kind(row.kind)) for row in rows if _concerns(row, side)}
+    found = {Boundary(row.at, Kind(row.kind)) for row in rows if concerns(row, side)}
     if Kind.ROLL_CHANGE in kinds:
         found |= set(_rolls(equipment, start, end))
     return sorted(found)
 
 
-def _concerns(row: ProcessEvent, side: str) -> bool:
+def concerns(row: ProcessEvent, side: str) -> bool:
+    """Whether an event touches the lanes of a side."""
     return Event(Kind(row.kind), row.at.timestamp(), row.side).concerns(side)
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from ninja import Field, Schema
+
+from control.core.process_events import Kind
 
 
 class Failure(Schema):
@@ -148,3 +150,26 @@ class AuditOut(Schema):
     new: Any
     reason: str
     hash: str
+
+
+class ProcessEventIn(Schema, extra="forbid"):
+    kind: Kind
+    at: datetime = Field(description="Of the first foil made after it, at the die or nip; with its offset from UTC")
+    equipment: str | None = Field(None, description="Key of the machine; every machine of the line without it")
+    side: Literal["", "top", "bottom"] = Field("", description="Of the web, where it concerns only one")
+    note: str = Field("", max_length=200)
+
+
+class ProcessEventOut(Schema):
+    id: int
+    equipment: str
+    kind: Kind
+    side: str
+    at: datetime
+    note: str
+    recorded_at: datetime
+    recorded_by: str | None = Field(description="Empty where the system saw it by itself")
+
+
+class ProcessEventsOut(Schema):
+    events: list[ProcessEventOut]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -12,14 +13,15 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from control.actions.authority import Right
-from control.models import Equipment, Line, Roll
-from control.queries import live
+from control.models import Equipment, Line, ProcessEvent, Roll
+from control.queries import live, process_events
 from control.queries import overview as queries
 from control.queries.overview import StreamNow
 from dashboards import permissions
 from dashboards.figures import Bar, Risk, bar, risk, worst
 
 SIGNALS = 12  # the newest that fit beside the lanes
+EVENTS = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +86,17 @@ def line_hold(request: HttpRequest, key: str) -> HttpResponse:
 
 def _page(request: HttpRequest, line: Line) -> HttpResponse:
     shared = {"lines": permissions.lines(request), "follow_holds": live.following([line])}
-    return render(request, "overview/page.html", shared | _now(line) | _held(request, line))
+    return render(request, "overview/page.html", shared | _now(line) | _held(request, line) | _telling(request, line))
+
+
+def _telling(request: HttpRequest, line: Line) -> dict[str, Any]:
+    """What the form needs in which a person tells of an event."""
+    return {
+        "may_tell": permissions.may(request, Right.RECORD_EVENT, line),
+        "kinds": ProcessEvent.Kind.choices,
+        "sides": ProcessEvent.Side.choices,
+        "key": uuid.uuid4().hex,
+    }
 
 
 def _held(request: HttpRequest, line: Line) -> dict[str, Any]:
@@ -116,6 +128,7 @@ def _now(line: Line) -> dict[str, Any]:
         "changes": [(change, speeds.get(change.loop.equipment_id)) for change in queries.open_changes([line.pk])],
         "signals": signals[:SIGNALS],
         "signals_open": signals.count(),
+        "events": process_events.of_line(line)[:EVENTS],
     }
 
 

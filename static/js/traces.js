@@ -2,6 +2,7 @@
 
 const GAP = 8; // a hole of so many usual distances breaks the line
 const LEAST_GAP_MS = 5000;
+const SYMBOLS = { move: "triangle-down", process: "diamond" };
 
 export function colours() {
   const style = getComputedStyle(document.documentElement);
@@ -75,7 +76,7 @@ function strip(frame, clock, colour) {
   return {
     type: "scatter", mode: "markers", yaxis: "y2", showlegend: false, x: frame.events.map((e) => Date.parse(e.at)), y: frame.events.map(() => 0.5),
     text: frame.events.map((e) => `${e.text}<br>${clock.full(Date.parse(e.at))}`), hoverinfo: "text",
-    marker: { symbol: frame.events.map((e) => (e.kind === "move" ? "triangle-down" : "line-ns-open")), size: 12, color: colour.text },
+    marker: { symbol: frame.events.map((e) => SYMBOLS[e.kind] ?? "line-ns-open"), size: 12, color: colour.text },
   };
 }
 

@@ -29,6 +29,7 @@ def writes(plant: Plant, change: Change) -> dict[str, dict[str, object]]:
     return {
         f"/changes/{change.pk}/decide/": {**decision, "verb": "approve", "key": "k1"},
         f"/lines/{plant.line.key}/hold/": {},
+        f"/lines/{plant.line.key}/events/": {"kind": "splice", "minutes_ago": "0", "key": "k2"},
     }
 
 
