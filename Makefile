@@ -12,7 +12,7 @@ PRODUCTION := APC_DEMO=0 APC_DEBUG=0 APC_HTTPS=1 APC_ALLOWED_HOSTS=apc.example.c
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test check bench wipe
+.PHONY: help run test check bench pictures wipe
 
 help: ## what can be asked of make
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -34,6 +34,9 @@ check: $(VENV)/installed-dev $(MOS) ## style, types, who imports whom, migration
 
 bench: $(VENV)/installed-dev ## how fast it is, beside COPY, numpy, scikit-learn and websockets; three minutes
 	@$(BIN)/python -m bench
+
+pictures: $(VENV)/installed-dev ## draw the pictures of docs/concepts.md anew from the digital twin; needs Chromium
+	@$(BIN)/python -m docs.pictures
 
 wipe: $(VENV)/installed ## remove the demo's data, also what had to be kept outside the project
 	@$(BIN)/python -m apcweb.servers
