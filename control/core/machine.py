@@ -5,6 +5,7 @@ All of it is configuration: built by the caller from versioned rows, never chang
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from control.core.spc.rules import WESTERN_ELECTRIC, RuleSet
@@ -116,7 +117,8 @@ class Machine:
     """One equipment. ``tags`` are the columns of ``Trace.values``, ``streams`` what ``Measured.stream`` indexes.
 
     ``estimator`` is None until one is trained: nothing is predicted then, and what is measured is still judged.
-    Loops that are off are left out by the caller.
+    Loops that are off are left out by the caller. ``incoming`` is what the foil of a lane should weigh when it comes in:
+    lane -> loading of both sides (mg/cm2) and how far it may be off, relative.
     """
 
     key: str
@@ -124,6 +126,7 @@ class Machine:
     streams: tuple[StreamConfig, ...]
     estimator: Estimator | None = None
     loops: tuple[LoopConfig, ...] = ()
+    incoming: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     tag_at: dict[str, int] = field(init=False, repr=False)
     stream_at: dict[str, int] = field(init=False, repr=False)
 

@@ -90,7 +90,8 @@ class Trace:
 class Measured:
     """Metrology that arrived since the last pass, each value at the position of the piece it belongs to.
 
-    Shapes: all (k,). ``stream`` is an index into the machine's streams; ``by`` a :class:`MeasuredBy`.
+    Shapes: all (k,). ``stream`` is an index into the machine's streams; ``by`` a :class:`MeasuredBy`. ``beside``, if it
+    is known, is what the gauge said of the same metre, for a lab sample (NaN elsewhere).
     """
 
     at_s: FloatArray
@@ -100,6 +101,7 @@ class Measured:
     value: FloatArray
     quality: IntArray
     by: IntArray
+    beside: FloatArray | None = None
 
     def __len__(self) -> int:
         return len(self.at_s)

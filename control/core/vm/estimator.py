@@ -24,7 +24,7 @@ from control.core.vm.reliability import culprit, reliance, similarity
 VERSION = 1
 TOO_MANY_MISSING = 0.3  # share of a stream's inputs
 MATTERS = 0.1  # of the half width: what one sigma of a tag must be worth for its loss to make a prediction doubtful
-OWN = ("half_width", "residual_sigma", "bias_weight", "ri_threshold")
+OWN = ("half_width", "residual_sigma", "bias_weight", "ri_threshold", "label_mean", "label_sigma")
 Content = Mapping[str, Any]
 
 
@@ -134,8 +134,8 @@ class _Group:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Estimator:
-    """All estimators of one equipment. ``half_width``, ``residual_sigma``, ``bias_weight`` and the thresholds are
-    (streams,), NaN where a stream has none. ``hash`` changes with any of them.
+    """All estimators of one equipment. ``half_width``, ``residual_sigma``, ``bias_weight``, the thresholds and the
+    labels' mean and sigma are (streams,), NaN where a stream has none. ``hash`` changes with any of them.
     """
 
     hash: str
@@ -144,6 +144,8 @@ class Estimator:
     residual_sigma: FloatArray
     bias_weight: FloatArray
     ri_threshold: FloatArray
+    label_mean: FloatArray
+    label_sigma: FloatArray
     gsi_threshold: FloatArray
     _groups: tuple[_Group, ...]
 
