@@ -153,6 +153,9 @@ class LoopSpec(Names):
     cv_weights: tuple[Number, ...] = ()
     move_weight: NotNegative = 0.1
     nominal_weight: NotNegative = 0.02
+    cross_direction: tuple[TagKey, ...] = ()
+    neighbours: tuple[tuple[TagKey, ...], ...] = ()
+    bend_um: Positive | None = None
 
     @field_validator("gains")
     @classmethod
@@ -163,12 +166,35 @@ class LoopSpec(Names):
                 raise wrong(f"must be {rows} rows (cvs) of {columns} numbers (mvs)")
         return gains
 
-    @field_validator("sum_zero")
+    @field_validator("cv_weights")
+    @classmethod
+    def _one_each(cls, weights: tuple[float, ...], info: ValidationInfo) -> tuple[float, ...]:
+        if weights and len(weights) != len(info.data.get("cvs", weights)):
+            raise wrong("must be one number for each of the cvs")
+        return weights
+
+    @field_validator("sum_zero", "cross_direction")
     @classmethod
     def _are_moved(cls, keys: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
         if strange := [key for key in keys if key not in info.data.get("mvs", keys)]:
             raise wrong(f"{', '.join(strange)} is not one of the mvs")
         return keys
+
+    @field_validator("neighbours")
+    @classmethod
+    def _stand_on_a_lip(cls, lips: tuple[tuple[str, ...], ...], info: ValidationInfo) -> tuple[tuple[str, ...], ...]:
+        for lip in lips:
+            cls._are_moved(lip, info)
+            if len(lip) < 3 or len(set(lip)) < len(lip):
+                raise wrong("must be lists of three different mvs or more, in their order on the lip")
+        return lips
+
+    @field_validator("bend_um")
+    @classmethod
+    def _bends_something(cls, bend_um: float | None, info: ValidationInfo) -> float | None:
+        if bend_um is not None and not info.data.get("neighbours", True):
+            raise wrong("needs neighbours")
+        return bend_um
 
     @property
     def settings(self) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from control.core.spc.rules import WESTERN_ELECTRIC, RuleSet
 from control.core.types import MeasuredBy
 from control.core.vm.estimator import Estimator
 
-NAN = float("nan")
+NAN, INF = float("nan"), float("inf")
 WECO = WESTERN_ELECTRIC.rules
 
 
@@ -79,9 +79,11 @@ class LoopConfig:
     """One run-to-run loop: which streams it holds at which targets by moving which parameters.
 
     ``gains`` is the assumed gain, cvs x mvs, CV unit per MV unit. ``deadband`` (CV unit) is the predicted deviation
-    under which nothing is proposed. ``sum_zero`` names MVs whose moves must cancel. ``dead_time_m`` is the web that
-    must pass after a change before the next. The weights are dimensionless: a deviation counts in deadbands, a move
-    in ``max_step``, a distance from nominal in the actuator's span. ``ewma_weight`` is per snapshot.
+    under which nothing is proposed. ``sum_zero`` names MVs whose moves must cancel, ``cross_direction`` others that
+    too only share out between lanes and leave their mean. ``neighbours`` are MVs side by side on one lip, in order:
+    of three in a row |u_(i-1) - 2 u_i + u_(i+1)| may be ``bend_um`` at most. ``dead_time_m`` is the web that must
+    pass after a change before the next. The weights are dimensionless: a deviation counts in deadbands, a move in
+    ``max_step``, a distance from nominal in the actuator's span. ``ewma_weight`` is per snapshot.
     """
 
     key: str
@@ -96,6 +98,9 @@ class LoopConfig:
     cv_weights: tuple[float, ...] = ()
     move_weight: float = 0.1
     nominal_weight: float = 0.02
+    cross_direction: tuple[str, ...] = ()
+    neighbours: tuple[tuple[str, ...], ...] = ()
+    bend_um: float = INF
 
     def __post_init__(self) -> None:
         shape = (len(self.cvs), len(self.mvs))
@@ -107,9 +112,23 @@ class LoopConfig:
             raise ValueError(f"loop {self.key}: one target (and weight) for each of the {shape[0]} streams")
         if not self.deadband > 0 or not 0 < self.ewma_weight <= 1:
             raise ValueError(f"loop {self.key}: deadband must be positive and ewma_weight in (0, 1]")
-        unknown = set(self.sum_zero) - {mv.tag for mv in self.mvs}
-        if unknown:
-            raise ValueError(f"loop {self.key}: sum_zero names {sorted(unknown)}, which it does not move")
+        for name, tags in self._named().items():
+            if unknown := set(tags) - {mv.tag for mv in self.mvs}:
+                raise ValueError(f"loop {self.key}: {name} names {sorted(unknown)}, which it does not move")
+        if not self.bend_um > 0:
+            raise ValueError(f"loop {self.key}: bend_um must be positive")
+
+    def _named(self) -> dict[str, tuple[str, ...]]:
+        return {
+            "sum_zero": self.sum_zero,
+            "cross_direction": self.cross_direction,
+            "neighbours": tuple(tag for lip in self.neighbours for tag in lip),
+        }
+
+    @property
+    def redistributing(self) -> frozenset[str]:
+        """MVs that answer how the lanes differ; the others answer their mean."""
+        return frozenset((*self.sum_zero, *self.cross_direction))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -135,11 +135,12 @@ def _expected(
 
 
 def _worth_making(loop: LoopConfig, moves: tuple[Move, ...]) -> tuple[Move, ...]:
-    """Leave out what is under a parameter's deadband; a group whose moves cancel stays or goes as one."""
+    """Leave out what is under a parameter's deadband; a group whose moves cancel, or a lip, stays or goes as one."""
     deadband = {mv.tag: mv.deadband for mv in loop.mvs}
     large = {move.tag for move in moves if abs(move.delta) > deadband[move.tag]}
-    if large & set(loop.sum_zero):
-        large |= set(loop.sum_zero)
+    for group in (loop.sum_zero, *loop.neighbours, loop.sum_zero):
+        if large & set(group):
+            large |= set(group)
     return tuple(move for move in moves if move.tag in large and move.delta)
 
 

@@ -48,7 +48,27 @@ def test_what_a_loop_stores_is_what_json_gives_back(document, coater):
         "cv_weights": [],
         "move_weight": 0.1,
         "nominal_weight": 0.02,
+        "cross_direction": [],
+        "neighbours": [],
+        "bend_um": None,
     }
+
+
+def test_a_lip_is_named_by_three_bolts_or_more_that_the_loop_moves(document, coater):
+    coater["loop"][0] |= {"neighbours": [["bolt_top_1", "bolt_top_2", "bolt_top_3", "bolt_top_4"]], "bend_um": 30.0}
+    assert parse(document).equipment[0].loops[0].bend_um == 30.0
+    coater["loop"][0]["neighbours"] = [["bolt_top_1", "bolt_top_2"]]
+    coater["loop"][1] |= {"neighbours": [["bolt_bottom_1", "bolt_bottom_2", "line_speed"]], "cv_weights": [1.0]}
+    assert mistakes(document) == [
+        "equipment[0].loop[0].neighbours: must be lists of three different mvs or more, in their order on the lip",
+        "equipment[0].loop[1].cv_weights: must be one number for each of the cvs",
+        "equipment[0].loop[1].neighbours: line_speed is not one of the mvs",
+    ]
+
+
+def test_a_bend_without_neighbours_is_a_mistake(document, coater):
+    coater["loop"][0]["bend_um"] = 30.0
+    assert mistakes(document) == ["equipment[0].loop[0].bend_um: needs neighbours"]
 
 
 def test_a_name_that_is_not_given_is_the_key(document):
