@@ -1,118 +1,40 @@
 """What was measured against what was predicted: believed or not, charted, and fed back as bias.
 
-A value is doubted when it is far from its prediction and neither the value before it on the same stream nor one on a
-neighbouring lane is far in the same way: a wild reading, not foil. Two that agree are believed. A doubted value is
-shown and judged by itself, but enters no run of a chart and moves no bias.
+A doubted value (see :mod:`control.core.vm.metrology`) is shown and judged by itself, but enters no run of a chart and
+moves no bias.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
+from control.core.feedback import Feedback, Paired, Steps
 from control.core.machine import ChartConfig, Machine, StreamConfig
 from control.core.outcome import Judged
 from control.core.spc import ewma, individuals
 from control.core.state import ChartState, StreamState
 from control.core.types import FloatArray, IntArray, Measured, Quality, Rule
 
-FAR = 6.0  # sigma of the residual, from which a value is doubted unless another agrees
-NEIGHBOUR_S = 60.0  # how old a neighbour's value may be to bear witness
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class BiasSteps:
-    """When each stream's bias changed during a pass: stream -> instants and the bias from then on, with the first."""
-
-    at_s: dict[int, list[float]]
-    bias: dict[int, list[float]]
-    first: FloatArray  # (streams,)
-
-    def over(self, at_s: FloatArray) -> FloatArray:
-        """Bias of every stream at each of ``at_s`` (n,): (n, streams)."""
-        known = np.tile(self.first, (len(at_s), 1))
-        for stream, instants in self.at_s.items():
-            steps = np.array([self.first[stream], *self.bias[stream]])
-            known[:, stream] = steps[np.searchsorted(instants, at_s, "right")]
-        return known
-
-
 def judge(
-    machine: Machine,
-    streams: Mapping[str, StreamState],
-    measured: Measured,
-    row: IntArray,
-    base: FloatArray,
-    sound: IntArray,
-) -> tuple[Judged, BiasSteps, dict[str, StreamState]]:
-    """Judge ``measured`` (k,) in time order.
-
-    ``base`` (k,) is the prediction without bias for the same metre, ``sound`` (k,) the quality of that prediction.
-    """
-    states = {i: streams.get(config.key, StreamState()) for i, config in enumerate(machine.streams)}
-    weights = _bias_weights(machine)
-    steps = BiasSteps({}, {}, np.array([state.bias for state in states.values()]))
-    predicted, quality = np.full(len(measured), np.nan), measured.quality.astype(np.int64)
+    machine: Machine, streams: Mapping[str, StreamState], row: IntArray, paired: Paired
+) -> tuple[Judged, Steps, dict[str, StreamState]]:
+    """Judge what was measured (k,) in time order; ``row`` (k,) is the trace row at the die when each metre passed."""
+    measured = paired.measured
     order = np.argsort(measured.at_s, kind="stable")
-    for k in order.tolist():
-        index = int(measured.stream[k])
-        config, state = machine.streams[index], states[index]
-        predicted[k] = base[k] + state.bias
-        off, at_s = float(measured.value[k] - base[k]), float(measured.at_s[k])
-        late = state.error_at_s is not None and at_s < state.error_at_s
-        if late or quality[k] != Quality.GOOD or measured.by[k] != config.feedback or not np.isfinite(off):
-            continue
-        if _doubted(machine, states, index, off, at_s):
-            quality[k] = int(Quality.DOUBTFUL)
-        elif sound[k] == Quality.GOOD:
-            state = replace(state, bias=state.bias + weights[index] * (off - state.bias))
-            _step(steps, index, at_s, state.bias)
-        states[index] = replace(state, error=off, error_at_s=at_s)
+    taken = Feedback(machine, streams, paired).take(order)
+    states, quality = taken.states, taken.quality
     rules = np.zeros(len(measured), np.int64)
     for index in np.unique(measured.stream).tolist():
         of_stream = order[measured.stream[order] == index]
         config, state = machine.streams[index], states[index]
         chart, rules[of_stream] = _charted(config, state.chart, measured, of_stream, quality)
         states[index] = replace(state, chart=chart)
-    found = Judged(row, predicted, measured.value - predicted, rules, quality)
-    return found, steps, {config.key: states[i] for i, config in enumerate(machine.streams)}
-
-
-def _bias_weights(machine: Machine) -> list[float]:
-    """Per stream: the engineer's choice before the one found at training; 0 where nothing is predicted."""
-    trained = machine.estimator.bias_weight.tolist() if machine.estimator else [0.0] * len(machine.streams)
-    return [config.bias_weight or found for config, found in zip(machine.streams, trained, strict=True)]
-
-
-def _step(steps: BiasSteps, index: int, at_s: float, bias: float) -> None:
-    steps.at_s.setdefault(index, []).append(at_s)
-    steps.bias.setdefault(index, []).append(bias)
-
-
-def _doubted(machine: Machine, states: Mapping[int, StreamState], index: int, off: float, at_s: float) -> bool:
-    """Far from its prediction, with nobody to bear witness. ``off`` is the error without bias."""
-    if machine.estimator is None:
-        return False
-    far = FAR * float(machine.estimator.residual_sigma[index])
-    if not abs(off - states[index].bias) > far:
-        return False
-    return not any(
-        abs(off - states[index].bias - deviation) <= far for deviation in _witnesses(machine, states, index, at_s, far)
-    )
-
-
-def _witnesses(machine: Machine, states: Mapping[int, StreamState], index: int, at_s: float, far: float) -> list[float]:
-    """How far off its own bias the last value of this stream was, and those of its neighbours just now, if far."""
-    kind = machine.streams[index].characteristic
-    seen = []
-    for other, state in states.items():
-        if state.error is None or state.error_at_s is None or machine.streams[other].characteristic != kind:
-            continue
-        if other == index or at_s - state.error_at_s <= NEIGHBOUR_S:
-            seen.append(state.error - state.bias)
-    return [deviation for deviation in seen if abs(deviation) > far]
+    error = measured.value - taken.predicted
+    found = Judged(row, taken.predicted, error, rules, quality, taken.doubt, taken.dqiy)
+    return found, taken.steps, {config.key: states[i] for i, config in enumerate(machine.streams)}
 
 
 def _charted(

@@ -9,7 +9,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from control.core.judging import BiasSteps, judge
+from control.core.feedback import Paired, Steps
+from control.core.judging import judge
 from control.core.machine import Actuator, ChartConfig, LoopConfig, Machine, StreamConfig
 from control.core.outcome import Judged, Note, Pass, Predictions
 from control.core.pairing import rows_at
@@ -50,9 +51,10 @@ def run(machine: Machine, state: State, trace: Trace, new: BoolArray, measured: 
     asked = np.union1d(rows, made_at[made_at >= 0])
     seen = _predict(machine, trace, asked)
     base, sound = _for_measured(seen, asked, made_at, measured)
-    judged, bias, streams = judge(machine, state.streams, measured, made_at, base, sound)
+    made_s = np.where(made_at >= 0, trace.at_s[made_at], np.nan) if len(trace) else np.full(len(measured), np.nan)
+    judged, steps, streams = judge(machine, state.streams, made_at, Paired(measured, base, sound, made_s))
     state = replace(state, streams=streams)
-    predictions = _with_bias(machine, seen, asked, rows, bias, trace.at_s)
+    predictions = _with_bias(machine, seen, asked, rows, steps, trace.at_s)
     loops = follow(machine, state, trace, predictions)
     if not _ends_anew(state, trace, new):
         return Pass(replace(state, loops=loops), predictions, judged)
@@ -71,7 +73,7 @@ def _of_this_model(machine: Machine, state: State) -> State:
     model = machine.estimator.hash if machine.estimator else None
     if state.estimator == model:
         return state
-    streams = {key: StreamState(chart=kept.chart) for key, kept in state.streams.items()}
+    streams = {key: StreamState(chart=kept.chart, gauge_lab=kept.gauge_lab) for key, kept in state.streams.items()}
     return replace(state, estimator=model, streams=streams, loops={})
 
 
@@ -94,15 +96,16 @@ def _for_measured(
 
 
 def _with_bias(
-    machine: Machine, seen: Predicted, asked: IntArray, rows: IntArray, bias: BiasSteps, at_s: FloatArray
+    machine: Machine, seen: Predicted, asked: IntArray, rows: IntArray, steps: Steps, at_s: FloatArray
 ) -> Predictions:
     """The new rows' predictions as they are shown: corrected, with interval and verdict."""
     estimator = machine.estimator
     if estimator is None:
         return Predictions.none(len(machine.streams))
     at = np.searchsorted(asked, rows)
-    value = seen.value[at] + bias.over(at_s[rows])
-    low, high = value - estimator.half_width, value + estimator.half_width
+    bias, width = steps.over(at_s[rows])
+    value, half_width = seen.value[at] + bias, width * estimator.half_width
+    low, high = value - half_width, value + half_width
     gsi, ri, quality = seen.gsi[at] / estimator.gsi_threshold, seen.ri[at], seen.quality[at]
     trusted = reliability.reliable(ri, estimator.ri_threshold, gsi, quality)
     lower = np.array([stream.lower for stream in machine.streams])

@@ -46,7 +46,8 @@ class Judged:
 
     ``row`` is the trace row at the die when that metre passed (-1: not in the trace); ``predicted`` what the model,
     with the bias known before this measurement, says of the same metre; ``error`` measured minus predicted;
-    ``rules`` bits of :class:`control.core.types.Rule`; ``quality`` DOUBTFUL where the value was not believed.
+    ``rules`` bits of :class:`control.core.types.Rule`; ``quality`` DOUBTFUL where the value was not believed, ``doubt``
+    why (:class:`control.core.vm.metrology.Doubt`), ``dqiy`` the largest ratio of the checks made: above 1 is not fit.
     """
 
     row: IntArray
@@ -54,6 +55,8 @@ class Judged:
     error: FloatArray
     rules: IntArray
     quality: IntArray
+    doubt: IntArray
+    dqiy: FloatArray
 
     def __len__(self) -> int:
         return len(self.row)

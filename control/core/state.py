@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from control.core.vm.calibration import COVERAGE
+
 VERSION = 1
 
 
@@ -26,12 +28,21 @@ class ChartState:
 
 @dataclass(frozen=True, slots=True)
 class StreamState:
-    """Bias of the model at this stream, and the newest error, believed or not, that the next one is compared with."""
+    """Bias of the model at this stream, and the newest error, believed or not, that the next one is compared with.
+
+    ``scores``, ``level``, ``width`` (in half widths of training) and ``trail`` are those of :mod:`core.vm.calibration`;
+    ``gauge_lab`` is the CUSUM of gauge less lab (up, down), in sigma.
+    """
 
     bias: float = 0.0
     error: float | None = None
     error_at_s: float | None = None
     chart: ChartState | None = None
+    scores: str = ""
+    level: float = COVERAGE
+    width: float = 1.0
+    trail: str = ""
+    gauge_lab: tuple[float, float] = (0.0, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +107,8 @@ def _fields(one: State | StreamState | ChartState | LoopState) -> dict[str, Any]
 def _stream(item: Mapping[str, Any]) -> StreamState:
     chart = item["chart"]
     kept = ChartState(**{**chart, "recent": tuple(chart["recent"])}) if chart else None
-    return StreamState(bias=item["bias"], error=item["error"], error_at_s=item["error_at_s"], chart=kept)
+    gauge_lab = tuple(item.get("gauge_lab", (0.0, 0.0)))
+    return StreamState(**{**item, "chart": kept, "gauge_lab": gauge_lab})
 
 
 def _loop(item: Mapping[str, Any]) -> LoopState:

@@ -1,0 +1,254 @@
+"""What a measured value does to the model at its stream: believed or doubted, taken as bias and as an error made in use.
+
+The bias follows B += w (y - f - B), at the metre the value belongs to: f is what the model says of that metre, from
+the settings and inputs of then. So a value that comes late, as every lab sample does, corrects the model by how far it
+was off there, and is never read as news about the foil of now. One that comes out of its turn counts as if it had come
+in it: m steps later its share has faded to w (1 - w)^m.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+import numpy as np
+
+from control.core.machine import Machine
+from control.core.state import StreamState
+from control.core.types import FloatArray, IntArray, Measured, MeasuredBy, Quality
+from control.core.vm import metrology
+from control.core.vm.calibration import Calibration, Stated
+from control.core.vm.metrology import Doubt, Triple
+
+NEIGHBOUR_S = 60.0  # how old a neighbour's value may be to bear witness
+FADED = 1e-3  # share of a value out of its turn under which it is let go
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Checks:
+    """What the values of a machine are held against, all (streams,) and NaN where nothing is known.
+
+    ``sigma`` is that of the residual, ``half_width`` that of training, ``weight`` how much of an error the bias takes:
+    the engineer's choice before the one found at training; 0 where nothing is predicted.
+    """
+
+    centre: FloatArray
+    reach: FloatArray
+    sigma: FloatArray
+    half_width: FloatArray
+    weight: tuple[float, ...]
+    triples: tuple[Triple, ...]
+
+
+@lru_cache(maxsize=64)
+def checks_of(machine: Machine) -> Checks:
+    """Built once for a machine, which is compared by identity."""
+    streams, estimator = machine.streams, machine.estimator
+    target, nothing = np.array([stream.target for stream in streams]), np.full(len(streams), np.nan)
+    mean, spread = (estimator.label_mean, estimator.label_sigma) if estimator else (nothing, nothing)
+    centre = np.where(np.isfinite(target), target, mean)
+    trained = estimator.bias_weight.tolist() if estimator else [0.0] * len(streams)
+    return Checks(
+        centre=centre,
+        reach=metrology.plausible(centre, spread),
+        sigma=estimator.residual_sigma if estimator else nothing,
+        half_width=estimator.half_width if estimator else nothing,
+        weight=tuple(stream.bias_weight or found for stream, found in zip(streams, trained, strict=True)),
+        triples=tuple(_triples(machine)),
+    )
+
+
+def _triples(machine: Machine) -> Iterator[Triple]:
+    """Lanes whose thickness and density are both measured here, and whose loading is measured or foretold."""
+    at = machine.stream_at
+    for key, thickness in at.items():
+        kind, _, lane = key.partition("/")
+        if kind != "thickness" or (density := at.get(f"density/{lane}")) is None:
+            continue
+        loading, (expected, tolerance) = at.get(f"loading/{lane}"), machine.incoming.get(lane, (np.nan, 0.0))
+        if loading is not None or expected == expected:
+            yield Triple(thickness, density, loading, expected, tolerance)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Steps:
+    """What predictions of each stream are made with during a pass: stream -> instants and what holds from then on."""
+
+    at_s: dict[int, list[float]]
+    stated: dict[int, list[Stated]]
+    first: list[Stated]  # (streams,)
+
+    def over(self, at_s: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Bias and width of every stream at each of ``at_s`` (n,), both (n, streams).
+
+        A value known at the very instant of a prediction is not in it.
+        """
+        bias = np.tile(np.array([one.bias for one in self.first]), (len(at_s), 1))
+        width = np.tile(np.array([one.width for one in self.first]), (len(at_s), 1))
+        for stream, instants in self.at_s.items():
+            steps, at = [self.first[stream], *self.stated[stream]], np.searchsorted(instants, at_s, "left")
+            bias[:, stream] = np.array([one.bias for one in steps])[at]
+            width[:, stream] = np.array([one.width for one in steps])[at]
+        return bias, width
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Paired:
+    """Measurements beside what the model says of the same metres, all (k,).
+
+    ``base`` is the prediction without bias (NaN where the making is unknown), ``sound`` its quality, ``made_s`` when
+    the metre was at the die.
+    """
+
+    measured: Measured
+    base: FloatArray
+    sound: IntArray
+    made_s: FloatArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Taken:
+    """What became of each measurement, all (k,): the prediction beside it, its quality, and why it was doubted.
+
+    ``dqiy`` is the largest ratio of the checks made: above 1 one of them says no.
+    """
+
+    predicted: FloatArray
+    quality: IntArray
+    doubt: IntArray
+    dqiy: FloatArray
+    steps: Steps
+    states: dict[int, StreamState]
+
+
+class Feedback:
+    """One pass over the values of one equipment, in the order they were measured."""
+
+    def __init__(self, machine: Machine, streams: Mapping[str, StreamState], paired: Paired) -> None:
+        self.machine, self.paired, self.checks = machine, paired, checks_of(machine)
+        self.states = {i: streams.get(config.key, StreamState()) for i, config in enumerate(machine.streams)}
+        first = [Stated(state.bias, state.width) for state in self.states.values()]
+        self.steps = Steps({}, {}, first)
+        self.open: dict[int, Calibration] = {}
+        k = len(paired.measured)
+        self.quality = paired.measured.quality.astype(np.int64)
+        self.predicted, self.doubt, self.dqiy = np.full(k, np.nan), np.zeros(k, np.int64), np.zeros(k)
+
+    def take(self, order: IntArray) -> Taken:
+        """Take every value; ``order`` (k,) is that of time."""
+        self._check_by_themselves()
+        for k in order.tolist():
+            index = int(self.paired.measured.stream[k])
+            self.predicted[k] = self.paired.base[k] + self.states[index].bias
+            if self.quality[k] == Quality.GOOD:
+                self._one(k, index)
+        for index, calibration in self.open.items():
+            self.states[index] = replace(self.states[index], **calibration.packed())
+        return Taken(self.predicted, self.quality, self.doubt, self.dqiy, self.steps, self.states)
+
+    def _check_by_themselves(self) -> None:
+        """The checks that need no memory, of all values at once."""
+        measured, checks = self.paired.measured, self.checks
+        if not len(measured):
+            return
+        stream = measured.stream
+        with np.errstate(invalid="ignore", divide="ignore"):
+            far_out = metrology.out_of_range(measured.value, checks.centre[stream], checks.reach[stream])
+            broken = metrology.contradictions(checks.triples, measured, checks.sigma)
+        self._judge(np.nan_to_num(far_out), Doubt.RANGE)
+        self._judge(broken, Doubt.IDENTITY)
+
+    def _judge(self, ratio: FloatArray, why: Doubt) -> None:
+        self.dqiy = np.maximum(self.dqiy, ratio)
+        bad = (ratio > 1.0) & (self.quality == int(Quality.GOOD))
+        self.quality[bad], self.doubt[bad] = int(Quality.DOUBTFUL), int(why)
+
+    def _one(self, k: int, index: int) -> None:
+        """A value that is good so far."""
+        measured, state, feedback = self.paired.measured, self.states[index], self.machine.streams[index].feedback
+        if measured.by[k] != feedback:
+            if feedback == MeasuredBy.GAUGE and measured.by[k] == MeasuredBy.LAB:
+                self._compare_gauge(k, index)
+            return
+        off, at_s = float(measured.value[k] - self.paired.base[k]), float(measured.at_s[k])
+        if not np.isfinite(off):
+            return
+        if state.error_at_s is not None and at_s < state.error_at_s:
+            self._out_of_turn(k, index, off)
+            return
+        self._doubt(k, index, off)
+        if self.quality[k] == Quality.GOOD and self.paired.sound[k] == Quality.GOOD:
+            self._learn(k, index, off)
+        self.states[index] = replace(self.states[index], error=off, error_at_s=at_s)
+
+    def _doubt(self, k: int, index: int, off: float) -> None:
+        """The checks that need memory. ``off`` is the error without bias."""
+        if self.machine.estimator is None:
+            return
+        state, why = self.states[index], Doubt.ALONE
+        far = metrology.FAR * float(self.machine.estimator.residual_sigma[index])
+        ratio = metrology.alone(off - state.bias, self._others(k, index), far)
+        lying = max(state.gauge_lab) / metrology.LIMIT
+        if lying > 1.0:
+            ratio, why = max(ratio, lying), Doubt.GAUGE_LAB
+        self.dqiy[k] = max(self.dqiy[k], ratio)
+        if ratio > 1.0:
+            self.quality[k], self.doubt[k] = int(Quality.DOUBTFUL), int(why)
+
+    def _others(self, k: int, index: int) -> list[float]:
+        """How far off its own bias the last value of this stream was, and those of its neighbours just now."""
+        kind, at_s = self.machine.streams[index].characteristic, float(self.paired.measured.at_s[k])
+        return [
+            state.error - state.bias
+            for other, state in self.states.items()
+            if state.error is not None
+            and state.error_at_s is not None
+            and self.machine.streams[other].characteristic == kind
+            and (other == index or at_s - state.error_at_s <= NEIGHBOUR_S)
+        ]
+
+    def _learn(self, k: int, index: int, off: float) -> None:
+        """The bias a step further, and the error of what was stated for this metre into the calibration set."""
+        state, weight, at_s = self.states[index], self.checks.weight[index], float(self.paired.measured.at_s[k])
+        calibration = self._opened(index)
+        stated = calibration.before(float(self.paired.made_s[k]), Stated(state.bias, state.width))
+        calibration.score((off - stated.bias) / self.checks.half_width[index], stated)
+        bias = state.bias + weight * (off - state.bias)
+        calibration.step(at_s, bias)
+        self.states[index] = replace(state, bias=bias)
+        self._stepped(index, at_s, Stated(bias, calibration.width))
+
+    def _out_of_turn(self, k: int, index: int, off: float) -> None:
+        """An older value than the last: its share of the bias as it would be now, had it come when it was measured."""
+        state, weight = self.states[index], self.checks.weight[index]
+        if self.paired.sound[k] != Quality.GOOD or not weight:
+            return
+        calibration, at_s = self._opened(index), float(self.paired.measured.at_s[k])
+        share = weight * (1.0 - weight) ** calibration.after(at_s)
+        before = calibration.before(at_s, Stated(state.bias, state.width)).bias
+        far = metrology.FAR * self.checks.sigma[index]
+        if share < FADED or not abs(off - before) <= far:
+            return
+        bias = state.bias + share * (off - before)
+        self.states[index] = replace(state, bias=bias)
+        self._stepped(index, float(state.error_at_s or at_s), Stated(bias, calibration.width))
+
+    def _compare_gauge(self, k: int, index: int) -> None:
+        """A lab sample tells whether the gauge said the same of that metre."""
+        beside, sigma = self.paired.measured.beside, float(self.checks.sigma[index])
+        if beside is None or not np.isfinite(beside[k]) or not sigma > 0:
+            return
+        difference = float(beside[k] - self.paired.measured.value[k]) / sigma
+        state = self.states[index]
+        self.states[index] = replace(state, gauge_lab=metrology.gauge_to_lab(state.gauge_lab, difference))
+
+    def _opened(self, index: int) -> Calibration:
+        if index not in self.open:
+            state = self.states[index]
+            self.open[index] = Calibration.unpacked(state.scores, state.level, state.width, state.trail)
+        return self.open[index]
+
+    def _stepped(self, index: int, at_s: float, stated: Stated) -> None:
+        self.steps.at_s.setdefault(index, []).append(at_s)
+        self.steps.stated.setdefault(index, []).append(stated)
