@@ -1,4 +1,4 @@
-"""What a measured value does to the model at its stream: believed or doubted, taken as bias and as an error made in use.
+"""What a measured value does at its stream: believed or doubted, taken as bias and as an error made in use.
 
 The bias follows B += w (y - f - B), at the metre the value belongs to: f is what the model says of that metre, from
 the settings and inputs of then. So a value that comes late, as every lab sample does, corrects the model by how far it

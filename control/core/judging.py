@@ -18,6 +18,7 @@ from control.core.spc import ewma, individuals
 from control.core.state import ChartState, StreamState
 from control.core.types import FloatArray, IntArray, Measured, Quality, Rule
 
+
 def judge(
     machine: Machine, streams: Mapping[str, StreamState], row: IntArray, paired: Paired
 ) -> tuple[Judged, Steps, dict[str, StreamState]]:

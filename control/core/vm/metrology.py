@@ -75,7 +75,7 @@ def alone(deviation: float, others: Iterable[float], far: float) -> float:
 
 
 def contradictions(triples: Sequence[Triple], measured: Measured, sigma: FloatArray) -> FloatArray:
-    """Ratio (k,) by which the three quantities of the same lane and metre contradict each other; 0 where not all are known.
+    """Ratio (k,) by which the three quantities of one lane and metre contradict each other; 0 where not all are known.
 
     ``sigma`` (streams,) is that of each stream's residual: what is allowed is six of them, in quadrature, and twice the
     tolerance of a loading that was not measured here.
