@@ -1,9 +1,13 @@
 """A trained estimator as plain numbers, and all those of one equipment folded into one matrix product.
 
 What is stored per stream is a dict of JSON values (coefficients, never code), written by :mod:`training`:
-``stream``, ``inputs`` (tags, window_s, mean, scale, similarity, gsi_threshold), ``physics``, ``gains``, ``main``,
-``reference``, ``label_mean``, ``label_sigma``, ``residual_sigma``, ``half_width``, ``bias_weight``, ``ri_threshold``,
-``metrics``, ``window`` (from_s, to_s of the labels).
+``stream``, ``inputs`` (tags, window_s, mean, scale, similarity, gsi_threshold, consistency, dqix_threshold,
+operating), ``physics``, ``gains``, ``main``, ``reference``, ``label_mean``, ``label_sigma``, ``residual_sigma``,
+``half_width``, ``bias_weight``, ``ri_threshold``, ``metrics``, ``window`` (from_s, to_s of the labels).
+
+``main`` is linear (``intercept``, ``coef``), boosted trees (see :mod:`trees`) or an outside model (see :mod:`onnx`);
+``reference`` is always linear. All add to physics and assumed gains, unless an outside model predicts the whole value.
+Version 1 had linear models only, and neither ``consistency`` nor ``operating``.
 """
 
 from __future__ import annotations
@@ -17,11 +21,13 @@ from typing import Any
 import numpy as np
 
 from control.core.types import BoolArray, FloatArray, IntArray, Quality, Trace
-from control.core.vm import physics
-from control.core.vm.features import Windows, windows
-from control.core.vm.reliability import culprit, reliance, similarity
+from control.core.vm import onnx, physics
+from control.core.vm.features import KINDS, Windows, windows
+from control.core.vm.reliability import culprit, reliance
+from control.core.vm.trees import Forest
 
-VERSION = 1
+VERSION = 2
+READABLE = (1, 2)
 TOO_MANY_MISSING = 0.3  # share of a stream's inputs
 MATTERS = 0.1  # of the half width: what one sigma of a tag must be worth for its loss to make a prediction doubtful
 OWN = ("half_width", "residual_sigma", "bias_weight", "ri_threshold", "label_mean", "label_sigma")
@@ -32,12 +38,15 @@ Content = Mapping[str, Any]
 class Predicted:
     """Per row and stream (k, streams), without the bias. ``culprit`` is a column of the trace.
 
-    NaN and BAD where no estimator speaks for the stream or too much of its input is missing.
+    NaN and BAD where no estimator speaks for the stream or too much of its input is missing. ``dqix`` is over its
+    threshold: above 1 the inputs contradict each other, ``quality`` is DOUBTFUL, and nothing may be learned from it.
+    It is NaN where an input is missing.
     """
 
     value: FloatArray
     ri: FloatArray
     gsi: FloatArray
+    dqix: FloatArray
     culprit: IntArray
     quality: IntArray
 
@@ -45,7 +54,8 @@ class Predicted:
     def nothing(cls, rows: int, streams: int) -> Predicted:
         shape = (rows, streams)
         nan = np.full(shape, np.nan)
-        return cls(nan, nan.copy(), nan.copy(), np.full(shape, -1, np.int64), np.full(shape, int(Quality.BAD)))
+        bad = np.full(shape, int(Quality.BAD))
+        return cls(nan, nan.copy(), nan.copy(), nan.copy(), np.full(shape, -1, np.int64), bad)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,6 +66,21 @@ class _Law:
     characteristic: str
     side: str
     streams: IntArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Outside:
+    """An outside model and what it is asked for.
+
+    ``features`` (f,) are places among the inputs, ``outputs`` (o,) columns of its answer, ``streams`` (o,) places in
+    the group. ``whole`` (o,): it predicts the value, not the residual.
+    """
+
+    model: onnx.Outside
+    features: IntArray
+    outputs: IntArray
+    streams: IntArray
+    whole: BoolArray
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,12 +98,15 @@ class _Group:
     mean: FloatArray  # (q,)
     scale: FloatArray  # (q,)
     watched: IntArray  # (w,)
-    similarity: FloatArray  # (w, w)
+    indices: FloatArray  # (p, 2p): the matrices of GSI and of DQIx over its threshold
+    operating: FloatArray  # (o, p) standardised window means of training, to try the model's gain at
     streams: IntArray | slice  # (s,)
     laws: tuple[_Law, ...]
     physical: Mapping[str, int]  # tags that a law needs, and their places
     models: FloatArray  # (q, 2s): main beside reference, with the assumed gains in both
     intercept: FloatArray  # (2s,)
+    forest: Forest | None
+    outside: tuple[_Outside, ...]
     label_sigma: FloatArray  # (s,)
     vital: IntArray  # (c,)
     matters: FloatArray  # (c, s): 1 where a stream hangs on a tag, else 0
@@ -86,20 +114,36 @@ class _Group:
     def predict(self, trace: Trace, rows: IntArray, into: Predicted) -> None:
         seen = windows(trace, rows, self.columns, self.window_s, self.varied)
         z, missing = self._standardised(seen)
+        value, ri = self.respond(z)
+        level = z[:, : len(self.tags)]
+        found = np.einsum("kip,kp->ki", (level @ self.indices).reshape(len(z), 2, len(self.tags)), level)
+        gsi, dqix = found[:, :1], found[:, 1:]
+        if missing.any():
+            dqix[missing[:, : len(self.tags)].any(axis=1)] = np.nan
+        quality = self._quality(trace, rows, seen, missing, np.isfinite(value))
+        quality[(dqix[:, 0] > 1.0)[:, None] & (quality == int(Quality.GOOD))] = int(Quality.DOUBTFUL)
+        bad = quality == int(Quality.BAD)
+        value[bad] = ri[bad] = np.nan
+        into.value[:, self.streams] = value
+        into.ri[:, self.streams] = ri
+        into.gsi[:, self.streams] = gsi
+        into.dqix[:, self.streams] = dqix
+        into.culprit[:, self.streams] = self.columns[self.watched[culprit(z.take(self.watched, axis=1))]][:, None]
+        into.quality[:, self.streams] = quality
+
+    def respond(self, z: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Values and RI (k, s) at standardised inputs (k, q)."""
         told = z @ self.models
         told += self.intercept
         main, reference = told[:, : len(self.label_sigma)], told[:, len(self.label_sigma) :]
-        ri = reliance(main / self.label_sigma, reference / self.label_sigma)
-        value = main + self._physics(z)
-        quality = self._quality(trace, rows, seen, missing, np.isfinite(value))
-        bad = quality == int(Quality.BAD)
-        value[bad] = ri[bad] = np.nan
-        level = z.take(self.watched, axis=1)
-        into.value[:, self.streams] = value
-        into.ri[:, self.streams] = ri
-        into.gsi[:, self.streams] = similarity(level, self.similarity)[:, None]
-        into.culprit[:, self.streams] = self.columns[self.watched[culprit(level)]][:, None]
-        into.quality[:, self.streams] = quality
+        base = self._physics(z)
+        if self.forest is not None:
+            main[:, self.forest.streams] += self.forest.predict(z)
+        for part in self.outside:
+            answer = part.model.predict(z[:, part.features] * self.scale[part.features] + self.mean[part.features])
+            less = np.where(part.whole, base[:, part.streams], 0.0)
+            main[:, part.streams] += answer[:, part.outputs] - less
+        return main + base, reliance(main / self.label_sigma, reference / self.label_sigma)
 
     def _standardised(self, seen: Windows) -> tuple[FloatArray, BoolArray]:
         """The inputs of the models (k, q), and which are missing (k, q): those are taken to stand at their mean."""
@@ -186,6 +230,25 @@ class Estimator:
                 group.predict(trace, rows, into)
         return into
 
+    def isi(self, trace: Trace, row: int, stream: int) -> dict[str, float]:
+        """ISI of every input of a stream at one row: how far its window mean is from training, in sigma.
+
+        Parameters that a loop moves are not among them, nor what is missing.
+        """
+        group = self.group_of(stream)
+        if group is None:
+            return {}
+        mean = windows(trace, np.array([row]), group.columns, group.window_s, np.empty(0, np.int64)).mean[0]
+        z = (mean - group.mean[: len(group.tags)]) / group.scale[: len(group.tags)]
+        return {group.tags[i]: float(z[i]) for i in group.watched.tolist() if np.isfinite(z[i])}
+
+    def group_of(self, stream: int) -> _Group | None:
+        """The group that speaks for a stream."""
+        for group in self._groups:
+            if stream in np.arange(len(self.half_width))[group.streams]:
+                return group
+        return None
+
     def window_mean(self, trace: Trace, rows: IntArray, columns: IntArray) -> FloatArray:
         """Mean of tags over the same window the predictions were made from (k, tags): what they are paired with."""
         return windows(trace, rows, columns, self.window_s, np.empty(0, np.int64)).mean
@@ -200,9 +263,17 @@ def _canonical(content: Any) -> str:
     return json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
+def feature_column(name: str, tags: Sequence[str]) -> int:
+    """The place of ``tag`` or ``tag.mean``, ``tag.std``, ``tag.slope`` among the 3p features of p tags."""
+    tag, _, kind = name.partition(".")
+    if tag not in tags or (kind or "mean") not in KINDS:
+        raise ValueError(f"no such feature: {name} (a tag of the inputs, or with .mean, .std or .slope)")
+    return KINDS.index(kind or "mean") * len(tags) + list(tags).index(tag)
+
+
 def _check(content: Content, columns: Mapping[str, int], places: Mapping[str, int]) -> None:
-    if content["version"] != VERSION:
-        raise ValueError(f"estimator version {content['version']} is not {VERSION}")
+    if content["version"] not in READABLE:
+        raise ValueError(f"estimator version {content['version']} is not one of {READABLE}")
     if content["stream"] not in places:
         raise ValueError(f"estimator for {content['stream']}: the equipment has no such stream")
     unknown = [tag for tag in content["inputs"]["tags"] if tag not in columns]
@@ -215,18 +286,22 @@ def _group(members: Sequence[Content], columns: Mapping[str, int], places: Mappi
     tags: tuple[str, ...] = tuple(inputs["tags"])
     p = len(tags)
     physical = [physics.uses(member["physics"], *_name(member["stream"])) for member in members]
-    main, reference = _stack(members, "main"), _stack(members, "reference")
+    models = np.hstack([_stack(members, "main"), _stack(members, "reference")])
     gains = np.array([[float(member["gains"].get(tag, 0.0)) for member in members] for tag in tags])
+    weight = np.array([_weight(member["main"]) for member in members]).T
     half_width = np.array([float(member["half_width"]) for member in members])
-    matters = _matters(main, gains, half_width, tags, physical)
+    matters = _matters(weight, gains, half_width, tags, physical)
     vital = np.flatnonzero(matters.any(axis=1))
-    models = np.hstack([main, reference])
-    varied = np.flatnonzero((models != 0).any(axis=1).reshape(3, p)[1:].any(axis=0))
+    needed = (models != 0).any(axis=1) | (weight != 0).any(axis=1)
+    needed[_outside_features(members, tags)] = True
+    varied = np.flatnonzero(needed.reshape(3, p)[1:].any(axis=0))
     used = np.concatenate([np.arange(p), p + varied, 2 * p + varied])
+    place = np.zeros(3 * p, np.int64)
+    place[used] = np.arange(len(used))
     scale = np.array(inputs["scale"], np.float64)
-    models[:p] += np.tile(gains * scale[:p, None], 2)
+    own = np.array([[not _whole(member)] for member in members]).T
+    models[:p] += np.hstack([gains * own, gains]) * scale[:p, None]
     matrix = np.array(inputs["similarity"], np.float64)
-    watched = np.flatnonzero(np.diag(matrix) > 0) if matrix.any() else np.zeros(1, np.int64)
     return _Group(
         tags=tags,
         columns=np.array([columns[tag] for tag in tags], np.int64),
@@ -234,17 +309,72 @@ def _group(members: Sequence[Content], columns: Mapping[str, int], places: Mappi
         varied=varied,
         mean=np.array(inputs["mean"], np.float64)[used],
         scale=scale[used],
-        watched=watched,
-        similarity=matrix[np.ix_(watched, watched)],
+        watched=np.flatnonzero(np.diag(matrix) > 0) if matrix.any() else np.zeros(1, np.int64),
+        indices=np.hstack([matrix, _consistency(inputs)]),
+        operating=np.array(inputs.get("operating", []), np.float64).reshape(-1, p),
         streams=_consecutive([places[member["stream"]] for member in members]),
         laws=_laws(members),
         physical={tag: tags.index(tag) for needed in physical for tag in needed},
         models=models[used],
-        intercept=np.array([float(m[model]["intercept"]) for model in ("main", "reference") for m in members]),
+        intercept=np.array([_intercept(m[model]) for model in ("main", "reference") for m in members]),
+        forest=_forest(members, place),
+        outside=_outside(members, tags, place),
         label_sigma=np.array([member["label_sigma"] for member in members]),
         vital=vital,
         matters=matters[vital].astype(np.float64),
     )
+
+
+def _consistency(inputs: Mapping[str, Any]) -> FloatArray:
+    """The matrix of DQIx over its threshold (p, p); nothing is inconsistent to an estimator that has none."""
+    p = len(inputs["tags"])
+    matrix = np.array(inputs.get("consistency", np.zeros((p, p))), np.float64)
+    return np.asarray(matrix / float(inputs.get("dqix_threshold", 1.0)))
+
+
+def _whole(content: Content) -> bool:
+    return bool(content["main"].get("predicts") == "value")
+
+
+def _weight(model: Mapping[str, Any]) -> FloatArray:
+    """What one sigma of each input is worth to a model (3p,)."""
+    return np.asarray(model["weight"] if "weight" in model else np.abs(model["coef"]), np.float64)
+
+
+def _intercept(model: Mapping[str, Any]) -> float:
+    return float(model.get("intercept", 0.0))
+
+
+def _forest(members: Sequence[Content], place: IntArray) -> Forest | None:
+    grown = [i for i, member in enumerate(members) if member["main"]["kind"] == "boosting"]
+    return Forest.of([members[i]["main"] for i in grown], grown, place) if grown else None
+
+
+def _outside_features(members: Sequence[Content], tags: Sequence[str]) -> list[int]:
+    asked = {name for m in members if m["main"]["kind"] == "onnx" for of in m["main"]["inputs"].values() for name in of}
+    return [feature_column(name, tags) for name in sorted(asked)]
+
+
+def _outside(members: Sequence[Content], tags: Sequence[str], place: IntArray) -> tuple[_Outside, ...]:
+    """One session for the streams that read the same model."""
+    alike: dict[str, list[int]] = {}
+    for i, member in enumerate(members):
+        if member["main"]["kind"] == "onnx":
+            alike.setdefault(onnx.key(member["main"]), []).append(i)
+    found = []
+    for streams in alike.values():
+        model = members[streams[0]]["main"]
+        names = list(dict.fromkeys(name for of in model["inputs"].values() for name in of))
+        found.append(
+            _Outside(
+                model=onnx.load(model, {name: i for i, name in enumerate(names)}),
+                features=place[[feature_column(name, tags) for name in names]],
+                outputs=np.array([int(members[i]["main"]["column"]) for i in streams], np.int64),
+                streams=np.array(streams, np.int64),
+                whole=np.array([_whole(members[i]) for i in streams]),
+            )
+        )
+    return tuple(found)
 
 
 def _laws(members: Sequence[Content]) -> tuple[_Law, ...]:
@@ -266,7 +396,9 @@ def _consecutive(numbers: list[int]) -> IntArray | slice:
 
 
 def _stack(members: Sequence[Content], model: str) -> FloatArray:
-    return np.array([member[model]["coef"] for member in members], np.float64).T
+    """Coefficients (3p, s), 0 where a model is not linear."""
+    nothing = [0.0] * (len(KINDS) * len(members[0]["inputs"]["tags"]))
+    return np.array([member[model].get("coef", nothing) for member in members], np.float64).T
 
 
 def _name(stream: str) -> tuple[str, str]:
@@ -275,11 +407,15 @@ def _name(stream: str) -> tuple[str, str]:
 
 
 def _matters(
-    main: FloatArray, gains: FloatArray, half_width: FloatArray, tags: tuple[str, ...], used: Sequence[tuple[str, ...]]
+    weight: FloatArray,
+    gains: FloatArray,
+    half_width: FloatArray,
+    tags: tuple[str, ...],
+    used: Sequence[tuple[str, ...]],
 ) -> BoolArray:
     """Which tags a stream's prediction hangs on (p, s): by weight in the model, by assumed gain, or through physics."""
-    weight = np.abs(main).reshape(3, len(tags), -1).sum(axis=0)
-    matters: BoolArray = (weight > MATTERS * half_width) | (gains != 0)
+    by_tag = weight.reshape(3, len(tags), -1).sum(axis=0)
+    matters: BoolArray = (by_tag > MATTERS * half_width) | (gains != 0)
     for s, names in enumerate(used):
         matters[[tags.index(name) for name in names], s] = True
     return matters

@@ -3,8 +3,11 @@
     RI  = 2 (1 - Phi(|Zy - Zr| / 2))   main against reference model, both standardised by the training labels
     GSI = z' R^-1 z / p                distance of the inputs from training
     ISI_j = z_j                        which input is far
+    DQIx = |V' (z - B' u)|^2           distance of the inputs from the plane of their relations in training
 
-F.-T. Cheng et al., IEEE Transactions on Semiconductor Manufacturing 21 (2008) 83-103.
+F.-T. Cheng et al., IEEE Transactions on Semiconductor Manufacturing 21 (2008) 92-103 (RI, GSI, ISI);
+Y.-T. Huang, F.-T. Cheng, the same 24 (2011) 209-216 (DQI); J. E. Jackson, G. S. Mudholkar, Technometrics 21 (1979)
+341-349 (the distance from the plane of the principal components).
 """
 
 from __future__ import annotations
@@ -15,6 +18,8 @@ from scipy.special import ndtr
 from control.core.types import BoolArray, FloatArray, IntArray, Quality, Verdict
 
 _COLLINEAR = 0.05  # added to the diagonal of R: inputs that repeat each other must not divide by nothing
+_EXPLAINED = 0.90  # share of the variance that the plane of the principal components holds
+TIMES = 2.5  # the largest value of training, from which an index says no
 
 
 def reliance(z_main: FloatArray, z_reference: FloatArray) -> FloatArray:
@@ -34,16 +39,42 @@ def similarity_matrix(z: FloatArray) -> FloatArray:
 
 
 def similarity(z: FloatArray, matrix: FloatArray) -> FloatArray:
-    """GSI of each row of ``z`` (k, p)."""
+    """GSI (or DQIx, by its own matrix) of each row of ``z`` (k, p)."""
     return np.asarray(np.einsum("kp,kp->k", z @ matrix, z))
 
 
-def similarity_threshold(z: FloatArray, matrix: FloatArray, times: float = 2.5) -> float:
+def similarity_threshold(z: FloatArray, matrix: FloatArray, times: float = TIMES) -> float:
     """``times`` the largest leave-one-out GSI of the training inputs (n, p)."""
     n, p = z.shape
+    if not p:
+        return 1.0
     distance = similarity(z, matrix) * p
     left_out = distance / np.maximum(1.0 - distance / n, 1.0 / n)
     return float(times * left_out.max() / p)
+
+
+def consistency_matrix(z: FloatArray, moved: BoolArray) -> FloatArray:
+    """D (p, p) with DQIx = z' D z of standardised training inputs (n, p).
+
+    Parameters that a loop moves (``moved`` (p,)) are taken as given: B is the regression of the others on them, so
+    that a move, which drags pressures along, is no fault of the instruments. V (p, r) are the directions in which the
+    rest hardly varied: an instrument that lies leaves the plane there.
+    """
+    others, given = z[:, ~moved], z[:, moved]
+    toward = np.linalg.solve(given.T @ given / len(z) + _COLLINEAR * np.eye(given.shape[1]), given.T @ others / len(z))
+    rest = others - given @ toward
+    variance, directions = np.linalg.eigh(rest.T @ rest / len(z))
+    off = np.cumsum(variance) <= (1 - _EXPLAINED) * variance.sum()  # eigh gives the smallest first
+    across = np.zeros((z.shape[1], int(off.sum())))
+    across[~moved] = directions[:, off]
+    across[moved] = -toward @ directions[:, off]
+    return across @ across.T
+
+
+def consistency_threshold(z: FloatArray, matrix: FloatArray, times: float = TIMES) -> float:
+    """``times`` the largest DQIx of the training inputs (n, p); 1 where there is no relation to keep."""
+    largest = float(similarity(z, matrix).max(initial=0.0))
+    return times * largest if largest > 0 else 1.0
 
 
 def culprit(z: FloatArray) -> IntArray:

@@ -1,52 +1,37 @@
-"""From history to a stored estimator per stream: ridge as the main model, PLS as its reference.
+"""From history to a stored estimator per stream: a main model, and a linear reference beside it.
 
 Labels are metrology only, each paired with the snapshots that made its metre. The residual to physics (and to assumed
 gains of the parameters a loop moves) is what is fitted, so the effect of a move never comes from closed-loop history.
-Time runs one way: the first 70 % of the labels fit, the next 15 % calibrate, the last 15 % are scored. Errors are
-taken as they will be in use, after the bias correction.
+
+Time runs one way. The last 45 % of the labels are foretold block by block by models that had only seen what lies
+before; errors are taken as they will be in use, after the bias that was known when the metre was made. Settings are
+chosen on all blocks but the last, the figures are those of the last, and the interval is drawn from all of them. What
+is stored is then fitted once more, with the same settings, to everything: newer history tells more of what comes next,
+and a model of more rows is not worse than those the interval was drawn from.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.signal import lfilter
-from sklearn.cross_decomposition import PLSRegression
-from sklearn.linear_model import Ridge
 
 from control.core.machine import StreamConfig
 from control.core.pairing import rows_at
 from control.core.types import BoolArray, FloatArray, IntArray, Measured, MeasuredBy, Quality, Trace
-from control.core.vm import estimator, physics, reliability
-from control.core.vm.features import windows
+from control.core.vm import estimator, fitting, following, physics, reliability, splits
+from control.core.vm.following import Known
+from control.core.vm.inputs import Choice, Inputs, Recipe, digits, gathered, listed
+from control.core.vm.onnx import load
 
-ALPHAS = tuple(float(alpha) for alpha in np.logspace(-1, 5, 7))
-FIT, CALIBRATE = 0.70, 0.15
+__all__ = ["Choice", "Recipe", "Trained", "train"]
+
 FEWEST_LABELS = 60
-COVERAGE = 0.90
 BIAS_WEIGHTS = (0.02, 0.05, 0.1, 0.2, 0.3, 0.5)
-_DIGITS = 12  # kept of every number, so that the same history gives the same hash
-
-
-@dataclass(frozen=True, slots=True)
-class Recipe:
-    """What to train on. ``inputs`` are tag keys; ``gains`` stream -> tag -> assumed gain of a parameter a loop moves.
-
-    Such parameters are kept out of the fitted part. ``physics`` is the table of the plant file.
-    """
-
-    inputs: tuple[str, ...]
-    window_s: float = 30.0
-    physics: Mapping[str, Any] = field(default_factory=lambda: {"kind": "none"})
-    gains: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-    components: int = 6
-
-    @property
-    def moved(self) -> frozenset[str]:
-        return frozenset(tag for gains in self.gains.values() for tag in gains)
+USUAL_WEIGHT = 0.2  # with which candidates are compared, before a weight is chosen
+MOST_BOOSTED = 3000  # rows that trees are grown on: more cost minutes and tell little
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,25 +43,39 @@ class Trained:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Inputs:
-    """Standardised features at every label's row. ``z`` (n, 3p), ``fitted`` (3p,) which of them a model may use."""
-
-    recipe: Recipe
-    mean: FloatArray
-    scale: FloatArray
-    z: FloatArray
-    means: FloatArray  # (n, p) window means, imputed
-    usable: BoolArray  # (n,)
-    fitted: BoolArray
-    stored: dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
 class _Labels:
-    """One stream's labels in time order: index into ``_Inputs`` rows, and value."""
+    """One stream's labels in the order their metres were made, all (n,).
+
+    ``at`` indexes the rows of the inputs, ``base`` is what physics and assumed gains say of the same metre.
+    """
 
     at: IntArray
     value: FloatArray
+    made_s: FloatArray
+    known_s: FloatArray
+    base: FloatArray
+
+    def __len__(self) -> int:
+        return len(self.at)
+
+    @property
+    def residual(self) -> FloatArray:
+        return self.value - self.base
+
+    def take(self, which: IntArray | BoolArray) -> _Labels:
+        return _Labels(*(getattr(self, name)[which] for name in self.__slots__))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Foretold:
+    """A model as it is stored, its errors (n,) on all labels, which it has seen, and how it did unseen.
+
+    ``error`` (m,) are those on the last m labels, each made by a model that had only seen what lies before.
+    """
+
+    model: dict[str, Any]
+    left: FloatArray
+    error: FloatArray
 
 
 def train(
@@ -88,7 +87,7 @@ def train(
     """
     if np.any(measured.by == int(MeasuredBy.PREDICTION)):
         raise ValueError("a prediction is not a label: estimators are trained on metrology only")
-    _check(tags, recipe)
+    _check(tags, streams, recipe)
     row = rows_at(trace, measured.roll, measured.web_m).row
     fed_by = np.array([int(stream.feedback) for stream in streams], np.int64)
     good = (row >= 0) & np.isfinite(measured.value) & (measured.quality == int(Quality.GOOD))
@@ -97,106 +96,84 @@ def train(
     if len(order) < FEWEST_LABELS:
         return Trained({}, {stream.key: _too_few(len(order)) for stream in streams})
     rows, at = np.unique(row[order], return_inverse=True)
-    inputs = _inputs(tags, trace, rows, recipe)
+    inputs = gathered(tags, trace, rows, recipe)
+    every = _Labels(at, measured.value[order], trace.at_s[rows][at], measured.at_s[order], np.full(len(order), np.nan))
     contents: dict[str, dict[str, Any]] = {}
     refused: dict[str, str] = {}
     for index, stream in enumerate(streams):
         of_stream = (measured.stream[order] == index) & inputs.usable[at]
-        labels = _Labels(at[of_stream], measured.value[order][of_stream])
         try:
-            contents[stream.key] = _train_stream(stream, inputs, labels, trace.at_s[rows])
+            contents[stream.key] = _train_stream(stream, inputs, every.take(of_stream))
         except ValueError as reason:
             refused[stream.key] = str(reason)
     return Trained(contents, refused)
 
 
-def _check(tags: Sequence[str], recipe: Recipe) -> None:
+def _check(tags: Sequence[str], streams: Sequence[StreamConfig], recipe: Recipe) -> None:
     unknown = [tag for tag in (*recipe.inputs, *sorted(recipe.moved)) if tag not in tags]
     if unknown or not recipe.inputs:
         raise ValueError(f"no such input: {', '.join(unknown)}" if unknown else "an estimator needs inputs")
     left_out = sorted(recipe.moved - set(recipe.inputs))
     if left_out:
         raise ValueError(f"a parameter with an assumed gain must be an input: {', '.join(left_out)}")
+    for stream in streams:
+        _check_choice(stream.key, recipe)
     physics.check(recipe.physics, recipe.inputs)
+
+
+def _check_choice(stream: str, recipe: Recipe) -> None:
+    chosen = recipe.chosen(stream)
+    if chosen.reference not in fitting.LINEAR:
+        raise ValueError(f"{stream}: the reference must be linear: {' or '.join(fitting.LINEAR)}")
+    if stream not in recipe.outside and chosen.main not in fitting.KINDS:
+        raise ValueError(f"{stream}: kind {chosen.main!r} is not one of {', '.join(fitting.KINDS)}")
+    if chosen.main == chosen.reference and stream not in recipe.outside:
+        raise ValueError(f"{stream}: main and reference are both {chosen.main}; two that are alike always agree")
 
 
 def _too_few(labels: int) -> str:
     return f"{labels} good labels could be paired with their snapshots, {FEWEST_LABELS} are needed"
 
 
-def _inputs(tags: Sequence[str], trace: Trace, rows: IntArray, recipe: Recipe) -> _Inputs:
-    """Windows at the labels' rows; their mean and scale come from the part that fits, as GSI's matrix does."""
-    columns = np.array([list(tags).index(tag) for tag in recipe.inputs], np.int64)
-    seen = windows(trace, rows, columns, recipe.window_s)
-    missing = (~np.isfinite(seen.mean)).mean(axis=1)
-    usable = seen.running & seen.covered & (missing <= estimator.TOO_MANY_MISSING)
-    raw = seen.matrix
-    fit = usable & (np.arange(len(rows)) < FIT * len(rows))
-    if fit.sum() < FEWEST_LABELS // 2:
-        raise ValueError("the line hardly ran where it was measured: nothing to train on")
-    mean = np.nan_to_num(_column(np.nanmean, raw[fit]))
-    deviation = np.nan_to_num(_column(np.nanstd, raw[fit]))
-    p = len(recipe.inputs)
-    stood_still = deviation <= 1e-9 * np.maximum(np.abs(mean), 1e-9)
-    # An input that never moved is not fitted, yet must look unlike training as soon as it does.
-    scale = np.where(stood_still, np.where(mean != 0, 1e-3 * np.abs(mean), 1.0), deviation)
-    moved = np.array([tag in recipe.moved for tag in recipe.inputs])
-    z = _rounded((np.where(np.isfinite(raw), raw, mean) - mean) / scale)
-    watched = np.flatnonzero(~moved)  # how far a loop has moved its parameters does not make the line a stranger
-    level = z[np.ix_(fit, watched)]
-    matrix = np.zeros((p, p))
-    matrix[np.ix_(watched, watched)] = own = reliability.similarity_matrix(level)
-    stored = {
-        "tags": list(recipe.inputs),
-        "window_s": float(recipe.window_s),
-        "mean": _listed(mean),
-        "scale": _listed(scale),
-        "similarity": [_listed(line) for line in matrix],
-        "gsi_threshold": _digits(reliability.similarity_threshold(level, own)),
-    }
-    fitted = ~stood_still & ~np.tile(moved, 3)
-    return _Inputs(recipe, mean, scale, z, z[:, :p] * scale[:p] + mean[:p], usable, fitted, stored)
-
-
-def _train_stream(stream: StreamConfig, inputs: _Inputs, labels: _Labels, at_s: FloatArray) -> dict[str, Any]:
+def _train_stream(stream: StreamConfig, inputs: Inputs, labels: _Labels) -> dict[str, Any]:
     recipe = inputs.recipe
+    outside = recipe.outside.get(stream.key)
     gains = _own_gains(stream, recipe)
     base, known = _base(stream, inputs, gains)
-    kept = np.isfinite(base[labels.at])
-    at, value = labels.at[kept], labels.value[kept]
-    if len(at) < FEWEST_LABELS:
-        raise ValueError(_too_few(len(at)))
-    residual = value - base[at]
-    if not residual.std() > 1e-12 * max(abs(float(value.mean())), 1.0):
-        raise ValueError("the labels do not vary")
-    fit, calibrate = int(FIT * len(at)), int((FIT + CALIBRATE) * len(at))
-    z = inputs.z[at][:, inputs.fitted]
-    alpha, main = _ridge(z[:fit], residual[:fit])
-    reference = _pls(z[:fit], residual[:fit], recipe.components)
-    predicted = base[at] + main[0] + z @ main[1]
-    weight = stream.bias_weight or _bias_weight(value - predicted, fit, calibrate)
-    corrected = _corrected(value - predicted, weight)
-    half_width = _conformal(corrected[fit:calibrate])
-    residual_sigma = float(np.median(np.abs(corrected[fit:calibrate]))) * 1.4826
-    label_sigma = float(value[:fit].std())
+    labels = _sound(labels, base)
+    chosen = recipe.chosen(stream.key)
+    reference = _foretold(chosen.reference, inputs, labels)
+    main = _foretold(chosen.main, inputs, labels) if outside is None else _from_outside(outside, inputs, labels)
+    figures = _figures(stream, labels, main.error)
+    start = following.bias(main.left, figures["bias_weight"], _known(labels, len(labels)))[-1]
     content: dict[str, Any] = {
         "version": estimator.VERSION,
         "stream": stream.key,
         "inputs": inputs.stored,
         "physics": dict(recipe.physics) if known else {"kind": "none"},
         "gains": {tag: float(gain) for tag, gain in sorted(gains.items())},
-        "main": {"kind": "ridge", "alpha": alpha, **_model(main, inputs.fitted)},
-        "reference": {"kind": "pls", "components": recipe.components, **_model(reference, inputs.fitted)},
-        "label_mean": _digits(value[:fit].mean()),
-        "label_sigma": _digits(label_sigma),
-        "residual_sigma": _digits(residual_sigma),
-        "half_width": _digits(half_width),
-        "bias_weight": weight,
-        "ri_threshold": _digits(reliability.reliance_threshold(_largest_error(stream, residual_sigma), label_sigma)),
+        "main": _shifted(main.model, start),
+        "reference": _shifted(reference.model, start),
+        "label_mean": digits(labels.value.mean()),
+        "label_sigma": digits(labels.value.std()),
+        **figures,
     }
-    content["metrics"] = _metrics(value, predicted, corrected, fit, calibrate, half_width)
-    content["window"] = {"from_s": float(at_s[at[0]]), "to_s": float(at_s[at[-1]])}
+    largest = _largest_error(stream, figures["residual_sigma"])
+    content["ri_threshold"] = digits(reliability.reliance_threshold(largest, content["label_sigma"]))
+    content["window"] = {"from_s": float(labels.made_s[0]), "to_s": float(labels.made_s[-1])}
     return content
+
+
+def _sound(labels: _Labels, base: FloatArray) -> _Labels:
+    """Labels that physics can speak of, without single wild readings."""
+    labels = labels.take(np.isfinite(base[labels.at]))
+    labels = _Labels(labels.at, labels.value, labels.made_s, labels.known_s, base[labels.at])
+    labels = labels.take(~following.wild(labels.residual))
+    if len(labels) < FEWEST_LABELS:
+        raise ValueError(_too_few(len(labels)))
+    if not labels.residual.std() > 1e-12 * max(abs(float(labels.value.mean())), 1.0):
+        raise ValueError("the labels do not vary")
+    return labels
 
 
 def _own_gains(stream: StreamConfig, recipe: Recipe) -> dict[str, float]:
@@ -205,55 +182,107 @@ def _own_gains(stream: StreamConfig, recipe: Recipe) -> dict[str, float]:
     return {tag: gain for tag, gain in recipe.gains.get(stream.key, {}).items() if gain and tag not in by_physics}
 
 
-def _base(stream: StreamConfig, inputs: _Inputs, gains: Mapping[str, float]) -> tuple[FloatArray, bool]:
+def _base(stream: StreamConfig, inputs: Inputs, gains: Mapping[str, float]) -> tuple[FloatArray, bool]:
     """Physics plus assumed gains at every row (n,), and whether physics had a say."""
-    tags = inputs.recipe.inputs
-    columns = {tag: inputs.means[:, i] for i, tag in enumerate(tags)}
+    tags, means = inputs.recipe.inputs, inputs.means
+    columns = {tag: means[:, i] for i, tag in enumerate(tags)}
     known = physics.base(inputs.recipe.physics, stream.characteristic, stream.side, columns)
-    total = np.zeros(len(inputs.z)) if known is None else known.copy()
+    total = np.zeros(len(means)) if known is None else known.copy()
     for tag, gain in gains.items():
         total += gain * (columns[tag] - inputs.mean[tags.index(tag)])
     return total, known is not None
 
 
-def _ridge(z: FloatArray, residual: FloatArray) -> tuple[float, tuple[float, FloatArray]]:
-    """Ridge with the penalty that does best on the last quarter of the fitting part."""
-    cut = 3 * len(z) // 4
-
-    def error(alpha: float) -> float:
-        model = Ridge(alpha=alpha).fit(z[:cut], residual[:cut])
-        return float(np.mean((residual[cut:] - model.predict(z[cut:])) ** 2))
-
-    if not z.shape[1]:
-        return ALPHAS[-1], (float(residual.mean()), np.empty(0))
-    alpha = min(ALPHAS, key=error)
-    model = Ridge(alpha=alpha).fit(z, residual)
-    return alpha, (float(model.intercept_), np.asarray(model.coef_, np.float64))
-
-
-def _pls(z: FloatArray, residual: FloatArray, components: int) -> tuple[float, FloatArray]:
-    if not z.shape[1]:
-        return float(residual.mean()), np.empty(0)
-    model = PLSRegression(n_components=min(components, z.shape[1]), scale=False).fit(z, residual)
-    coef = np.asarray(model.coef_, np.float64).ravel()
-    return float(residual.mean() - z.mean(axis=0) @ coef), coef
+def _foretold(kind: str, inputs: Inputs, labels: _Labels) -> _Foretold:
+    """The candidate of a kind that foretells best, fitted to all labels, and how it foretold the later ones."""
+    z, y = inputs.z[labels.at][:, inputs.fitted], labels.residual
+    blocks = splits.forward(len(labels))
+    paths = [fitting.candidates(kind, *_thinned(kind, z[fit], y[fit]), inputs.recipe.components) for fit, _ in blocks]
+    errors = [
+        np.concatenate(
+            [y[score] - fitting.predict(path[c], z[score]) for path, (_, score) in zip(paths, blocks, strict=True)]
+        )
+        for c in range(min(map(len, paths)))
+    ]
+    known, tuned = _known(labels, len(errors[0])), _tuned(blocks)
+    best = min(range(len(errors)), key=lambda c: _mean_square(errors[c], USUAL_WEIGHT, known, tuned))
+    last = fitting.candidates(kind, *_thinned(kind, z, y), inputs.recipe.components)
+    model = last[min(best, len(last) - 1)]
+    stored = _spread_out(model, inputs.fitted, fitting.weight(model, z))
+    return _Foretold(stored, y - fitting.predict(model, z), errors[best])
 
 
-def _bias_weight(error: FloatArray, fit: int, calibrate: int) -> float:
-    """The weight that leaves least of the errors it did not see; never 0, or a drift would go unnoticed for ever."""
-    return min(BIAS_WEIGHTS, key=lambda weight: float(np.mean(_corrected(error, weight)[fit:calibrate] ** 2)))
+def _thinned(kind: str, z: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
+    step = -(-len(y) // MOST_BOOSTED) if kind == "boosting" else 1
+    return z[::step], y[::step]
 
 
-def _corrected(error: FloatArray, weight: float) -> FloatArray:
-    """Errors left when the bias follows B += w (e - B), each against the B known before it."""
-    bias = lfilter([weight], [1.0, weight - 1.0], error)
-    return np.asarray(error - np.concatenate([[0.0], bias[:-1]]))
+def _from_outside(model: Mapping[str, Any], inputs: Inputs, labels: _Labels) -> _Foretold:
+    """An outside model's errors on the same labels; whether it had seen them before, only its maker knows."""
+    names = list(dict.fromkeys(name for of in model["inputs"].values() for name in of))
+    features = inputs.features(names)[labels.at]
+    outside = load(model, {name: i for i, name in enumerate(names)})
+
+    def told(at: FloatArray) -> FloatArray:
+        return outside.predict(at)[:, model["column"]]
+
+    predicted = told(features)
+    target = labels.value if model["predicts"] == "value" else labels.residual
+    if not np.isfinite(predicted).all():
+        raise ValueError("the outside model answers with something that is not a number")
+    weight = np.zeros(len(inputs.mean))
+    for i, name in enumerate(names):
+        without = features.copy()
+        without[:, i] = inputs.mean[(column := estimator.feature_column(name, inputs.recipe.inputs))]
+        weight[column] = np.sqrt(np.mean((told(without) - predicted) ** 2))
+    begin = int(splits.forward(len(labels))[0][1][0])
+    stored = {**model, "kind": "onnx", "intercept": 0.0, "weight": listed(weight)}
+    return _Foretold(stored, target - predicted, (target - predicted)[begin:])
 
 
-def _conformal(error: FloatArray) -> float:
-    """Split-conformal half width: the ceil((n + 1) 0.9)-th smallest absolute error."""
-    rank = min(int(np.ceil((len(error) + 1) * COVERAGE)), len(error))
-    return float(np.sort(np.abs(error))[rank - 1])
+def _known(labels: _Labels, last: int) -> Known:
+    return Known.of(labels.made_s[-last:], labels.known_s[-last:])
+
+
+def _tuned(blocks: Sequence[tuple[IntArray, IntArray]]) -> int:
+    """How many of the foretold labels may be looked at before the figures are taken: all but the last block."""
+    return sum(len(score) for _, score in blocks[:-1])
+
+
+def _mean_square(error: FloatArray, weight: float, known: Known, first: int) -> float:
+    return float(np.mean(following.corrected(error, weight, known)[:first] ** 2))
+
+
+def _figures(stream: StreamConfig, labels: _Labels, error: FloatArray) -> dict[str, Any]:
+    """The bias weight, the interval and what came of them, from errors (m,) foretold."""
+    known, tuned = _known(labels, len(error)), _tuned(splits.forward(len(labels)))
+    weight = stream.bias_weight or min(BIAS_WEIGHTS, key=lambda w: _mean_square(error, w, known, tuned))
+    corrected = following.corrected(error, weight, known)
+    foretold = labels.value[-len(error) :]
+    before = labels.value[: -len(error)]
+    tested, value = corrected[tuned:], foretold[tuned:]
+    last = following.last_known(foretold, float(before[-1]), known)[tuned:]
+    metrics = {
+        "labels": len(labels),
+        "tested": len(tested),
+        "mae": _mean_abs(tested),
+        "rmse": digits(np.sqrt(np.mean(tested**2))),
+        "mae_without_bias": _mean_abs(error[tuned:]),
+        "mae_of_mean": _mean_abs(value - labels.value[: -len(tested)].mean()),
+        "mae_of_last": _mean_abs(value - last),
+        "coverage": digits(np.mean(np.abs(tested) <= following.conformal(corrected[:tuned]))),
+    }
+    return {
+        "residual_sigma": digits(following.robust_sigma(corrected)),
+        "half_width": digits(following.conformal(corrected)),
+        "bias_weight": weight,
+        "metrics": metrics,
+    }
+
+
+def _shifted(model: Mapping[str, Any], start: float) -> dict[str, Any]:
+    """A model with the bias of its last labels in its intercept: it begins where the process is, not at its mean."""
+    return {**model, "intercept": digits(model["intercept"] + start)}
 
 
 def _largest_error(stream: StreamConfig, residual_sigma: float) -> float:
@@ -262,49 +291,24 @@ def _largest_error(stream: StreamConfig, residual_sigma: float) -> float:
     return max(3 * residual_sigma, tolerance / 4) if np.isfinite(tolerance) else 3 * residual_sigma
 
 
-def _metrics(
-    value: FloatArray, predicted: FloatArray, corrected: FloatArray, fit: int, calibrate: int, half_width: float
-) -> dict[str, float | int]:
-    """Errors on the last 15 % of the labels, beside those of the mean of the fitting part and of the last value."""
-    test = slice(calibrate, None)
-    last = value[calibrate - 1 : -1]
+def _spread_out(model: Mapping[str, Any], fitted: BoolArray, weight: FloatArray) -> dict[str, Any]:
+    """A model of the fitted inputs written down for all of them, rounded."""
+    places = np.flatnonzero(fitted)
+    stored = dict(model)
+    if "coef" in model:
+        coef = np.zeros(len(fitted))
+        coef[places] = model["coef"]
+        return {**stored, "coef": listed(coef)}
+    worth = np.zeros(len(fitted))
+    worth[places] = weight
     return {
-        "labels": len(value),
-        "tested": len(value) - calibrate,
-        "mae": _mean_abs(corrected[test]),
-        "rmse": _digits(np.sqrt(np.mean(corrected[test] ** 2))),
-        "mae_without_bias": _mean_abs((value - predicted)[test]),
-        "mae_of_mean": _mean_abs(value[test] - value[:fit].mean()),
-        "mae_of_last": _mean_abs(value[test] - last),
-        "coverage": _digits(np.mean(np.abs(corrected[test]) <= half_width)),
+        **stored,
+        "feature": [places[np.array(of)].tolist() for of in model["feature"]],
+        "threshold": [listed(of) for of in model["threshold"]],
+        "value": [listed(of) for of in model["value"]],
+        "weight": listed(worth),
     }
 
 
-def _model(model: tuple[float, FloatArray], fitted: BoolArray) -> dict[str, Any]:
-    coef = np.zeros(len(fitted))
-    coef[fitted] = model[1]
-    return {"intercept": _digits(model[0]), "coef": _listed(coef)}
-
-
-def _column(of: Any, values: FloatArray) -> FloatArray:
-    """nanmean or nanstd by column, NaN (silently) where a column has no value."""
-    result = np.full(values.shape[1], np.nan)
-    some = np.isfinite(values).any(axis=0)
-    result[some] = of(values[:, some], axis=0)
-    return result
-
-
 def _mean_abs(error: FloatArray) -> float:
-    return _digits(np.mean(np.abs(error)))
-
-
-def _rounded(values: FloatArray) -> FloatArray:
-    return np.asarray(np.round(values, 9))
-
-
-def _listed(values: FloatArray) -> list[float]:
-    return [_digits(value) for value in values]
-
-
-def _digits(value: Any) -> float:
-    return float(f"{float(value):.{_DIGITS}g}")
+    return digits(np.mean(np.abs(error)))

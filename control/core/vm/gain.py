@@ -1,0 +1,98 @@
+"""May this estimator drive this loop? The gain it sees, against the gain the controller assumes.
+
+    0 < w (dy^/du) / b < 2   for every controlled stream and every parameter,
+
+and, as the parameters act together, |1 - w l| < 1 for every eigenvalue l of G^ B+, both seen from the directions that B
+can move. Otherwise a correction makes the prediction worse, the next correction is larger, and the loop diverges.
+G^ is taken numerically, over moves of one ``max_step`` about operating points of training: a tree or an outside model
+has no coefficient to look at, and may answer differently elsewhere.
+
+A. Khan, J. Moyne, D. Tilbury, IEEE Transactions on Semiconductor Manufacturing 20 (2007) 364-375.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from control.core.types import FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """The verdict on one loop. ``low`` and ``high`` are the extreme ratios (dy^/du)/b by (stream, parameter) pair.
+
+    ``limit`` is the ratio from which a loop hunts; ``told`` says what is wrong, empty where nothing is.
+    """
+
+    low: tuple[tuple[float, ...], ...]
+    high: tuple[tuple[float, ...], ...]
+    limit: float
+    told: str = ""
+
+    @property
+    def passes(self) -> bool:
+        return not self.told
+
+
+def judge(
+    gains: Sequence[FloatArray],
+    assumed: FloatArray,
+    limit: float,
+    steps: FloatArray,
+    deadband: float,
+    cvs: Sequence[str],
+    mvs: Sequence[str],
+) -> Gate:
+    """The gate of a loop of m streams and n parameters.
+
+    ``gains`` are the estimator's dy^/du (m, n) at several places, ``assumed`` the controller's b (m, n). ``limit`` is
+    the largest stable ratio of true to assumed gain: 2/w of an EWMA, 4/(2(l1 + l2) - l1 l2) of a double EWMA. ``steps``
+    (n,) are the largest moves: where b is 0, one of them must not move the prediction by more than ``deadband``.
+    """
+    seen = np.array(gains, np.float64)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = np.where(assumed != 0, seen / assumed, np.nan)
+    low, high = ratio.min(axis=0), ratio.max(axis=0)
+    told = _pair(low, high, limit, cvs, mvs) or _stray(seen, assumed, steps, deadband, cvs, mvs)
+    return Gate(_rows(low), _rows(high), limit, told or _together(seen, assumed, limit))
+
+
+def _pair(low: FloatArray, high: FloatArray, limit: float, cvs: Sequence[str], mvs: Sequence[str]) -> str:
+    """The pair that is furthest from a ratio of 1, if it is outside the limits."""
+    wrong = ~((low > 0) & (high < limit)) & ~(np.isnan(low) & np.isnan(high))
+    if not wrong.any():
+        return ""
+    off = np.where(wrong, np.fmax(np.abs(low - 1), np.abs(high - 1)), -1.0)
+    i, j = divmod(int(np.argmax(np.nan_to_num(off, nan=np.inf))), off.shape[1])
+    return f"{cvs[i]} by {mvs[j]}: {low[i, j]:.3g} to {high[i, j]:.3g} times the assumed gain, allowed 0 to {limit:.3g}"
+
+
+def _stray(
+    seen: FloatArray, assumed: FloatArray, steps: FloatArray, deadband: float, cvs: Sequence[str], mvs: Sequence[str]
+) -> str:
+    """A pair that the loop takes to be unconnected and the estimator does not."""
+    moved = np.abs(seen).max(axis=0) * steps
+    wrong = (assumed == 0) & ~(moved <= deadband)
+    if not wrong.any():
+        return ""
+    i, j = np.argwhere(wrong)[0]
+    return f"{cvs[i]} by {mvs[j]}: moved by {moved[i, j]:.3g} in one step, though the loop assumes no gain"
+
+
+def _together(seen: FloatArray, assumed: FloatArray, limit: float) -> str:
+    """Several parameters may each look right and yet fight each other."""
+    left, size, _ = np.linalg.svd(assumed)
+    able = left[:, : int((size > 1e-9 * size.max(initial=0.0)).sum())]
+    inverse = np.linalg.pinv(assumed)
+    for gain in seen:
+        for value in np.linalg.eigvals(able.T @ gain @ inverse @ able):
+            if not abs(1 - 2 * value / limit) < 1:
+                return f"together: {value:.3g} times the assumed gain in one direction, allowed 0 to {limit:.3g}"
+    return ""
+
+
+def _rows(values: FloatArray) -> tuple[tuple[float, ...], ...]:
+    return tuple(tuple(float(value) for value in row) for row in values)
