@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from control.core.spc.rules import Recent
 from control.core.vm.calibration import COVERAGE
 
 VERSION = 1
@@ -20,7 +21,7 @@ class ChartState:
 
     mean: float
     sigma: float
-    recent: tuple[float, ...] = ()
+    recent: Recent = ()
     ewma: float = 0.0
     count: int = 0
     last_at_s: float | None = None

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from control.core.spc.ewma import judge
+from control.core.spc.ewma import Design, judge, lines
 from tests.core.cases import case
 
 
@@ -27,6 +27,25 @@ def test_values_limits_and_signals_are_those_of_the_reference(name):
     upper = np.array(expected["limits"])[:, 1]
     assert scale * chart.limit == pytest.approx(upper - mean, rel=5e-4)
     assert [bool(v) for v in expected["violations_1based"]] == list(chart.beyond)
+
+
+def test_average_and_settled_lines_are_those_of_the_handbook():
+    handbook = next(c for c in case("17_nist_handbook")["cases"] if c["id"] == "6.3.2.4_ewma")
+    told, expected = handbook["params"], handbook["expected"]
+    design = Design(told["lam"], told["L"])
+    z = (np.array(handbook["input"]) - told["target"]) / told["sigma"]
+    settled = judge(z, design.weight, design.width, count=10_000)
+    assert told["target"] + told["sigma"] * settled.value == pytest.approx(expected["ewma"], abs=handbook["tol"])
+    drawn = lines(told["target"], told["sigma"], design)
+    assert drawn == pytest.approx((expected["lcl"], expected["ucl"]), abs=handbook["tol"])
+    assert settled.limit[-1] * told["sigma"] == pytest.approx(drawn[1] - told["target"])
+    assert list(np.flatnonzero(settled.beyond) + 1) == expected["out_of_control"]
+
+
+@pytest.mark.parametrize("told", [{"weight": 0.0}, {"weight": 1.1}, {"width": 0.0}])
+def test_a_design_that_cannot_work_is_refused(told):
+    with pytest.raises(ValueError, match="EWMA"):
+        Design(**told)
 
 
 @given(st.lists(st.floats(-4, 4), min_size=1, max_size=80), st.floats(0.05, 1.0), st.integers(1, 79))

@@ -43,6 +43,11 @@ def test_a_point_on_the_line_belongs_to_the_inner_zone():
     assert flagged([1.0, -1.0] * 8, Rule.STRATIFIED) == [14, 15]
 
 
+@pytest.mark.parametrize(("mean", "sigma", "value"), [(20.0, 0.1, 20.3), (20.0, 0.1, 19.7), (3.55, 0.01, 3.58)])
+def test_a_decimal_value_on_a_decimal_line_is_inside_whatever_floats_make_of_it(mean, sigma, value):
+    assert flagged([(value - mean) / sigma], Rule.BEYOND_3_SIGMA) == []
+
+
 def test_two_of_three_flags_the_last_of_its_window_and_only_beyond_the_zone_itself():
     assert flagged([2.5, 0.0, 2.5], Rule.TWO_OF_THREE) == [2]
     assert flagged([2.5, 2.5, 0.0], Rule.TWO_OF_THREE) == [1]

@@ -43,7 +43,7 @@ def judge(
     z = (values - mean) / sigma
     bits, context = judge_runs(z, rules, recent)
     if Rule.MOVING_RANGE in rules.rules:
-        line = np.concatenate([recent[-1:] or [np.nan], z])
+        line = np.concatenate([np.array(recent[-1:] or [np.nan], np.float64), z])
         bits |= jumps(line)[1:] * np.int64(Rule.MOVING_RANGE)
     return bits, context
 

@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from control.core.types import BoolArray, FloatArray, IntArray, Rule
 
 LONGEST = 21  # points a rule may look at, its own included
-Recent = tuple[float, ...]
+ON_LINE = 1e-9  # sigma from a line within which a point lies on it: 20.3 is 3 * 0.1 above 20, whatever floats say
+Recent = tuple[float | None, ...]  # standardised values, oldest first; None where one was missing
 Bits = NDArray[np.int16]  # as they are stored
 
 
@@ -102,7 +103,12 @@ def judge(z: FloatArray, rules: RuleSet, recent: Recent = ()) -> tuple[IntArray,
     One point at a time or the whole history at once: the verdicts are the same.
     """
     line = np.concatenate([np.asarray(recent, np.float64), z])
-    return broken(line, rules)[len(recent) :].astype(np.int64), tuple(line[-rules.context :].tolist())
+    return broken(line, rules)[len(recent) :].astype(np.int64), remembered(line, rules)
+
+
+def remembered(line: FloatArray, rules: RuleSet) -> Recent:
+    """What of a line (n,) the next call has to know."""
+    return tuple(None if z != z else z for z in line[-rules.context :].tolist())
 
 
 def broken(line: FloatArray, rules: RuleSet) -> Bits:
@@ -115,21 +121,21 @@ def broken(line: FloatArray, rules: RuleSet) -> Bits:
 
 
 def _beyond(line: FloatArray, rules: RuleSet) -> BoolArray:
-    return np.asarray(np.abs(line) > rules.beyond)
+    return np.asarray(np.abs(line) > rules.beyond + ON_LINE)
 
 
 def _two_of_three(line: FloatArray, rules: RuleSet) -> BoolArray:
-    zone = rules.two_of_three
+    zone = rules.two_of_three + ON_LINE
     return _some(line > zone, 2, 3) | _some(line < -zone, 2, 3)
 
 
 def _four_of_five(line: FloatArray, rules: RuleSet) -> BoolArray:
-    zone = rules.four_of_five
+    zone = rules.four_of_five + ON_LINE
     return _some(line > zone, 4, 5) | _some(line < -zone, 4, 5)
 
 
 def _run(line: FloatArray, rules: RuleSet) -> BoolArray:
-    return _unbroken(line > 0, rules.run) | _unbroken(line < 0, rules.run)
+    return _unbroken(line > ON_LINE, rules.run) | _unbroken(line < -ON_LINE, rules.run)
 
 
 def _trend(line: FloatArray, rules: RuleSet) -> BoolArray:
@@ -145,11 +151,12 @@ def _alternating(line: FloatArray, rules: RuleSet) -> BoolArray:
 
 
 def _stratified(line: FloatArray, rules: RuleSet) -> BoolArray:
-    return _unbroken(np.abs(line) <= rules.inner, rules.stratified)
+    return _unbroken(np.abs(line) <= rules.inner + ON_LINE, rules.stratified)
 
 
 def _mixture(line: FloatArray, rules: RuleSet) -> BoolArray:
-    above, below = line > rules.inner, line < -rules.inner
+    zone = rules.inner + ON_LINE
+    above, below = line > zone, line < -zone
     one_sided = _unbroken(above, rules.mixture) | _unbroken(below, rules.mixture)
     return _unbroken(above | below, rules.mixture) & ~one_sided
 
