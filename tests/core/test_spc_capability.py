@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from control.core.spc.capability import Specification, capability, of_percentiles
+from control.core.spc.capability import MOVING_RANGE_EFFICIENCY, Specification, capability, of_percentiles
 from tests.core.cases import case
 
 NAMES = {"Cp": "cp", "Cp_k": "cpk", "Cpm": "cpm", "Pp": "pp", "Pp_k": "ppk"}
@@ -57,6 +57,18 @@ def test_an_interval_holds_the_true_index_at_least_as_often_as_it_says(name, off
     mean, sigma = values.mean(axis=1), values.std(axis=1, ddof=1)
     found = [getattr(capability(m, s, s, 40, spec), name) for m, s in zip(mean, sigma, strict=True)]
     assert np.mean([index.low <= true <= index.high for index in found]) >= 0.93
+
+
+def test_a_sigma_from_moving_ranges_is_worth_six_tenths_of_its_values():
+    rng, spec, d2 = np.random.default_rng(36), Specification(-4.0, 0.0, 4.0), 2 / np.sqrt(np.pi)
+    values = rng.normal(0.0, 1.0, (4_000, 200))
+    sigma = np.abs(np.diff(values, axis=1)).mean(axis=1) / d2
+    held = {}
+    for worth in (MOVING_RANGE_EFFICIENCY, 1.0):
+        found = [capability(0.0, one, one, 200, spec, within_n=worth * 200).cp for one in sigma]
+        held[worth] = np.mean([index.low <= 4 / 3 <= index.high for index in found])
+    assert held[MOVING_RANGE_EFFICIENCY] == pytest.approx(0.95, abs=0.015)
+    assert held[1.0] < 0.9
 
 
 def test_the_interval_of_percentiles_holds_the_true_index():

@@ -24,6 +24,7 @@ from control.core.types import FloatArray, IntArray
 CONFIDENCE = 0.95
 TAILS = (0.00135, 0.5, 0.99865)  # below -3 sigma, the mean and +3 sigma of a normal distribution
 FEWEST_FOR_TAILS = 1000  # from here a sample has values of its own beyond such a percentile
+MOVING_RANGE_EFFICIENCY = 0.605  # of n values; J. D. Cryer, T. P. Ryan, J. Quality Technology 22 (1990) 187-192
 RESAMPLED = 2000  # bootstrap samples behind the interval of a percentile index
 
 
@@ -63,18 +64,21 @@ def capability(
     n: float,
     spec: Specification,
     confidence: float = CONFIDENCE,
+    *,
+    within_n: float | None = None,
 ) -> Capability:
     """Indices of ``n`` values with this mean, sigma ``within`` (short-term) and standard deviation ``overall``.
 
-    Where neighbours resemble each other ``n`` is how many independent values they are worth: the intervals are too
-    narrow otherwise.
+    Where neighbours resemble each other ``n`` is how many independent values they are worth, and ``within_n`` how many
+    the sigma within is worth, where that is fewer: the intervals are too narrow otherwise.
     """
+    fewer = n if within_n is None else within_n
     return Capability(
-        cp=_width_index(spec, within, n, confidence),
-        cpk=_nearest_index(spec, mean, within, n, confidence),
+        cp=_width_index(spec, within, fewer, confidence),
+        cpk=_nearest_index(spec, mean, within, fewer, confidence),
         pp=_width_index(spec, overall, n, confidence),
         ppk=_nearest_index(spec, mean, overall, n, confidence),
-        cpm=_target_index(spec, mean, within, n, confidence),
+        cpm=_target_index(spec, mean, within, fewer, confidence),
     )
 
 

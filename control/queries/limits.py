@@ -1,0 +1,152 @@
+"""Limits: their versions, the values a new one could be drawn from, and what a stretch of values is capable of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import groupby
+
+import numpy as np
+from django.db import connection
+from django.db.models import QuerySet
+
+from control.core.spc.capability import MOVING_RANGE_EFFICIENCY, Capability, Specification, capability
+from control.core.spc.constants import d2
+from control.core.types import FloatArray, IntArray, MeasuredBy, Quality
+from control.models import Lane, Limits, Point, Recipe, Stream
+
+from . import process_events
+
+MOST_VALUES = 50_000
+# Mean, spread, mean moving range within a roll and resemblance of neighbours, a row a stream
+_SUMMARY = f"""
+    WITH told AS (
+        SELECT p.stream_id, p.value, lag(p.value) OVER line AS before, lag(p.roll) OVER line = p.roll AS same_roll
+        FROM control_point p JOIN control_stream s ON s.id = p.stream_id
+        WHERE s.lane_id = %(lane)s AND p.at >= %(start)s AND p.at < %(end)s AND p.by = {MeasuredBy.GAUGE}
+            AND p.quality = {Quality.GOOD} AND p.value IS NOT NULL
+        WINDOW line AS (PARTITION BY p.stream_id ORDER BY p.at, p.seq))
+    SELECT stream_id, count(*), avg(value), stddev_samp(value), avg(abs(value - before)) FILTER (WHERE same_roll),
+        coalesce(corr(value, before), 0)
+    FROM told GROUP BY stream_id HAVING count(*) > 1"""  # noqa: S608 - our own numbers
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """The rows of one number: a set of charts that were drafted and in force together."""
+
+    rows: tuple[Limits, ...]
+
+    @property
+    def first(self) -> Limits:
+        """The chart of single values, or the only one there is."""
+        return self.rows[0]
+
+    @property
+    def per_shift(self) -> float | None:
+        """False alarms foretold for a shift; None where nobody asked."""
+        told = [row.expected["per_shift"] for row in self.rows if row.expected]
+        return sum(told) if told else None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Window:
+    """Good gauge values of one stream in the order of the foil, all (n,).
+
+    ``error`` is measured minus predicted, NaN where nothing was predicted; ``stage`` counts what they were made under:
+    another roll, recipe or an event that breaks the chart begins the next.
+    """
+
+    at_s: FloatArray
+    value: FloatArray
+    error: FloatArray
+    stage: IntArray
+
+
+@dataclass(frozen=True, slots=True)
+class Capable:
+    """Capability of one stream in a window: of ``n`` values, worth ``effective_n`` that know nothing of each other."""
+
+    stream: Stream
+    n: int
+    effective_n: float
+    mean: float
+    indices: Capability
+
+
+def versions(stream: Stream) -> list[Version]:
+    """All versions, the newest first."""
+    rows = stream.limits.select_related("created_by", "activated_by").order_by("-number", "pk")
+    whole = (tuple(sorted(group, key=_place)) for _, group in groupby(rows, lambda row: row.number))
+    return [Version(rows) for rows in whole]
+
+
+def _place(row: Limits) -> int:
+    return Limits.Chart.values.index(row.chart)
+
+
+def visible_streams(line_ids: Iterable[int]) -> QuerySet[Stream]:
+    rows = Stream.objects.filter(lane__equipment__line__in=line_ids)
+    return rows.select_related("characteristic", "lane__equipment__line__area__site")
+
+
+def newest(stream: Stream) -> datetime | None:
+    """When the foil of the last gauge value was made."""
+    points = Point.objects.filter(stream=stream, by=MeasuredBy.GAUGE)
+    return points.order_by("-at").values_list("at", flat=True).first()
+
+
+def window(stream: Stream, start: datetime, end: datetime) -> Window:
+    """What was measured of foil made in ``start <= at < end``."""
+    points = Point.objects.filter(
+        stream=stream, at__gte=start, at__lt=end, by=MeasuredBy.GAUGE, quality=Quality.GOOD, value__isnull=False
+    )
+    told = list(points.order_by("at", "seq").values_list("at", "roll", "value", "predicted")[:MOST_VALUES])
+    at_s = np.array([at.timestamp() for at, *_ in told])
+    value, predicted = (np.array([row[i] for row in told], np.float64) for i in (2, 3))
+    roll = np.array([row[1] for row in told], np.int64)
+    return Window(at_s, value, value - predicted, _stages(stream, start, end, at_s, roll))
+
+
+def _stages(stream: Stream, start: datetime, end: datetime, at_s: FloatArray, roll: IntArray) -> IntArray:
+    begun = [one.at for one in process_events.stages(stream, start, end)]
+    recipes = Recipe.objects.filter(
+        line=stream.lane.equipment.line_id, effective_from__gt=start, effective_from__lt=end
+    )
+    begun += recipes.values_list("effective_from", flat=True)
+    after = np.searchsorted(np.sort([at.timestamp() for at in begun]), at_s, "right")
+    return np.asarray(after + np.cumsum(np.diff(roll, prepend=roll[:1]) != 0), np.int64)
+
+
+def specification(stream: Stream, recipe: Recipe | None) -> Specification:
+    spec = (recipe.stream_spec(stream.lane.equipment.key, stream.key) if recipe else None) or {}
+    return Specification(*(_or_nan(spec.get(side)) for side in ("lower", "target", "upper")))
+
+
+def _or_nan(value: float | None) -> float:
+    return float("nan") if value is None else float(value)
+
+
+def capable(
+    lane: Lane, streams: Iterable[Stream], recipe: Recipe | None, start: datetime, end: datetime
+) -> list[Capable]:
+    """Capability of a lane's streams from one look at the foil made in ``start <= at < end``.
+
+    Sigma within is that of moving ranges. Neighbours are taken to resemble each other as in a first-order process.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(_SUMMARY, {"lane": lane.pk, "start": start, "end": end})
+        told = {row[0]: row[1:] for row in cursor.fetchall()}
+    return [_capable(stream, recipe, *told[stream.pk]) for stream in streams if stream.pk in told]
+
+
+def _capable(
+    stream: Stream, recipe: Recipe | None, n: int, mean: float, overall: float, moving_range: float | None, rho: float
+) -> Capable:
+    effective = max(2.0, n * (1.0 - rho**2) / (1.0 + rho**2))
+    indices = capability(
+        mean, (moving_range or 0.0) / d2(2), overall, effective, specification(stream, recipe),
+        within_n=MOVING_RANGE_EFFICIENCY * effective,
+    )  # fmt: skip
+    return Capable(stream, n, effective, mean, indices)
