@@ -38,7 +38,7 @@ ACTOR = "controller"
 BATCHES = (2000, 125, 1)  # arrivals of a pass: the first, and after a failure
 UNSOUND = frozenset(
     {
-        *(Reason.LINE_STOPPED, Reason.NEW_ROLL, Reason.INPUT_MISSING),
+        *(Reason.WEB_REVERSED, Reason.LINE_STOPPED, Reason.NEW_ROLL, Reason.INPUT_MISSING),
         *(Reason.INPUT_DOUBTFUL, Reason.UNLIKE_TRAINING, Reason.NOT_RELIABLE),
     }
 )  # of these a loop not only falls silent, it takes back what it said

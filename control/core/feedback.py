@@ -16,7 +16,7 @@ import numpy as np
 
 from control.core.machine import Machine
 from control.core.state import StreamState
-from control.core.types import FloatArray, IntArray, Measured, MeasuredBy, Quality
+from control.core.types import BoolArray, FloatArray, IntArray, Measured, MeasuredBy, Quality
 from control.core.vm import metrology
 from control.core.vm.calibration import Calibration, Stated
 from control.core.vm.metrology import Doubt, Triple
@@ -98,13 +98,14 @@ class Paired:
     """Measurements beside what the model says of the same metres, all (k,).
 
     ``base`` is the prediction without bias (NaN where the making is unknown), ``sound`` its quality, ``made_s`` when
-    the metre was at the die.
+    the metre was at the die, ``refused`` where the web ran back over it.
     """
 
     measured: Measured
     base: FloatArray
     sound: IntArray
     made_s: FloatArray
+    refused: BoolArray
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -156,6 +157,7 @@ class Feedback:
         with np.errstate(invalid="ignore", divide="ignore"):
             far_out = metrology.out_of_range(measured.value, checks.centre[stream], checks.reach[stream])
             broken = metrology.contradictions(checks.triples, measured, checks.sigma)
+        self._judge(2.0 * self.paired.refused, Doubt.REVERSED)
         self._judge(np.nan_to_num(far_out), Doubt.RANGE)
         self._judge(broken, Doubt.IDENTITY)
 

@@ -46,13 +46,16 @@ def run(machine: Machine, state: State, trace: Trace, new: BoolArray, measured: 
     came late: they are predicted, but teach the loops nothing.
     """
     state = _of_this_model(machine, state)
-    made_at = rows_at(trace, measured.roll, measured.web_m).row
+    passage = rows_at(trace, measured.roll, measured.web_m)
+    made_at = passage.row
     rows = np.flatnonzero(new)
     asked = np.union1d(rows, made_at[made_at >= 0])
     seen = _predict(machine, trace, asked)
     base, sound = _for_measured(seen, asked, made_at, measured)
     made_s = np.where(made_at >= 0, trace.at_s[made_at], np.nan) if len(trace) else np.full(len(measured), np.nan)
-    judged, steps, streams = judge(machine, state.streams, made_at, Paired(measured, base, sound, made_s))
+    judged, steps, streams = judge(
+        machine, state.streams, made_at, Paired(measured, base, sound, made_s, passage.refused)
+    )
     state = replace(state, streams=streams)
     predictions = _with_bias(machine, seen, asked, rows, steps, trace.at_s)
     loops = follow(machine, state, trace, predictions)

@@ -9,6 +9,7 @@ from enum import IntEnum, StrEnum
 import numpy as np
 
 from control.core.machine import LoopConfig
+from control.core.pairing import BACK_M
 from control.core.types import FloatArray
 
 
@@ -31,6 +32,7 @@ class Reason(StrEnum):
     """Why a loop proposes nothing, or why a move needs more authority. Stored and translated; never renamed."""
 
     NO_ESTIMATOR = "no_estimator"
+    WEB_REVERSED = "web_reversed"
     LINE_STOPPED = "line_stopped"
     NEW_ROLL = "new_roll"
     INPUT_MISSING = "input_missing"
@@ -148,9 +150,11 @@ class Situation:
 
     ``modelled``: every controlled stream has an estimator; ``good``, ``familiar``, ``agreed``: the newest predictions
     of all of them are of good quality, within GSI and within RI. ``since_move_*`` is endless if it never moved.
-    ``settling`` is how far the estimates have run from where they were a little earlier (CV unit).
+    ``settling`` is how far the estimates have run from where they were a little earlier (CV unit). ``ran_back_m`` is
+    how far the web stands behind the farthest it reached; up to ``pairing.BACK_M`` that is the encoder's trembling.
     """
 
+    ran_back_m: float
     running: bool
     roll_is_new: bool
     inputs_known: bool
@@ -177,6 +181,8 @@ def silence(loop: LoopConfig, now: Situation, deviation: FloatArray) -> Silence 
 
     ``deviation`` (cvs,) is how far each stream is believed to stand off its target if nothing is done.
     """
+    if now.ran_back_m > BACK_M:
+        return Silence(Reason.WEB_REVERSED, f"{now.ran_back_m:.1f} m back")
     gates = (
         (now.running, Reason.LINE_STOPPED),
         (not now.roll_is_new, Reason.NEW_ROLL),

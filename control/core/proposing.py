@@ -9,7 +9,7 @@ import numpy as np
 from control.core import policy
 from control.core.machine import LoopConfig, Machine
 from control.core.outcome import Note, Predictions
-from control.core.pairing import moved_m, travelled_m
+from control.core.pairing import moved_m, ran_back_m, travelled_m
 from control.core.policy import Reason, Situation
 from control.core.r2r import ewma
 from control.core.r2r.allocation import allocate
@@ -102,6 +102,7 @@ def _situation(
     last_move_s = state.last_move_s.get(loop.key, NEVER_S)
     quality = trace.quality[newest, [machine.tag_at[mv.tag] for mv in loop.mvs]]
     return Situation(
+        ran_back_m=ran_back_m(trace),
         running=bool(moved_m(trace)[-1] != 0.0),
         roll_is_new=bool(np.any(trace.roll[trace.at_s > trace.at_s[-1] - window_s] != trace.roll[-1])),
         inputs_known=bool(np.isfinite(setting).all() and (quality == Quality.GOOD).all()),

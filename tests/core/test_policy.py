@@ -78,6 +78,7 @@ def test_a_bundle_needs_what_its_most_demanding_move_needs():
 
 LOOP = LoopConfig("l", ("loading/1",), (20.0,), (Actuator("pump", 20, 100, 1.5, 61.2),), ((0.33,),), 0.06, 60.0)
 READY = Situation(
+    ran_back_m=0.0,
     running=True,
     roll_is_new=False,
     inputs_known=True,

@@ -6,6 +6,7 @@ Each check is a ratio that says no above 1:
     alone      |y - f - B| / (6 sigma)         unless another value, before it or beside it, says the same
     identity   |10 m / (t d) - 1| / allowed    loading m [mg/cm2], thickness t [um] and density d [g/cm3] of one metre
     gauge lab  max(C+, C-) / 5                 CUSUM of gauge less lab at the same metre, in sigma of the residual
+    reversed   no ratio                        the web ran back over the metre: nobody knows which time made it
 
 The idea of an index of the quality of y: Y.-T. Huang, F.-T. Cheng, IEEE Transactions on Semiconductor Manufacturing
 24 (2011) 209-216. CUSUM: E. S. Page, Biometrika 41 (1954) 100-115; with k = 0.5 and h = 5 a bias of one sigma is found
@@ -37,6 +38,7 @@ class Doubt(IntEnum):
     ALONE = 2
     IDENTITY = 3
     GAUGE_LAB = 4
+    REVERSED = 5
 
 
 @dataclass(frozen=True, slots=True)
