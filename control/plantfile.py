@@ -21,6 +21,7 @@ from pydantic import (
     model_validator,
 )
 
+from control.core.process_events import Kind
 from control.plantvalues import (
     CharacteristicKey,
     Declared,
@@ -215,6 +216,14 @@ class MeasuredColumn(Table):
     high: Annotated[Number | None, above("low")] = None
 
 
+class EventSpec(Table):
+    """A status tag whose every change of value is an event of the process, on one side or on all of the web."""
+
+    tag: TagKey
+    kind: Kind
+    side: Literal["", "top", "bottom"] = ""
+
+
 class EquipmentSpec(Names):
     kind: Literal["coater", "press", "other"]
     gauge_distance_m: NotNegative = 0.0
@@ -226,6 +235,7 @@ class EquipmentSpec(Names):
     lanes: Annotated[tuple[LaneSpec, ...], once()] = ()
     characteristics: Annotated[tuple[CharacteristicSpec, ...], once()] = ()
     loops: Annotated[tuple[LoopSpec, ...], once()] = Field(default=(), alias="loop")
+    events: Annotated[tuple[EventSpec, ...], once("tag")] = ()
     measured: Annotated[tuple[MeasuredColumn, ...], once("stream")] = ()
 
     @model_validator(mode="before")

@@ -19,6 +19,7 @@ WORDS = {
     NOT_BLANK: "must be text that can be read",
     NO_ZERO: "must be text that can be read",
     "dict_type": "must be a table",
+    "enum": "must be {expected}",
     "extra_forbidden": "is not a known key",
     "finite_number": "must be a number",
     "float_type": "must be a number",

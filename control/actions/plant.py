@@ -10,8 +10,9 @@ from typing import Any, TypeVar
 from django.db import models
 from django.db.models import Max
 
-from control.actions import audit
+from control.actions import audit, process_events
 from control.actions.audit import Actor
+from control.core.process_events import Kind
 from control.models import (
     Area,
     Characteristic,
@@ -64,7 +65,7 @@ class Stored:
 def store(plant: Plant, *, actor: Actor, reason: str, now: datetime) -> Stored:
     """Make the database agree with a plant file. A second run with the same file changes nothing."""
     with audit.atomic():
-        stored = _store(plant, now)
+        stored = _store(plant, actor, now)
         told = {"added": len(stored.added), "changed": sorted(stored.changed)}
         if stored.added or stored.changed:
             audit.record(
@@ -73,7 +74,7 @@ def store(plant: Plant, *, actor: Actor, reason: str, now: datetime) -> Stored:
     return stored
 
 
-def _store(plant: Plant, now: datetime) -> Stored:
+def _store(plant: Plant, actor: Actor, now: datetime) -> Stored:
     stored = _line(plant)
     contents: dict[str, Any] = {"set_points": {}, "specs": {}}
     for position, spec in enumerate(plant.equipment):
@@ -83,7 +84,7 @@ def _store(plant: Plant, now: datetime) -> Stored:
         for loop in spec.loops:
             _loop(stored, equipment, loop, now)
         _add_contents(contents, spec)
-    _recipe(stored, plant, contents, now)
+    _recipe(stored, plant, contents, actor, now)
     return stored
 
 
@@ -118,6 +119,7 @@ def _equipment(stored: Stored, spec: EquipmentSpec, position: int) -> Equipment:
         "connector": spec.connector,
         "web": spec.web,
         "physics": spec.physics,
+        "events": [event.model_dump(mode="json") for event in spec.events],
     }
     equipment = stored.upsert(Equipment, {"line": stored.line, "key": spec.names.key}, facts, {})
     stored.upsert(Intake, {"equipment": equipment}, {}, {})
@@ -176,8 +178,8 @@ def _add_contents(contents: dict[str, Any], spec: EquipmentSpec) -> None:
                 contents["specs"][f"{at}.{item.names.key}/{lane.key}"] = own.as_json()
 
 
-def _recipe(stored: Stored, plant: Plant, contents: dict[str, Any], now: datetime) -> None:
-    """A changed content is a new version: what was made under the old one stays described by it."""
+def _recipe(stored: Stored, plant: Plant, contents: dict[str, Any], actor: Actor, now: datetime) -> None:
+    """A changed content is a new version, and an event: what was made under the old one stays described by it."""
     product = stored.upsert(Product, {"key": plant.product.key}, _names(plant.product), {})
     active = stored.line.recipes.filter(state=VersionState.ACTIVE).first()
     if active and active.product_id == product.pk and active.content == contents:
@@ -195,3 +197,6 @@ def _recipe(stored: Stored, plant: Plant, contents: dict[str, Any], now: datetim
         effective_from=now,
     )
     (stored.changed if active else stored.added).append(f"recipe {recipe}")
+    if active:
+        told = f"{active} → {recipe}"
+        process_events.caused(stored.line, Kind.PRODUCT_CHANGE, actor=actor, now=now, note=told)

@@ -252,3 +252,20 @@ def test_a_file_that_is_not_toml_is_said(tmp_path, content):
     (tmp_path / "plant.toml").write_bytes(content)
     with pytest.raises(PlantFileError, match=r"plant.toml: is not TOML: "):
         read(tmp_path / "plant.toml")
+
+
+def test_a_status_tag_may_tell_of_events(document, coater):
+    assert [event.tag for event in parse(document).equipment[0].events][:2] == ["batch_number", "filter_changes_top"]
+    coater["events"] = [
+        {"tag": "batch", "kind": "batch_change"},
+        {"tag": "batch_number", "kind": "new_batch"},
+        {"tag": "batch_number", "kind": "batch_change", "side": "left"},
+    ]
+    kinds = (
+        "'maintenance', 'pump_service', 'filter_change', 'batch_change', 'product_change', 'splice' or 'roll_change'"
+    )
+    assert mistakes(document) == [
+        "equipment[0].events[0].tag: batch is not a tag of this equipment",
+        f"equipment[0].events[1].kind: must be {kinds}",
+        "equipment[0].events[2].side: must be '', 'top' or 'bottom'",
+    ]

@@ -4,11 +4,14 @@ from datetime import timedelta
 
 import pytest
 
+from control.actions import plant as plants
 from control.actions import process_events
 from control.actions.errors import Conflict, Invalid, NoPermission
 from control.core.process_events import Event, Kind
 from control.models import AuditEntry, Equipment, ProcessEvent, Roll
+from control.plantfile import parse
 from control.queries.process_events import stages
+from tests.core.twins import table
 from tests.factories import NOW, Plant, plant
 
 pytestmark = pytest.mark.django_db
@@ -90,3 +93,20 @@ def test_stages_may_be_cut_by_roll_too(line):
     assert stages(stream, NOW, NOW + 2 * MINUTE) == []
     by_roll = stages(stream, NOW, NOW + 2 * MINUTE, kinds=[Kind.ROLL_CHANGE])
     assert by_roll == [(NOW + MINUTE, Kind.ROLL_CHANGE)]
+
+
+def test_a_recipe_that_comes_into_force_is_a_product_change_of_every_machine():
+    document = table("plants/cathode.toml")
+    plants.store(parse(document), actor="test", reason="", now=NOW)
+    plants.store(parse(document), actor="test", reason="", now=NOW + MINUTE)
+    assert not ProcessEvent.objects.exists()
+    document["equipment"][0]["characteristics"][0] |= {"lower": 19.6}
+    plants.store(parse(document), actor="test", reason="", now=NOW + 2 * MINUTE)
+    rows = ProcessEvent.objects.order_by("equipment__position")
+    assert [(row.equipment.key, row.kind, row.at) for row in rows] == [
+        ("coater", "product_change", NOW + 2 * MINUTE),
+        ("press", "product_change", NOW + 2 * MINUTE),
+    ]
+    assert rows[0].note == "NMC 811, 20 mg/cm² v1 → NMC 811, 20 mg/cm² v2"
+    watched = rows[0].equipment.events
+    assert watched[1] == {"tag": "filter_changes_top", "kind": "filter_change", "side": "top"}

@@ -88,7 +88,7 @@ def test_every_tag_is_given_by_the_twin_within_its_range(key):
         for machine in plant(key)["equipment"]
         for tag in machine["tags"]
     }
-    assert len(ranges) == pytest.approx(41, abs=3)
+    assert len(ranges) == pytest.approx(46, abs=3)
     for scan in run(still_line(key), 5):
         for tag, reading in scan.readings().items():
             low, high = ranges[scan.equipment, tag]

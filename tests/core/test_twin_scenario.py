@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from control.core.twin.disturbances import Disturbances
+from control.core.twin.disturbances import COUNTERS, Disturbances
 from control.core.twin.line import Line
 from control.core.twin.scenario import Event, Scenario, ScenarioError, Schedule
-from tests.core.twins import parameters, run, still_line, table
+from tests.core.twins import noisy_line, parameters, run, still_line, table
 
 NAMES = ("demo", "shift", "quiet")
 
@@ -100,3 +100,26 @@ def test_a_drift_grows_evenly_over_its_time():
     assert line.disturbances.level["temperature"] == pytest.approx(1.0)
     run(line, 100)
     assert line.disturbances.level["temperature"] == pytest.approx(2.0)
+
+
+def test_a_machine_counts_its_batches_filters_and_services_exactly_and_goes_on_counting():
+    events = (
+        Event("solids_step", at_s=3.0, size=0.01),
+        Event("filter_change", at_s=4.0, side="top"),
+        Event("pump_service", at_s=5.0, side="bottom"),
+        Event("solids_step", at_s=6.0, size=-0.01),
+    )
+    line = noisy_line(Scenario(events=events), seed=3)
+    scans = [scan.readings() for scan in run(line, 8) if scan.equipment == "coater"]
+    counted = {tag: [scan[tag].value for scan in scans] for tag in COUNTERS}
+    assert counted["batch_number"] == [0, 0, 0, 1, 1, 1, 2, 2]
+    assert counted["filter_changes_top"] == [0, 0, 0, 0, 1, 1, 1, 1]
+    assert counted["pump_services_bottom"] == [0, 0, 0, 0, 0, 1, 1, 1]
+    assert set(counted["filter_changes_bottom"] + counted["pump_services_top"]) == {0}
+    again = noisy_line(Scenario(), seed=4)
+    again.restore(line.snapshot())
+    assert again.disturbances.count == line.disturbances.count
+    earlier = line.snapshot()
+    del earlier["disturbances"]["count"]
+    again.restore(earlier)
+    assert again.disturbances.count["batch_number"] == 2

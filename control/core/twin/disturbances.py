@@ -22,16 +22,27 @@ _MOVES = {
 _RESETS = {"filter_change": "clog_{side}", "pump_service": "wear_{side}"}
 _ONE_WAY = frozenset(("pump_wear", "filter_clog"))
 SIDES = ("top", "bottom")
+# Kind of event -> counter a machine keeps of it, a status tag without noise
+_COUNTS = {
+    "solids_step": "batch_number",
+    "filter_change": "filter_changes_{side}",
+    "pump_service": "pump_services_{side}",
+}
+COUNTERS = tuple(dict.fromkeys(name.format(side=side) for name in _COUNTS.values() for side in SIDES))
 
 
 class Disturbances:
-    """Levels by name: relative, except temperature [K] and crown [um]. Zero is nominal."""
+    """Levels by name: relative, except temperature [K] and crown [um]. Zero is nominal.
+
+    ``count`` tells how often what a machine counts has come.
+    """
 
     def __init__(self, lanes: int) -> None:
         names = ["solids", "temperature", "crown", "hardness"]
         names += [f"{what}_{side}" for what in ("wear", "clog") for side in SIDES]
         names += [f"die_{side}_{lane}" for side in SIDES for lane in range(1, lanes + 1)]
         self.level = dict.fromkeys(names, 0.0)
+        self.count = dict.fromkeys(COUNTERS, 0.0)
         self.ramps: list[dict[str, Any]] = []
 
     def check(self, event: Event) -> None:
@@ -44,6 +55,8 @@ class Disturbances:
     def start(self, event: Event) -> None:
         """Begin a drift or make a reset."""
         self.check(event)
+        if event.kind in _COUNTS:
+            self.count[_COUNTS[event.kind].format(side=event.side)] += 1
         if event.kind in _RESETS:
             self._reset(_RESETS[event.kind].format(side=event.side))
             return
@@ -77,8 +90,9 @@ class Disturbances:
             self.ramps = [ramp for ramp in self.ramps if ramp["left_s"] > 1e-9]
 
     def to_json(self) -> dict[str, Any]:
-        return {"level": dict(self.level), "ramps": [dict(ramp) for ramp in self.ramps]}
+        return {"level": dict(self.level), "count": dict(self.count), "ramps": [dict(ramp) for ramp in self.ramps]}
 
     def load(self, saved: Mapping[str, Any]) -> None:
         self.level.update({name: float(value) for name, value in saved["level"].items() if name in self.level})
+        self.count.update({name: float(value) for name, value in saved.get("count", {}).items() if name in self.count})
         self.ramps = [dict(ramp) for ramp in saved["ramps"]]

@@ -75,7 +75,7 @@ class Line:
         self._make(dt_s)
         if self.encoder_m - self.rolls.start_m >= self.parameters.roll_length_m:
             self._splice()
-        status = self._status()
+        status = self._status() | self.disturbances.count
         span_m, moving = (start_m, self.encoder_m), self.running > SLOWEST_MEASURED
         seen = ((self.coater_station, self.coater.seen), (self.press_station, self.press.seen))
         return tuple(

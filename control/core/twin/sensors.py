@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from control.core.exchange import MeasuredPiece
+from control.core.twin.disturbances import COUNTERS
 from control.core.twin.noise import SlowNoise
 from control.core.twin.parameters import GaugeParameters, LabParameters
 from control.core.twin.scenario import Event
@@ -68,17 +69,20 @@ class Faults:
 
 
 class TagSensors:
-    """One equipment's tags in declared order, with their noise and faults."""
+    """One equipment's tags in declared order, with their noise and faults. Counters are exact."""
 
     def __init__(self, tags: Sequence[str], noise: Mapping[str, float]) -> None:
         self.tags = tuple(tags)
         self.faults = Faults(tags)
-        self._sigma = np.array([noise.get(tag, 0.0) for tag in tags])
+        self._noisy = np.array([tag not in COUNTERS for tag in tags])
+        self._sigma = np.array([noise.get(tag, 0.0) for tag in tags if tag not in COUNTERS])
 
     def read(self, seen: Mapping[str, float], rng: np.random.Generator) -> tuple[list[float | None], list[int]]:
-        noise = (self._sigma * rng.standard_normal(len(self.tags))).tolist()
+        extra = np.zeros(len(self.tags))
+        extra[self._noisy] = self._sigma * rng.standard_normal(len(self._sigma))
+        noise = extra.tolist()
         values: list[float | None] = [
-            seen[tag] + extra if tag in seen else None for tag, extra in zip(self.tags, noise, strict=True)
+            seen[tag] + off if tag in seen else None for tag, off in zip(self.tags, noise, strict=True)
         ]
         quality = [int(Quality.MISSING if value is None else Quality.GOOD) for value in values]
         self.faults.apply(values, quality)
