@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from control.core.spc.rules import WESTERN_ELECTRIC, RuleSet
-from control.core.types import MeasuredBy
+from control.core.types import FloatArray, MeasuredBy
 from control.core.vm.estimator import Estimator
 
 NAN, INF = float("nan"), float("inf")
@@ -83,7 +83,8 @@ class LoopConfig:
     too only share out between lanes and leave their mean. ``neighbours`` are MVs side by side on one lip, in order:
     of three in a row |u_(i-1) - 2 u_i + u_(i+1)| may be ``bend_um`` at most. ``dead_time_m`` is the web that must
     pass after a change before the next. The weights are dimensionless: a deviation counts in deadbands, a move in
-    ``max_step``, a distance from nominal in the actuator's span. ``ewma_weight`` is per snapshot.
+    ``max_step``, a distance from nominal in the actuator's span. ``ewma_weight`` is per snapshot. ``schedule`` is a
+    curve that stands for one column of ``gains``.
     """
 
     key: str
@@ -105,6 +106,7 @@ class LoopConfig:
     def __post_init__(self) -> None:
         shape = (len(self.cvs), len(self.mvs))
         if not self.cvs or not self.mvs:
+    schedule: Compaction | None = None
             raise ValueError(f"loop {self.key}: needs at least one stream and one parameter")
         if len(self.gains) != shape[0] or any(len(row) != shape[1] for row in self.gains):
             raise ValueError(f"loop {self.key}: gains must be {shape[0]} streams x {shape[1]} parameters")
@@ -129,6 +131,21 @@ class LoopConfig:
     def redistributing(self) -> frozenset[str]:
         """MVs that answer how the lanes differ; the others answer their mean."""
         return frozenset((*self.sum_zero, *self.cross_direction))
+    def effect(self, settings: FloatArray) -> FloatArray:
+        """What settings (n, mvs) make of each stream, (n, cvs): its value less this is the disturbance."""
+        gains = np.array(self.gains)
+        if self.schedule is None:
+            return np.asarray(settings @ gains.T)
+        gains[:, self.schedule.column] = 0.0
+        return np.asarray(settings @ gains.T + self.schedule.effect(settings[:, self.schedule.column]))
+
+    def gains_at(self, setting: FloatArray) -> FloatArray:
+        """The gains (cvs, mvs) where the parameters stand (mvs,)."""
+        gains = np.array(self.gains)
+        if self.schedule is not None:
+            gains[:, self.schedule.column] = self.schedule.slope(float(setting[self.schedule.column]))
+        return gains
+
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -41,9 +41,9 @@ def follow(machine: Machine, state: State, trace: Trace, predictions: Prediction
         held = _held(loop, state)
         u = settings[:, [moved.index(mv.tag) for mv in loop.mvs]]
         cvs = [machine.stream_at[cv] for cv in loop.cvs]
-        seen = (y[:, cvs], u, np.array(loop.gains))
-        now = ewma.estimate(_known(held.disturbance, loop), *seen, loop.ewma_weight)
-        trend = ewma.estimate(_known(held.trend, loop), *seen, loop.ewma_weight * TREND_SHARE)
+        seen = y[:, cvs] - loop.effect(u)
+        now = ewma.estimate(_known(held.disturbance, loop), seen, loop.ewma_weight)
+        trend = ewma.estimate(_known(held.trend, loop), seen, loop.ewma_weight * TREND_SHARE)
         loops[loop.key] = replace(held, disturbance=_stored(now), trend=_stored(trend))
     return loops
 
@@ -67,13 +67,13 @@ def _propose_one(
 ) -> Proposal | Note:
     newest = len(trace) - 1
     setting = trace.values[newest, [machine.tag_at[mv.tag] for mv in loop.mvs]]
-    disturbance, gains = _known(state.loops[loop.key].disturbance, loop), np.array(loop.gains)
-    do_nothing = disturbance + gains @ setting
+    gains = loop.gains_at(setting)
+    do_nothing = _known(state.loops[loop.key].disturbance, loop) + loop.effect(setting[None, :])[0]
     situation = _situation(machine, loop, state, trace, predictions, setting)
     quiet = policy.silence(loop, situation, do_nothing - np.array(loop.targets))
     if quiet is not None:
         return Note(loop.key, quiet.reason, quiet.detail)
-    solved = allocate(loop, setting, disturbance)
+    solved = allocate(loop, setting, do_nothing)
     if solved.refused:
         return Note(loop.key, Reason.NO_SOLUTION, solved.refused)
     moves = _worth_making(loop, solved.moves)
@@ -146,12 +146,13 @@ def _worth_making(loop: LoopConfig, moves: tuple[Move, ...]) -> tuple[Move, ...]
 
 
 def _held(loop: LoopConfig, state: State) -> LoopState:
-    """What is known of a loop, unless it was learned under other streams or gains."""
+    """What is known of a loop, unless it was learned under other streams, gains or another curve."""
     held = state.loops.get(loop.key)
     mvs = tuple(mv.tag for mv in loop.mvs)
-    if held is not None and (held.cvs, held.mvs, held.gains) == (loop.cvs, mvs, loop.gains):
+    curve = loop.schedule.numbers if loop.schedule else ()
+    if held is not None and (held.cvs, held.mvs, held.gains, held.schedule) == (loop.cvs, mvs, loop.gains, curve):
         return held
-    return LoopState(loop.cvs, mvs, loop.gains)
+    return LoopState(loop.cvs, mvs, loop.gains, schedule=curve)
 
 
 def _known(held: tuple[float | None, ...], loop: LoopConfig) -> FloatArray:

@@ -48,13 +48,17 @@ class StreamState:
 
 @dataclass(frozen=True, slots=True)
 class LoopState:
-    """Disturbance per controlled stream (None: not yet seen), and what it was estimated with: other gains end it."""
+    """Disturbance per controlled stream (None: not yet seen), and what it was estimated with.
+
+    Other gains, or another curve of a schedule, end it.
+    """
 
     cvs: tuple[str, ...]
     mvs: tuple[str, ...]
     gains: tuple[tuple[float, ...], ...]
     disturbance: tuple[float | None, ...] = ()
     trend: tuple[float | None, ...] = ()
+    schedule: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,4 +118,11 @@ def _stream(item: Mapping[str, Any]) -> StreamState:
 
 def _loop(item: Mapping[str, Any]) -> LoopState:
     gains = tuple(tuple(row) for row in item["gains"])
-    return LoopState(tuple(item["cvs"]), tuple(item["mvs"]), gains, tuple(item["disturbance"]), tuple(item["trend"]))
+    return LoopState(
+        cvs=tuple(item["cvs"]),
+        mvs=tuple(item["mvs"]),
+        gains=gains,
+        disturbance=tuple(item["disturbance"]),
+        trend=tuple(item["trend"]),
+        schedule=tuple(item.get("schedule", ())),
+    )

@@ -59,13 +59,9 @@ def press(**changes):
 NOW = np.array([61.2, 0, 0, 0, 0.0])
 
 
-def standing(loop, now, off):
-    """The disturbance under which the streams stand ``off`` their targets at ``now``."""
-    return np.array(loop.targets) - np.array(loop.gains) @ now + off
-
-
-def asked(loop, now, off):
-    found = allocate(loop, np.array(now, float), standing(loop, now, np.array(off)))
+def asked(loop, now, off, fed=None):
+    """The answer where the streams stand ``off`` their targets."""
+    found = allocate(loop, np.array(now, float), np.array(loop.targets) + np.array(off), fed or {})
     assert not found.refused
     return found, {move.tag: move.delta for move in found.moves}
 
@@ -234,10 +230,8 @@ def test_a_lip_bent_further_than_allowed_is_never_bent_further_and_may_be_straig
 
 
 def test_what_a_solve_is_told_was_fed_forward_is_a_contribution_of_its_own_and_changes_no_move():
-    loop, off = coater(), np.full(LANES, 0.2)
-    disturbance = standing(loop, NOW, off)
-    plain = allocate(loop, NOW, disturbance)
-    told = allocate(loop, NOW, disturbance, {"solids": np.full(LANES, 0.15)})
+    plain, _ = asked(coater(), NOW, np.full(LANES, 0.2))
+    told, _ = asked(coater(), NOW, np.full(LANES, 0.2), {"solids": np.full(LANES, 0.15)})
     for one, other in zip(told.moves, plain.moves, strict=True):
         assert one.delta == pytest.approx(other.delta, abs=1e-9)
     named = {part.name: part.amount for part in told.moves[0].contributions}
@@ -253,7 +247,7 @@ def test_clipping_and_the_way_back_to_nominal_are_contributions_of_their_own():
 
 
 @pytest.mark.parametrize(
-    ("now", "disturbance", "changes", "reason"),
+    ("now", "stands", "changes", "reason"),
     [
         ([np.nan, 0, 0, 0, 0], 0.1, {}, "known"),
         ([61.2, 0, 0, 0, 0], np.nan, {}, "known"),
@@ -263,8 +257,8 @@ def test_clipping_and_the_way_back_to_nominal_are_contributions_of_their_own():
         ([61.2, 0, 0, 0, 0], 0.1, {"move_weight": 1e-7, "nominal_weight": 0.0}, "ill-conditioned"),
     ],
 )
-def test_what_cannot_be_solved_safely_is_no_move_with_the_reason(now, disturbance, changes, reason):
-    found = allocate(coater(**changes), np.array(now, float), np.full(LANES, disturbance))
+def test_what_cannot_be_solved_safely_is_no_move_with_the_reason(now, stands, changes, reason):
+    found = allocate(coater(**changes), np.array(now, float), np.full(LANES, stands))
     assert found.moves == ()
     assert reason in found.refused
 

@@ -82,19 +82,19 @@ class _Form:
 
 
 def allocate(
-    loop: LoopConfig, now: FloatArray, disturbance: FloatArray, fed: Mapping[str, FloatArray] = NOTHING_FED
+    loop: LoopConfig, now: FloatArray, stands: FloatArray, fed: Mapping[str, FloatArray] = NOTHING_FED
 ) -> Allocation:
-    """Moves from ``now`` (mvs,) that bring the streams to their targets under ``disturbance`` (cvs,).
+    """Moves from ``now`` (mvs,) that bring the streams to their targets from where they stand, a + B u_now (cvs,).
 
-    ``fed`` names parts of the disturbance, (cvs,) each, that are told apart in the contributions.
+    ``fed`` names parts of where they stand, (cvs,) each, that are told apart in the contributions.
     """
-    refused = _unsafe(loop, now, disturbance)
+    refused = _unsafe(loop, now, stands)
     if refused:
         return Allocation((), refused=refused)
-    form = _form(loop)
+    form = _form(loop, None if loop.schedule is None else tuple(map(tuple, loop.gains_at(now).tolist())))
     if not form.condition <= WORST_CONDITION:
         return Allocation((), refused="ill-conditioned: the gains cannot tell the parameters apart")
-    asked = _asked(loop, form, now, disturbance, fed)
+    asked = _asked(loop, form, now, stands, fed)
     solved = _solve(loop, form, now, asked.sum(axis=1))
     if isinstance(solved, str):
         return Allocation((), refused=solved)
@@ -110,8 +110,8 @@ def allocate(
     return Allocation(moves, _named(loop, form, now, held))
 
 
-def _unsafe(loop: LoopConfig, now: FloatArray, disturbance: FloatArray) -> str:
-    if not (np.isfinite(now).all() and np.isfinite(disturbance).all()):
+def _unsafe(loop: LoopConfig, now: FloatArray, stands: FloatArray) -> str:
+    if not (np.isfinite(now).all() and np.isfinite(stands).all()):
         return "not every parameter and disturbance is known"
     for mv, value in zip(loop.mvs, now.tolist(), strict=True):
         usable = all(map(isfinite, (mv.low, mv.high, mv.max_step, mv.nominal)))
@@ -123,9 +123,10 @@ def _unsafe(loop: LoopConfig, now: FloatArray, disturbance: FloatArray) -> str:
 
 
 @lru_cache(maxsize=128)
-def _form(loop: LoopConfig) -> _Form:
+def _form(loop: LoopConfig, gains: tuple[tuple[float, ...], ...] | None) -> _Form:
+    """``gains`` are the local ones where they change with the setting."""
     low, high, step, nominal = np.array([(mv.low, mv.high, mv.max_step, mv.nominal) for mv in loop.mvs]).T
-    asks, effect = _deviations(loop)
+    asks, effect = _deviations(loop, np.array(gains or loop.gains, np.float64))
     home = np.diag(loop.nominal_weight / (high - low))
     a = np.vstack([effect * step, np.eye(len(step)) * loop.move_weight, home * step])
     rows_of_moves = np.zeros_like(home)
@@ -153,10 +154,9 @@ def _form(loop: LoopConfig) -> _Form:
     )
 
 
-def _deviations(loop: LoopConfig) -> tuple[FloatArray, FloatArray]:
+def _deviations(loop: LoopConfig, gains: FloatArray) -> tuple[FloatArray, FloatArray]:
     """How a deviation (cvs,) enters b, (r, cvs), and what of it the parameters answer, (r, mvs)."""
-    gains, weights = np.array(loop.gains, np.float64), np.array(loop.cv_weights or [1.0] * len(loop.cvs))
-    w = weights / loop.deadband
+    w = np.array(loop.cv_weights or [1.0] * len(loop.cvs)) / loop.deadband
     cross = np.array([mv.tag in loop.redistributing for mv in loop.mvs])
     if not cross.any():
         return np.diag(w), w[:, None] * gains
@@ -192,11 +192,11 @@ def _free(a: FloatArray, hessian: FloatArray, group: FloatArray) -> FloatArray:
 
 
 def _asked(
-    loop: LoopConfig, form: _Form, now: FloatArray, disturbance: FloatArray, fed: Mapping[str, FloatArray]
+    loop: LoopConfig, form: _Form, now: FloatArray, stands: FloatArray, fed: Mapping[str, FloatArray]
 ) -> FloatArray:
     """b by its parts (r, cvs + fed + 1): each stream's deviation without what was fed forward, that, and nominal."""
-    known = np.array([*fed.values()]).reshape(len(fed), len(disturbance))
-    wanted = np.array(loop.targets) - (disturbance - known.sum(axis=0)) - np.array(loop.gains) @ now
+    known = np.array([*fed.values()]).reshape(len(fed), len(stands))
+    wanted = np.array(loop.targets) - stands + known.sum(axis=0)
     return np.column_stack([form.asks * wanted, -form.asks @ known.T, form.home @ (form.nominal - now)])
 
 

@@ -1,35 +1,63 @@
 """EWMA disturbance estimator, each value paired with the setting that made it.
 
-    a = w (y - G u) + (1 - w) a_prev,   u_next solves G u = T - a
+    D = w (y - G u) + (1 - w) D_prev,   u_next solves G u = T - D
 
 With xi = true gain / assumed gain it is stable for every delay if 0 < w xi < 2, because u is the one that made y;
 paired with the newest u instead, only if w xi < 2 sin(pi / (2 (2 d + 1))) at a delay of d samples. A ramp of delta a
 sample leaves an offset of delta / (w xi).
+
+Where P was raised the next values count as much as they would in a mean: P / (1 + P) of it first, then less and less,
+until w is more.
 
 E. Sachs, A. Hu, A. Ingolfsson, IEEE Transactions on Semiconductor Manufacturing 8 (1995) 26-43.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
+from control.core.r2r.disturbance import Belief, Seen, carried, first, slower
 from control.core.types import FloatArray
 
 
-def estimate(start: FloatArray, y: FloatArray, u: FloatArray, gains: FloatArray, weight: float) -> FloatArray:
-    """The disturbance (cvs,) after ``y`` (n, cvs) made by ``u`` (n, mvs), from ``start`` (cvs,).
+@dataclass(frozen=True, slots=True)
+class Ewma:
+    """``weight`` w in (0, 1], per value."""
 
-    NaN in ``start`` means not yet known: the first value then counts in full. NaN in ``y`` or ``u`` skips that value.
+    weight: float = 0.3
+
+    def __post_init__(self) -> None:
+        if not 0 < self.weight <= 1:
+            raise ValueError(f"ewma_weight must be in (0, 1], not {self.weight:g}")
+
+    @property
+    def largest_gain_ratio(self) -> float:
+        return 2.0 / self.weight
+
+    def after(self, belief: Belief, seen: Seen) -> Belief:
+        if not len(seen.value):
+            return belief
+        weight, uncertainty = weights(belief, seen, self.weight)
+        return Belief(
+            level=carried(belief.level, seen.value, weight),
+            slow=slower(belief.slow, seen, weight),
+            drift=np.zeros_like(belief.drift),
+            uncertainty=uncertainty,
+        )
+
+
+def weights(belief: Belief, seen: Seen, weight: float) -> tuple[FloatArray, FloatArray]:
+    """What each value counts (n, cvs), 0 where there is none, and what is left of P (cvs,) once they were taken.
+
+    The k-th value known since P was raised counts 1 / (1 / P + k) if that is more than ``weight``.
     """
-    seen = y - u @ gains.T
-    return np.array([_follow(a, column[np.isfinite(column)], weight) for a, column in zip(start, seen.T, strict=True)])
-
-
-def _follow(a: float, seen: FloatArray, weight: float) -> float:
-    """The recursion in closed form: every value counts w (1 - w)^age, what was held (1 - w)^n."""
-    if not len(seen):
-        return a
-    if np.isnan(a):
-        a, seen = float(seen[0]), seen[1:]
-    fade = (1.0 - weight) ** np.arange(len(seen) - 1, -1, -1)
-    return float(a * (1.0 - weight) ** len(seen) + weight * (fade @ seen))
+    known = seen.known
+    count = known.cumsum(axis=0)
+    with np.errstate(divide="ignore"):
+        information = 1.0 / belief.uncertainty
+    found = np.where(known, np.maximum(weight, 1.0 / (information + np.maximum(count, 1))), 0.0)
+    found[first(belief.level, known)] = 1.0
+    left = 1.0 / (information + count[-1])
+    return found, np.where(left > weight * (1.0 + left), left, 0.0)
