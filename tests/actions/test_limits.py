@@ -1,0 +1,244 @@
+"""Limits are drafted from a window and put in force by a second step; the one before ends there."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import numpy as np
+import pytest
+
+from control.actions import limits, machines, phase_one
+from control.actions.errors import Conflict, Invalid, NoPermission
+from control.actions.phase_one import Choice, Exclusion
+from control.core.types import Quality, Rule
+from control.models import AuditEntry, Limits, Measurement, Point
+from tests import factories
+from tests.factories import NOW, Plant
+
+pytestmark = pytest.mark.django_db
+EVERY_S = 10
+N = 400
+START = NOW - timedelta(seconds=N * EVERY_S)
+
+
+@pytest.fixture
+def plant() -> Plant:
+    found = factories.plant()
+    measured(found, np.random.default_rng(1).normal(20.0, 0.1, N))
+    return found
+
+
+@pytest.fixture
+def stream(plant):
+    return plant.streams["loading/1-top"]
+
+
+def measured(plant, values, *, predicted=None, start=START, roll=7):
+    Point.objects.bulk_create(
+        Point(
+            equipment=plant.coater, seq=int(start.timestamp()) + i, at=start + timedelta(seconds=EVERY_S * i),
+            known_at=start, stream=plant.streams["loading/1-top"], by=1, roll=roll, web_m=0.0, value=value,
+            predicted=None if predicted is None else predicted[i], quality=Quality.GOOD, verdict=0, rules=0,
+        )
+        for i, value in enumerate(values)
+    )  # fmt: skip
+
+
+def choice(**told):
+    return Choice(**{"since": START, "until": NOW, **told})
+
+
+def drafted(plant, stream, now=NOW, **told):
+    return limits.draft(stream, choice(**told), actor=plant.person("engineer"), now=now, reason="first limits")
+
+
+def activated(plant, stream, number, now=NOW):
+    limits.activate(stream, number, actor=plant.person("engineer"), now=now, reason="looked at it")
+
+
+def test_a_draft_tells_where_its_numbers_come_from_and_judges_nothing_yet(plant, stream):
+    number = drafted(plant, stream, charts=("ewma",))
+    rows = {row.chart: row for row in Limits.objects.all()}
+    assert set(rows) == {"i_mr", "ewma"}
+    one = rows["i_mr"]
+    assert (one.number, one.state, one.n, one.method) == (number, "draft", N, "moving_range")
+    assert (one.mean, one.sigma) == pytest.approx((20.0, 0.1), rel=0.1)
+    assert (one.window_from, one.window_to) == (START, NOW - timedelta(seconds=EVERY_S))
+    assert (one.created_by, one.created_at, one.reason) == (plant.person("engineer"), NOW, "first limits")
+    assert one.effective_from is None
+    built = machines.built(plant.coater.pk).machine
+    assert built.streams[built.stream_at[stream.key]].chart is None
+
+
+def test_a_draft_foretells_the_false_alarms_of_its_rules(plant, stream):
+    drafted(plant, stream, charts=("ewma", "cusum"), rule_set="western_electric")
+    told = {row.chart: row.expected for row in Limits.objects.all()}
+    in_a_shift = 8 * 3600 / EVERY_S
+    assert in_a_shift / 370 < told["i_mr"]["per_shift"] < in_a_shift / 40
+    assert set(told["i_mr"]["by_rule"]) == {"1", "2", "4", "8"}
+    assert set(told["ewma"]["by_rule"]) == {"32"}
+    assert set(told["cusum"]["by_rule"]) == {"2048"}
+
+
+def test_the_second_step_puts_it_in_force_and_the_pipeline_judges_by_it(plant, stream):
+    stamp = machines.built(plant.coater.pk).stamp
+    number = drafted(plant, stream, rule_set="nelson")
+    assert machines.built(plant.coater.pk).stamp == stamp
+    activated(plant, stream, number, NOW + timedelta(minutes=1))
+    built = machines.built(plant.coater.pk)
+    assert built.stamp != stamp
+    chart = built.machine.streams[built.machine.stream_at[stream.key]].chart
+    row = Limits.objects.get()
+    assert (chart.mean, chart.sigma) == (row.mean, row.sigma)
+    assert (chart.rules.run, Rule.MIXTURE in chart.rules.rules) == (9, True)
+
+
+def test_what_was_in_force_ends_when_the_next_begins(plant, stream):
+    first = drafted(plant, stream, charts=("ewma",))
+    activated(plant, stream, first)
+    second = drafted(plant, stream)
+    later = NOW + timedelta(hours=1)
+    activated(plant, stream, second, later)
+    states = {
+        (row.number, row.chart): (row.state, row.effective_from, row.effective_to) for row in Limits.objects.all()
+    }
+    assert states == {
+        (first, "i_mr"): ("superseded", NOW, later),
+        (first, "ewma"): ("superseded", NOW, later),
+        (second, "i_mr"): ("active", later, None),
+    }
+
+
+def test_every_step_is_a_row_of_the_audit(plant, stream):
+    number = drafted(plant, stream)
+    activated(plant, stream, number)
+    rows = list(AuditEntry.objects.order_by("number"))
+    assert [row.action for row in rows] == ["limits.draft", "limits.activate"]
+    assert {row.actor for row in rows} == {plant.person("engineer")}
+    assert {row.object_id for row in rows} == {str(stream.pk)}
+    assert rows[1].new["mean"] == Limits.objects.get().mean
+    assert (rows[1].old, rows[1].reason) == ({"number": None}, "looked at it")
+
+
+@pytest.mark.parametrize("name", ["viewer", "operator", "supervisor", "admin", "auditor", "outsider", "root"])
+def test_only_who_configures_the_line_may(plant, stream, name):
+    number = drafted(plant, stream)
+    person = plant.person(name)
+    with pytest.raises(NoPermission):
+        limits.draft(stream, choice(), actor=person, now=NOW, reason="x")
+    with pytest.raises(NoPermission):
+        limits.activate(stream, number, actor=person, now=NOW, reason="x")
+    with pytest.raises(NoPermission):
+        limits.discard(stream, number, actor=person, now=NOW)
+    assert [row.state for row in Limits.objects.all()] == ["draft"]
+    assert AuditEntry.objects.filter(action__endswith=".refused").count() == 3
+
+
+def test_a_reason_is_needed_for_both_steps(plant, stream):
+    engineer = plant.person("engineer")
+    with pytest.raises(Invalid, match="reason"):
+        limits.draft(stream, choice(), actor=engineer, now=NOW, reason="  ")
+    number = drafted(plant, stream)
+    with pytest.raises(Invalid, match="reason"):
+        limits.activate(stream, number, actor=engineer, now=NOW, reason="")
+    assert Limits.objects.get().state == "draft"
+
+
+def test_a_version_is_put_in_force_once_and_a_discarded_one_never(plant, stream):
+    first, second = drafted(plant, stream), drafted(plant, stream)
+    limits.discard(stream, second, actor=plant.person("engineer"), now=NOW)
+    activated(plant, stream, first)
+    for number in (first, second, 99):
+        with pytest.raises(Conflict):
+            activated(plant, stream, number)
+    assert [row.number for row in Limits.objects.filter(state="active")] == [first]
+
+
+def test_what_is_left_out_is_left_out_for_a_reason_that_is_kept(plant, stream):
+    Point.objects.filter(at=START + timedelta(seconds=100)).update(value=27.0)
+    at = START + timedelta(seconds=100)
+    drafted(plant, stream)
+    drafted(plant, stream, excluded=(Exclusion(at, at, "sensor knocked"),))
+    spoiled, clean = Limits.objects.order_by("number")
+    assert clean.sigma < 0.8 * spoiled.sigma
+    assert (clean.n, spoiled.n) == (N - 1, N)
+    told = {"from": at.isoformat(), "to": at.isoformat(), "points": 1, "reason": "sensor knocked"}
+    assert clean.excluded == [told]
+    assert AuditEntry.objects.order_by("-number")[0].new["excluded"] == [told]
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"method": "by_eye"},
+        {"rule_set": "mine"},
+        {"charts": ("pie",)},
+        {"until": START},
+        {"excluded": (Exclusion(START, NOW, " "),)},
+        {"excluded": (Exclusion(NOW, START, "x"),)},
+    ],
+)
+def test_a_choice_that_cannot_be_meant_is_refused(told):
+    with pytest.raises(ValueError, match=r"\w"):
+        choice(**told)
+
+
+def test_too_few_values_give_no_draft(plant, stream):
+    with pytest.raises(Invalid, match="at least 20"):
+        drafted(plant, stream, since=NOW - timedelta(seconds=19 * EVERY_S))
+    assert not Limits.objects.exists()
+
+
+def test_values_that_are_doubted_or_not_of_the_gauge_are_not_asked(plant, stream):
+    Point.objects.filter(at__lt=START + timedelta(seconds=100)).update(quality=Quality.DOUBTFUL)
+    Point.objects.filter(at__gte=NOW - timedelta(seconds=100)).update(by=2)
+    assert phase_one.weigh(stream, choice()).limits.n == N - 20
+
+
+def test_a_new_roll_is_no_moving_range(plant, stream):
+    whole = phase_one.weigh(stream, choice()).limits.sigma
+    Point.objects.filter(at__gte=START + timedelta(seconds=2000)).update(roll=8)
+    level = Point.objects.filter(roll=8)
+    for point in level:
+        Point.objects.filter(seq=point.seq).update(value=point.value + 5.0)
+    assert phase_one.weigh(stream, choice()).limits.sigma == pytest.approx(whole, rel=0.01)
+
+
+def test_the_error_of_the_prediction_has_limits_of_its_own(plant, stream):
+    Point.objects.all().delete()
+    rng = np.random.default_rng(2)
+    drift = 20.0 + np.cumsum(rng.normal(0.0, 0.05, N))
+    measured(plant, drift + rng.normal(0.0, 0.02, N), predicted=drift + 0.5)
+    drafted(plant, stream, charts=("residual",))
+    rows = {row.chart: row for row in Limits.objects.all()}
+    assert (rows["residual"].mean, rows["residual"].sigma) == pytest.approx((-0.5, 0.02), rel=0.1)
+    assert set(rows["residual"].expected["by_rule"]) == {"4096"}
+    assert rows["i_mr"].expected["per_shift"] > 10 * rows["residual"].expected["per_shift"]
+
+
+def test_the_window_itself_is_judged_too(plant, stream):
+    Point.objects.all().delete()
+    measured(plant, np.clip(np.random.default_rng(3).normal(20.0, 0.1, N), 19.8, 20.2))
+    told = {"rule_set": "beyond_3_sigma", "method": "median_moving_range"}
+    assert phase_one.weigh(stream, choice(**told)).counted == {}
+    Point.objects.filter(at__gte=NOW - timedelta(seconds=100)).update(value=20.7)
+    upset = phase_one.weigh(stream, choice(**told))
+    assert upset.counted == {Rule.BEYOND_3_SIGMA: 1}
+    assert upset.suspect.sum() == 10
+
+
+def test_limits_drawn_for_a_whole_machine_are_the_next_version_of_each_stream(plant, stream):
+    number = drafted(plant, stream)
+    activated(plant, stream, number)
+    Measurement.objects.bulk_create(
+        Measurement(
+            equipment=plant.coater, at=START + timedelta(seconds=EVERY_S * i), source=plant.source, sequence=i,
+            stream=stream, arrival=i, received_at=NOW, value=value, quality=Quality.GOOD, by=1,
+        )
+        for i, value in enumerate(np.random.default_rng(4).normal(20.0, 0.1, N))
+    )  # fmt: skip
+    done = limits.draw(plant.coater, since=START, until=NOW, actor="command line", now=NOW)
+    assert (done.streams, len(done.refused)) == ([stream.key], 3)
+    rows = Limits.objects.filter(state="active")
+    assert {(row.number, row.chart) for row in rows} == {(number + 1, "i_mr"), (number + 1, "ewma")}
+    assert Limits.objects.get(number=number).state == "superseded"
