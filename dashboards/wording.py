@@ -81,6 +81,22 @@ MODE_REASONS = {
     "ineffective": gettext_lazy("Two changes in a row had no effect"),
     "sensor_doubtful": gettext_lazy("Rejected twice in an hour as sensor doubtful"),
 }
+SILENCES = {
+    Reason.NO_ESTIMATOR: gettext_lazy("No prediction model yet"),
+    Reason.WEB_REVERSED: gettext_lazy("The web ran back; until it is again where it was, no metre is certain"),
+    Reason.LINE_STOPPED: gettext_lazy("The line stands"),
+    Reason.NEW_ROLL: gettext_lazy("A new roll has just begun"),
+    Reason.INPUT_MISSING: gettext_lazy("A set-point cannot be read"),
+    Reason.NOT_RELIABLE: gettext_lazy("The two prediction models disagree"),
+    Reason.UNLIKE_TRAINING: gettext_lazy("The machine is in a state the model has not seen"),
+    Reason.INPUT_DOUBTFUL: gettext_lazy("An input of the prediction is doubtful"),
+    Reason.NOT_YET_SEEN: gettext_lazy("Not every lane has been seen yet"),
+    Reason.DEAD_TIME: gettext_lazy("The last move has not reached the gauge"),
+    Reason.SETTLING: gettext_lazy("The disturbance is still moving"),
+    Reason.IN_DEADBAND: gettext_lazy("The deviation is within the deadband"),
+    Reason.NO_SOLUTION: gettext_lazy("No safe move was found"),
+    Reason.TOO_SMALL: gettext_lazy("The move is too small to be written"),
+}
 NEEDS = {
     Reason.WITHIN: gettext_lazy("within the operator's authority"),
     Reason.MOVE_TOO_LARGE: gettext_lazy("the move is large"),
@@ -97,6 +113,11 @@ def mode_reason(reason: Any) -> str:
         return str(MODE_REASONS.get(reason, reason))
     words = MODE_REASONS.get(reason.get("code", ""), reason.get("code", ""))
     return f"{words} {reason.get('detail', '')}".strip()
+
+
+def silence(reason: str) -> str:
+    """Why a loop fell silent and took a change back: a stored code, or text as a person wrote it."""
+    return str(SILENCES.get(reason, reason))
 
 
 def rule(bit: int) -> str:
@@ -312,6 +333,6 @@ def why(reason: str, told: Any, names: dict[str, str]) -> str:
     if isinstance(told, dict) and told.get("reason_code") in names:
         reason = f"{told['reason_code']} {reason}"
     code, _sep, text = reason.partition(" ")
-    given = f"{names[code]} {text}".strip() if code in names else str(MODE_REASONS.get(reason, reason))
+    given = f"{names[code]} {text}".strip() if code in names else silence(str(MODE_REASONS.get(reason, reason)))
     refused = refusal(told.get("code", "")) if isinstance(told, dict) else ""
     return " · ".join(part for part in (given, refused) if part)

@@ -108,6 +108,11 @@ def moves_of(change: Any) -> str:
 
 
 @register.filter
+def silence_words(reason: str) -> str:
+    return wording.silence(reason)
+
+
+@register.filter
 def mode_reason_words(reason: Any) -> str:
     return wording.mode_reason(reason)
 
