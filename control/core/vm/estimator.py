@@ -30,6 +30,7 @@ VERSION = 2
 READABLE = (1, 2)
 TOO_MANY_MISSING = 0.3  # share of a stream's inputs
 MATTERS = 0.1  # of the half width: what one sigma of a tag must be worth for its loss to make a prediction doubtful
+EDGES = (-1.5, -0.5, 0.5, 1.5)  # steps of a parameter between which the model's gain is taken
 OWN = ("half_width", "residual_sigma", "bias_weight", "ri_threshold", "label_mean", "label_sigma")
 Content = Mapping[str, Any]
 
@@ -145,6 +146,26 @@ class _Group:
             main[:, part.streams] += answer[:, part.outputs] - less
         return main + base, reliance(main / self.label_sigma, reference / self.label_sigma)
 
+    def gains(self, tags: Sequence[str], steps: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Settings (places, n) and dy^/du there (places, s, n), by differences over one step of each tag.
+
+        Places are the training mean and the operating points, each also a step below and above.
+        """
+        known = [i for i, tag in enumerate(tags) if tag in self.tags]
+        at = [self.tags.index(tags[i]) for i in known]
+        points = np.zeros((1 + len(self.operating), len(self.mean)))
+        points[1:, : len(self.tags)] = self.operating
+        z = np.repeat(points[:, None, None, :], len(known), axis=1).repeat(len(EDGES), axis=2)
+        for j, (i, column) in enumerate(zip(known, at, strict=True)):
+            z[:, j, :, column] += np.array(EDGES) * steps[i] / self.scale[column]
+        value = self.respond(z.reshape(-1, len(self.mean)))[0].reshape(*z.shape[:3], -1)
+        slopes = np.zeros((len(points), len(EDGES) - 1, value.shape[-1], len(tags)))
+        slopes[..., known] = np.moveaxis(np.diff(value, axis=2), 1, -1) / steps[known]
+        settings = np.full((len(points), len(EDGES) - 1, len(tags)), np.nan)
+        centre = np.array([edge + 0.5 for edge in EDGES[:-1]])[:, None] * steps[known]
+        settings[..., known] = (points[:, at] * self.scale[at] + self.mean[at])[:, None, :] + centre
+        return settings.reshape(-1, len(tags)), slopes.reshape(-1, value.shape[-1], len(tags))
+
     def _standardised(self, seen: Windows) -> tuple[FloatArray, BoolArray]:
         """The inputs of the models (k, q), and which are missing (k, q): those are taken to stand at their mean."""
         z = seen.matrix - self.mean
@@ -153,6 +174,12 @@ class _Group:
         if missing.any():
             z[missing] = 0.0
         return z, missing
+
+    def place_of(self, stream: int) -> int:
+        """The place of a stream in this group, -1 if it is in another."""
+        if isinstance(self.streams, slice):
+            return stream - self.streams.start if self.streams.start <= stream < self.streams.stop else -1
+        return int(next(iter(np.flatnonzero(self.streams == stream)), -1))
 
     def _physics(self, z: FloatArray) -> FloatArray:
         """The physical prediction (k, s); 0 where it says nothing: the intercept holds the constant part there."""
@@ -230,6 +257,21 @@ class Estimator:
                 group.predict(trace, rows, into)
         return into
 
+    def gains(self, streams: Sequence[int], tags: Sequence[str], steps: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Settings (places, tags) and dy^/du there (places, streams, tags), over moves of one step (tags,) each.
+
+        NaN as a setting and 0 as a gain where a tag is no input. Every stream must have an estimator.
+        """
+        found: dict[int, tuple[FloatArray, FloatArray]] = {}
+        rows = []
+        for stream in streams:
+            group = self.group_of(stream)
+            assert group is not None, f"stream {stream} has no estimator"
+            settings, slopes = found.setdefault(id(group), group.gains(tags, steps))
+            rows.append((settings, slopes[:, group.place_of(stream)]))
+        fewest = min(len(settings) for settings, _ in rows)
+        return rows[0][0][:fewest], np.stack([slopes[:fewest] for _, slopes in rows], axis=1)
+
     def isi(self, trace: Trace, row: int, stream: int) -> dict[str, float]:
         """ISI of every input of a stream at one row: how far its window mean is from training, in sigma.
 
@@ -244,10 +286,7 @@ class Estimator:
 
     def group_of(self, stream: int) -> _Group | None:
         """The group that speaks for a stream."""
-        for group in self._groups:
-            if stream in np.arange(len(self.half_width))[group.streams]:
-                return group
-        return None
+        return next((group for group in self._groups if group.place_of(stream) >= 0), None)
 
     def window_mean(self, trace: Trace, rows: IntArray, columns: IntArray) -> FloatArray:
         """Mean of tags over the same window the predictions were made from (k, tags): what they are paired with."""

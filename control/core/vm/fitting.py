@@ -24,6 +24,7 @@ TREES = (25, 50, 100)
 DEPTH = 3
 RATE = 0.1
 SMALLEST_LEAF = 20
+MOST_TRIED = 16  # inputs tried at a split, drawn anew each time from a fixed seed: more of them cost a minute a machine
 
 Model = dict[str, Any]
 
@@ -84,10 +85,15 @@ def _pls(z: FloatArray, y: FloatArray, components: int) -> list[Model]:
 
 
 def _boosting(z: FloatArray, y: FloatArray, _components: int) -> list[Model]:
-    """Trees of least squares, all rows for each, so that the same history gives the same trees."""
+    """Trees of least squares, all rows for each; the same history gives the same trees."""
     smallest = max(min(SMALLEST_LEAF, len(z) // 50), 1)
     fitted = GradientBoostingRegressor(
-        n_estimators=TREES[-1], max_depth=DEPTH, learning_rate=RATE, min_samples_leaf=smallest, random_state=0
+        n_estimators=TREES[-1],
+        max_depth=DEPTH,
+        learning_rate=RATE,
+        min_samples_leaf=smallest,
+        max_features=min(z.shape[1], MOST_TRIED),
+        random_state=0,
     ).fit(z, y)
     trees = [_heap(one[0].tree_) for one in fitted.estimators_]
     feature, threshold, value = ([tree[part] for tree in trees] for part in range(3))

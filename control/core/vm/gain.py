@@ -38,7 +38,7 @@ class Gate:
 
 
 def judge(
-    gains: Sequence[FloatArray],
+    seen: FloatArray,
     assumed: FloatArray,
     limit: float,
     steps: FloatArray,
@@ -48,11 +48,11 @@ def judge(
 ) -> Gate:
     """The gate of a loop of m streams and n parameters.
 
-    ``gains`` are the estimator's dy^/du (m, n) at several places, ``assumed`` the controller's b (m, n). ``limit`` is
-    the largest stable ratio of true to assumed gain: 2/w of an EWMA, 4/(2(l1 + l2) - l1 l2) of a double EWMA. ``steps``
-    (n,) are the largest moves: where b is 0, one of them must not move the prediction by more than ``deadband``.
+    ``seen`` is the estimator's dy^/du at several places, ``assumed`` the controller's b there, both (places, m, n).
+    ``limit`` is the largest stable ratio of true to assumed gain: 2/w of an EWMA, 4/(2(l1 + l2) - l1 l2) of a double
+    EWMA. ``steps`` (n,) are the largest moves: where b is 0, one of them must not move the prediction by more than
+    ``deadband``.
     """
-    seen = np.array(gains, np.float64)
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = np.where(assumed != 0, seen / assumed, np.nan)
     low, high = ratio.min(axis=0), ratio.max(axis=0)
@@ -75,7 +75,7 @@ def _stray(
 ) -> str:
     """A pair that the loop takes to be unconnected and the estimator does not."""
     moved = np.abs(seen).max(axis=0) * steps
-    wrong = (assumed == 0) & ~(moved <= deadband)
+    wrong = (assumed == 0).any(axis=0) & ~(moved <= deadband)
     if not wrong.any():
         return ""
     i, j = np.argwhere(wrong)[0]
@@ -84,11 +84,10 @@ def _stray(
 
 def _together(seen: FloatArray, assumed: FloatArray, limit: float) -> str:
     """Several parameters may each look right and yet fight each other."""
-    left, size, _ = np.linalg.svd(assumed)
-    able = left[:, : int((size > 1e-9 * size.max(initial=0.0)).sum())]
-    inverse = np.linalg.pinv(assumed)
-    for gain in seen:
-        for value in np.linalg.eigvals(able.T @ gain @ inverse @ able):
+    for gain, believed in zip(seen, assumed, strict=True):
+        left, size, _ = np.linalg.svd(believed)
+        able = left[:, : int((size > 1e-9 * size.max(initial=0.0)).sum())]
+        for value in np.linalg.eigvals(able.T @ gain @ np.linalg.pinv(believed) @ able):
             if not abs(1 - 2 * value / limit) < 1:
                 return f"together: {value:.3g} times the assumed gain in one direction, allowed 0 to {limit:.3g}"
     return ""

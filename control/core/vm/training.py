@@ -31,7 +31,7 @@ __all__ = ["Choice", "Recipe", "Trained", "train"]
 FEWEST_LABELS = 60
 BIAS_WEIGHTS = (0.02, 0.05, 0.1, 0.2, 0.3, 0.5)
 USUAL_WEIGHT = 0.2  # with which candidates are compared, before a weight is chosen
-MOST_BOOSTED = 3000  # rows that trees are grown on: more cost minutes and tell little
+MOST_BOOSTED = 2000  # rows that trees are grown on: more cost minutes and tell little
 
 
 @dataclass(frozen=True, slots=True)
