@@ -8,8 +8,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
+
+from control.core.process_events import Watched
+from control.core.r2r import estimators
+from control.core.r2r.disturbance import Estimator as DisturbanceEstimator
+from control.core.r2r.schedule import Compaction
 from control.core.spc.rules import WESTERN_ELECTRIC, RuleSet
 from control.core.types import FloatArray, MeasuredBy
+from control.core.vm import gain
 from control.core.vm.estimator import Estimator
 
 NAN, INF = float("nan"), float("inf")
@@ -83,8 +90,10 @@ class LoopConfig:
     too only share out between lanes and leave their mean. ``neighbours`` are MVs side by side on one lip, in order:
     of three in a row |u_(i-1) - 2 u_i + u_(i+1)| may be ``bend_um`` at most. ``dead_time_m`` is the web that must
     pass after a change before the next. The weights are dimensionless: a deviation counts in deadbands, a move in
-    ``max_step``, a distance from nominal in the actuator's span. ``ewma_weight`` is per snapshot. ``schedule`` is a
-    curve that stands for one column of ``gains``.
+    ``max_step``, a distance from nominal in the actuator's span. ``schedule`` is a curve that
+    stands for one column of ``gains``. ``estimator`` says how the disturbance is followed: ``ewma`` with
+    ``ewma_weight`` a snapshot, ``double_ewma`` with ``drift_weight`` too, or ``kalman`` with ``wander_per_m``; it is
+    ``disturbance``.
     """
 
     key: str
@@ -96,29 +105,34 @@ class LoopConfig:
     dead_time_m: float
     sum_zero: tuple[str, ...] = ()
     ewma_weight: float = 0.3
+    estimator: str = "ewma"
+    drift_weight: float | None = None
+    wander_per_m: float | None = None
+    disturbance: DisturbanceEstimator = field(init=False, repr=False, compare=False)
     cv_weights: tuple[float, ...] = ()
     move_weight: float = 0.1
     nominal_weight: float = 0.02
     cross_direction: tuple[str, ...] = ()
     neighbours: tuple[tuple[str, ...], ...] = ()
     bend_um: float = INF
+    schedule: Compaction | None = None
 
     def __post_init__(self) -> None:
         shape = (len(self.cvs), len(self.mvs))
         if not self.cvs or not self.mvs:
-    schedule: Compaction | None = None
             raise ValueError(f"loop {self.key}: needs at least one stream and one parameter")
         if len(self.gains) != shape[0] or any(len(row) != shape[1] for row in self.gains):
             raise ValueError(f"loop {self.key}: gains must be {shape[0]} streams x {shape[1]} parameters")
         if len(self.targets) != shape[0] or len(self.cv_weights) not in (0, shape[0]):
             raise ValueError(f"loop {self.key}: one target (and weight) for each of the {shape[0]} streams")
-        if not self.deadband > 0 or not 0 < self.ewma_weight <= 1:
-            raise ValueError(f"loop {self.key}: deadband must be positive and ewma_weight in (0, 1]")
+        if not self.deadband > 0:
+            raise ValueError(f"loop {self.key}: deadband must be positive")
         for name, tags in self._named().items():
             if unknown := set(tags) - {mv.tag for mv in self.mvs}:
                 raise ValueError(f"loop {self.key}: {name} names {sorted(unknown)}, which it does not move")
         if not self.bend_um > 0:
             raise ValueError(f"loop {self.key}: bend_um must be positive")
+        object.__setattr__(self, "disturbance", self._estimator())
 
     def _named(self) -> dict[str, tuple[str, ...]]:
         return {
@@ -127,10 +141,12 @@ class LoopConfig:
             "neighbours": tuple(tag for lip in self.neighbours for tag in lip),
         }
 
-    @property
-    def redistributing(self) -> frozenset[str]:
-        """MVs that answer how the lanes differ; the others answer their mean."""
-        return frozenset((*self.sum_zero, *self.cross_direction))
+    def _estimator(self) -> DisturbanceEstimator:
+        try:
+            return estimators.named(self.estimator, self.ewma_weight, self.drift_weight, self.wander_per_m)
+        except ValueError as error:
+            raise ValueError(f"loop {self.key}: {error}") from error
+
     def effect(self, settings: FloatArray) -> FloatArray:
         """What settings (n, mvs) make of each stream, (n, cvs): its value less this is the disturbance."""
         gains = np.array(self.gains)
@@ -146,6 +162,10 @@ class LoopConfig:
             gains[:, self.schedule.column] = self.schedule.slope(float(setting[self.schedule.column]))
         return gains
 
+    @property
+    def redistributing(self) -> frozenset[str]:
+        """MVs that answer how the lanes differ; the others answer their mean."""
+        return frozenset((*self.sum_zero, *self.cross_direction))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -153,8 +173,9 @@ class Machine:
     """One equipment. ``tags`` are the columns of ``Trace.values``, ``streams`` what ``Measured.stream`` indexes.
 
     ``estimator`` is None until one is trained: nothing is predicted then, and what is measured is still judged.
-    Loops that are off are left out by the caller. ``incoming`` is what the foil of a lane should weigh when it comes in:
-    lane -> loading of both sides (mg/cm2) and how far it may be off, relative.
+    Loops that are off are left out by the caller. ``incoming`` is what the foil of a lane should weigh when it comes
+    in: lane -> loading of both sides (mg/cm2) and how far it may be off, relative. ``watched`` are the status tags that
+    tell of events. ``gates`` says of each loop whether its estimator may drive it.
     """
 
     key: str
@@ -163,8 +184,10 @@ class Machine:
     estimator: Estimator | None = None
     loops: tuple[LoopConfig, ...] = ()
     incoming: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    watched: tuple[Watched, ...] = ()
     tag_at: dict[str, int] = field(init=False, repr=False)
     stream_at: dict[str, int] = field(init=False, repr=False)
+    gates: dict[str, gain.Gate] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "tag_at", {tag: i for i, tag in enumerate(self.tags)})
@@ -174,3 +197,16 @@ class Machine:
             missing += [mv.tag for mv in loop.mvs if mv.tag not in self.tag_at]
             if missing:
                 raise ValueError(f"loop {loop.key}: {', '.join(missing)} is not on equipment {self.key}")
+        object.__setattr__(self, "gates", {loop.key: self._gate(loop) for loop in self.loops if self._modelled(loop)})
+
+    def _modelled(self, loop: LoopConfig) -> bool:
+        at = [self.stream_at[cv] for cv in loop.cvs]
+        return self.estimator is not None and bool(np.isfinite(self.estimator.half_width[at]).all())
+
+    def _gate(self, loop: LoopConfig) -> gain.Gate:
+        assert self.estimator is not None
+        mvs, steps = [mv.tag for mv in loop.mvs], np.array([mv.max_step for mv in loop.mvs])
+        settings, seen = self.estimator.gains([self.stream_at[cv] for cv in loop.cvs], mvs, steps)
+        settings = np.where(np.isnan(settings), [mv.nominal for mv in loop.mvs], settings)
+        assumed = np.array([loop.gains_at(setting) for setting in settings])
+        return gain.judge(seen, assumed, 2 / loop.ewma_weight, steps, loop.deadband, loop.cvs, mvs)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
 from control.core import policy
@@ -11,14 +9,15 @@ from control.core.machine import LoopConfig, Machine
 from control.core.outcome import Note, Predictions
 from control.core.pairing import moved_m, ran_back_m, travelled_m
 from control.core.policy import Reason, Situation
-from control.core.r2r import ewma
 from control.core.r2r.allocation import allocate
+from control.core.r2r.disturbance import Belief, Seen, belief, stored
 from control.core.state import LoopState, State
-from control.core.types import Expected, FloatArray, Move, Proposal, Quality, Trace
+from control.core.types import Expected, FloatArray, IntArray, Move, Proposal, Quality, Trace
 from control.core.vm.reliability import reliable
 
 NEVER_S = -1e18
-TREND_SHARE = 0.5  # of a loop's EWMA weight: what the disturbance is compared with to tell whether it still moves
+DRIFT = "drift"
+LEAST_RI = 1e-3  # of a value that enters; keeps its variance finite
 
 
 def follow(machine: Machine, state: State, trace: Trace, predictions: Predictions) -> dict[str, LoopState]:
@@ -34,6 +33,8 @@ def follow(machine: Machine, state: State, trace: Trace, predictions: Prediction
         return {loop.key: _held(loop, state) for loop in machine.loops}
     trusted = reliable(predictions.ri, estimator.ri_threshold, predictions.gsi, predictions.quality)
     y = np.where(trusted, predictions.value, np.nan)[newer]
+    noise = np.maximum(predictions.ri[newer], LEAST_RI) ** -2.0
+    metres = _metres(trace, rows, state)
     moved = sorted({mv.tag for loop in machine.loops for mv in loop.mvs})
     settings = estimator.window_mean(trace, rows, np.array([machine.tag_at[tag] for tag in moved], np.int64))
     loops = {}
@@ -41,11 +42,16 @@ def follow(machine: Machine, state: State, trace: Trace, predictions: Prediction
         held = _held(loop, state)
         u = settings[:, [moved.index(mv.tag) for mv in loop.mvs]]
         cvs = [machine.stream_at[cv] for cv in loop.cvs]
-        seen = y[:, cvs] - loop.effect(u)
-        now = ewma.estimate(_known(held.disturbance, loop), seen, loop.ewma_weight)
-        trend = ewma.estimate(_known(held.trend, loop), seen, loop.ewma_weight * TREND_SHARE)
-        loops[loop.key] = replace(held, disturbance=_stored(now), trend=_stored(trend))
+        seen = Seen(y[:, cvs] - loop.effect(u), metres, noise[:, cvs])
+        loops[loop.key] = stored(held, loop.disturbance.after(belief(held), seen))
     return loops
+
+
+def _metres(trace: Trace, rows: IntArray, state: State) -> FloatArray:
+    """New web at each of ``rows`` (n,) since the one before, at the first since the state; unknown metres count 0."""
+    passed = np.nan_to_num(moved_m(trace)).cumsum()
+    before = -1 if state.at_s is None else int(np.searchsorted(trace.at_s, state.at_s, "right")) - 1
+    return np.diff(passed[rows], prepend=passed[max(before, 0)])
 
 
 def propose(
@@ -68,12 +74,13 @@ def _propose_one(
     newest = len(trace) - 1
     setting = trace.values[newest, [machine.tag_at[mv.tag] for mv in loop.mvs]]
     gains = loop.gains_at(setting)
-    do_nothing = _known(state.loops[loop.key].disturbance, loop) + loop.effect(setting[None, :])[0]
+    known = belief(state.loops[loop.key])
+    do_nothing = known.ahead + loop.effect(setting[None, :])[0]
     situation = _situation(machine, loop, state, trace, predictions, setting)
     quiet = policy.silence(loop, situation, do_nothing - np.array(loop.targets))
     if quiet is not None:
         return Note(loop.key, quiet.reason, quiet.detail)
-    solved = allocate(loop, setting, do_nothing)
+    solved = allocate(loop, setting, do_nothing, {DRIFT: known.drift} if known.drift.any() else {})
     if solved.refused:
         return Note(loop.key, Reason.NO_SOLUTION, solved.refused)
     moves = _worth_making(loop, solved.moves)
@@ -113,14 +120,13 @@ def _situation(
         since_move_m=travelled_m(trace, last_move_s) if last_move_s > NEVER_S else np.inf,
         since_move_s=float(trace.at_s[-1]) - last_move_s,
         window_s=window_s,
-        settling=_settling(state.loops[loop.key], loop),
+        settling=_settling(belief(state.loops[loop.key])),
     )
 
 
-def _settling(held: LoopState, loop: LoopConfig) -> float:
+def _settling(known: Belief) -> float:
     """How far the disturbances have run from their slower estimates (CV unit); 0 where nothing was seen yet."""
-    apart = np.abs(_known(held.disturbance, loop) - _known(held.trend, loop))
-    return float(np.nanmax(apart, initial=0.0))
+    return float(np.nanmax(np.abs(known.level - known.slow), initial=0.0))
 
 
 def _expected(
@@ -153,12 +159,3 @@ def _held(loop: LoopConfig, state: State) -> LoopState:
     if held is not None and (held.cvs, held.mvs, held.gains, held.schedule) == (loop.cvs, mvs, loop.gains, curve):
         return held
     return LoopState(loop.cvs, mvs, loop.gains, schedule=curve)
-
-
-def _known(held: tuple[float | None, ...], loop: LoopConfig) -> FloatArray:
-    """(cvs,), NaN where nothing was seen yet."""
-    return np.array([np.nan if a is None else a for a in held or (None,) * len(loop.cvs)])
-
-
-def _stored(estimate: FloatArray) -> tuple[float | None, ...]:
-    return tuple(float(a) if np.isfinite(a) else None for a in estimate)

@@ -50,7 +50,9 @@ class StreamState:
 class LoopState:
     """Disturbance per controlled stream (None: not yet seen), and what it was estimated with.
 
-    Other gains, or another curve of a schedule, end it.
+    ``disturbance`` is the level, ``trend`` a slower one, ``drift`` how far it runs on until the next value and
+    ``uncertainty`` P of the level in R; the last two are empty where all is 0. Other gains, or another curve of a
+    schedule, end it.
     """
 
     cvs: tuple[str, ...]
@@ -59,6 +61,8 @@ class LoopState:
     disturbance: tuple[float | None, ...] = ()
     trend: tuple[float | None, ...] = ()
     schedule: tuple[float, ...] = ()
+    drift: tuple[float, ...] = ()
+    uncertainty: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,4 +129,6 @@ def _loop(item: Mapping[str, Any]) -> LoopState:
         disturbance=tuple(item["disturbance"]),
         trend=tuple(item["trend"]),
         schedule=tuple(item.get("schedule", ())),
+        drift=tuple(item.get("drift", ())),
+        uncertainty=tuple(item.get("uncertainty", ())),
     )
