@@ -39,7 +39,7 @@ BATCHES = (2000, 125, 1)  # arrivals of a pass: the first, and after a failure
 UNSOUND = frozenset(
     {
         *(Reason.WEB_REVERSED, Reason.LINE_STOPPED, Reason.NEW_ROLL, Reason.INPUT_MISSING),
-        *(Reason.INPUT_DOUBTFUL, Reason.UNLIKE_TRAINING, Reason.NOT_RELIABLE),
+        *(Reason.INPUT_DOUBTFUL, Reason.UNLIKE_TRAINING, Reason.NOT_RELIABLE, Reason.PROCESS_EVENT),
     }
 )  # of these a loop not only falls silent, it takes back what it said
 ANYTIME = datetime(1, 1, 2, tzinfo=UTC)

@@ -9,12 +9,14 @@ in it: m steps later its share has faded to w (1 - w)^m.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 import numpy as np
 
+from control.core.interventions import Relearnt, relearning_since, share_of
 from control.core.machine import Machine
+from control.core.process_events import RELEARNED
 from control.core.state import StreamState
 from control.core.types import BoolArray, FloatArray, IntArray, Measured, MeasuredBy, Quality
 from control.core.vm import metrology
@@ -78,6 +80,7 @@ class Steps:
     at_s: dict[int, list[float]]
     stated: dict[int, list[Stated]]
     first: list[Stated]  # (streams,)
+    relearnt: list[Relearnt] = field(default_factory=list)
 
     def over(self, at_s: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Bias and width of every stream at each of ``at_s`` (n,), both (n, streams).
@@ -174,8 +177,9 @@ class Feedback:
                 self._compare_gauge(k, index)
             return
         off, at_s = float(measured.value[k] - self.paired.base[k]), float(measured.at_s[k])
-        if not np.isfinite(off):
+        if not np.isfinite(off) or not self._of_this_bias(k, index):
             return
+        state = self.states[index]
         if state.error_at_s is not None and at_s < state.error_at_s:
             self._out_of_turn(k, index, off)
             return
@@ -183,6 +187,15 @@ class Feedback:
         if self.quality[k] == Quality.GOOD and self.paired.sound[k] == Quality.GOOD:
             self._learn(k, index, off)
         self.states[index] = replace(self.states[index], error=off, error_at_s=at_s)
+
+    def _of_this_bias(self, k: int, index: int) -> bool:
+        """Whether the metre was made after what the bias is learned anew since; the first such metre begins it."""
+        state, made_s = self.states[index], float(self.paired.made_s[k])
+        since_s = relearning_since(state, made_s)
+        if since_s is None or since_s == state.relearn_s:
+            return since_s is None or made_s >= since_s
+        self.states[index] = replace(state, relearn_s=since_s, relearned=0)
+        return True
 
     def _doubt(self, k: int, index: int, off: float) -> None:
         """The checks that need memory. ``off`` is the error without bias."""
@@ -212,14 +225,18 @@ class Feedback:
 
     def _learn(self, k: int, index: int, off: float) -> None:
         """The bias a step further, and the error of what was stated for this metre into the calibration set."""
-        state, weight, at_s = self.states[index], self.checks.weight[index], float(self.paired.measured.at_s[k])
+        state, at_s = self.states[index], float(self.paired.measured.at_s[k])
+        weight, relearned = share_of(state.relearned, self.checks.weight[index])
         calibration = self._opened(index)
-        stated = calibration.before(float(self.paired.made_s[k]), Stated(state.bias, state.width))
-        calibration.score((off - stated.bias) / self.checks.half_width[index], stated)
+        if state.relearned is None:  # what was stated before was in doubt, and its error tells nothing of the model
+            stated = calibration.before(float(self.paired.made_s[k]), Stated(state.bias, state.width))
+            calibration.score((off - stated.bias) / self.checks.half_width[index], stated)
         bias = state.bias + weight * (off - state.bias)
         calibration.step(at_s, bias)
-        self.states[index] = replace(state, bias=bias)
+        self.states[index] = replace(state, bias=bias, relearned=relearned)
         self._stepped(index, at_s, Stated(bias, calibration.width))
+        if relearned == RELEARNED and state.relearn_s is not None:
+            self.steps.relearnt.append(Relearnt(index, state.relearn_s, at_s))
 
     def _out_of_turn(self, k: int, index: int, off: float) -> None:
         """An older value than the last: its share of the bias as it would be now, had it come when it was measured."""

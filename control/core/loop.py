@@ -5,18 +5,21 @@ Pure: the same machine, state and data give the same pass, so any day can be rep
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from control.core.feedback import Paired, Steps
+from control.core.interventions import after_measured, await_measured, in_doubt, in_time, notice
 from control.core.judging import judge
 from control.core.machine import Actuator, ChartConfig, LoopConfig, Machine, StreamConfig
 from control.core.outcome import Judged, Note, Pass, Predictions
 from control.core.pairing import rows_at
+from control.core.process_events import Event
 from control.core.proposing import follow, propose
 from control.core.state import ChartState, LoopState, State, StreamState
-from control.core.types import BoolArray, FloatArray, IntArray, Measured, Trace
+from control.core.types import BoolArray, FloatArray, IntArray, Measured, Quality, Trace
 from control.core.vm import reliability
 from control.core.vm.estimator import Predicted
 
@@ -38,14 +41,25 @@ __all__ = [
 ]
 
 
-def run(machine: Machine, state: State, trace: Trace, new: BoolArray, measured: Measured) -> Pass:
+def run(
+    machine: Machine,
+    state: State,
+    trace: Trace,
+    new: BoolArray,
+    measured: Measured,
+    events: Sequence[Event] = (),
+) -> Pass:
     """Predict the ``new`` rows (n,) of ``trace``, judge ``measured``, and propose at most one change per loop.
 
     ``trace`` is ordered by instant and reaches back far enough for the feature window of every new row and of every
     metre measured, and for the dead time; rows that are not new only lend context. Rows older than ``state.at_s``
-    came late: they are predicted, but teach the loops nothing.
+    came late: they are predicted, but teach the loops nothing. ``events`` became known since the last pass, whenever
+    they happened; those that the trace shows are found here.
     """
     state = _of_this_model(machine, state)
+    noticed, watched = notice(machine, state, trace, new)
+    told = in_time(state, [*events, *(one.event for one in noticed)])
+    state = before = await_measured(machine, replace(state, watched=watched), told)
     passage = rows_at(trace, measured.roll, measured.web_m)
     made_at = passage.row
     rows = np.flatnonzero(new)
@@ -56,14 +70,26 @@ def run(machine: Machine, state: State, trace: Trace, new: BoolArray, measured: 
     judged, steps, streams = judge(
         machine, state.streams, made_at, Paired(measured, base, sound, made_s, passage.refused)
     )
-    state = replace(state, streams=streams)
-    predictions = _with_bias(machine, seen, asked, rows, steps, trace.at_s)
-    loops = follow(machine, state, trace, predictions)
+    state = replace(state, streams=_passed(machine, streams, measured, made_s))
+    doubtful = in_doubt(machine, before.streams, steps.relearnt, trace.at_s[rows])
+    predictions = _with_bias(machine, seen, asked, rows, steps, trace.at_s, doubtful)
+    loops = follow(machine, state, trace, predictions, told)
     if not _ends_anew(state, trace, new):
-        return Pass(replace(state, loops=loops), predictions, judged)
+        return Pass(replace(state, loops=loops), predictions, judged, noticed=tuple(noticed))
     state = replace(state, loops=loops, at_s=float(trace.at_s[-1]))
     proposals, notes = propose(machine, state, trace, predictions)
-    return Pass(state, predictions, judged, proposals, notes)
+    return Pass(state, predictions, judged, proposals, notes, tuple(noticed))
+
+
+def _passed(
+    machine: Machine, streams: Mapping[str, StreamState], measured: Measured, made_s: FloatArray
+) -> dict[str, StreamState]:
+    """The streams after what was measured: events before the newest foil of it wait no longer."""
+    found = dict(streams)
+    for index, config in enumerate(machine.streams):
+        if found[config.key].waiting and (mine := (measured.stream == index) & np.isfinite(made_s)).any():
+            found[config.key] = after_measured(found[config.key], float(made_s[mine].max()))
+    return found
 
 
 def _ends_anew(state: State, trace: Trace, new: BoolArray) -> bool:
@@ -99,9 +125,15 @@ def _for_measured(
 
 
 def _with_bias(
-    machine: Machine, seen: Predicted, asked: IntArray, rows: IntArray, steps: Steps, at_s: FloatArray
+    machine: Machine,
+    seen: Predicted,
+    asked: IntArray,
+    rows: IntArray,
+    steps: Steps,
+    at_s: FloatArray,
+    doubtful: BoolArray | None,
 ) -> Predictions:
-    """The new rows' predictions as they are shown: corrected, with interval and verdict."""
+    """The new rows' predictions as they are shown: corrected, with interval and verdict; some ``doubtful``."""
     estimator = machine.estimator
     if estimator is None:
         return Predictions.none(len(machine.streams))
@@ -110,6 +142,8 @@ def _with_bias(
     value, half_width = seen.value[at] + bias, width * estimator.half_width
     low, high = value - half_width, value + half_width
     gsi, ri, quality = seen.gsi[at] / estimator.gsi_threshold, seen.ri[at], seen.quality[at]
+    if doubtful is not None:
+        quality = np.where(doubtful, np.maximum(quality, int(Quality.DOUBTFUL)), quality)
     trusted = reliability.reliable(ri, estimator.ri_threshold, gsi, quality)
     lower = np.array([stream.lower for stream in machine.streams])
     upper = np.array([stream.upper for stream in machine.streams])

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from control.core.policy import Reason
+from control.core.process_events import Noticed
 from control.core.state import State
 from control.core.types import FloatArray, IntArray, Proposal
 
@@ -73,10 +74,14 @@ class Note:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pass:
-    """What one pass found. ``proposals`` hold at most one per loop, for the newest snapshot only."""
+    """What one pass found. ``proposals`` hold at most one per loop, for the newest snapshot only.
+
+    ``noticed`` are the events that the trace itself told of.
+    """
 
     state: State
     predictions: Predictions
     judged: Judged
     proposals: tuple[Proposal, ...] = ()
     notes: tuple[Note, ...] = ()
+    noticed: tuple[Noticed, ...] = ()

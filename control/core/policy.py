@@ -32,9 +32,11 @@ class Reason(StrEnum):
     """Why a loop proposes nothing, or why a move needs more authority. Stored and translated; never renamed."""
 
     NO_ESTIMATOR = "no_estimator"
+    VM_GAIN = "vm_gain"
     WEB_REVERSED = "web_reversed"
     LINE_STOPPED = "line_stopped"
     NEW_ROLL = "new_roll"
+    PROCESS_EVENT = "process_event"
     INPUT_MISSING = "input_missing"
     NOT_RELIABLE = "not_reliable"
     UNLIKE_TRAINING = "unlike_training"
@@ -152,6 +154,7 @@ class Situation:
     of all of them are of good quality, within GSI and within RI. ``since_move_*`` is endless if it never moved.
     ``settling`` is how far the estimates have run from where they were a little earlier (CV unit). ``ran_back_m`` is
     how far the web stands behind the farthest it reached; up to ``pairing.BACK_M`` that is the encoder's trembling.
+    ``event_is_over``: no inputs of now hold foil of before an event, and every bias is known again.
     """
 
     ran_back_m: float
@@ -166,6 +169,7 @@ class Situation:
     since_move_s: float
     window_s: float
     settling: float
+    event_is_over: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +190,7 @@ def silence(loop: LoopConfig, now: Situation, deviation: FloatArray) -> Silence 
     gates = (
         (now.running, Reason.LINE_STOPPED),
         (not now.roll_is_new, Reason.NEW_ROLL),
+        (now.event_is_over, Reason.PROCESS_EVENT),
         (now.inputs_known, Reason.INPUT_MISSING),
         (now.modelled, Reason.NO_ESTIMATOR),
         (now.good, Reason.INPUT_DOUBTFUL),

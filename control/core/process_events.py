@@ -24,9 +24,9 @@ Springer 1997, chapter 11.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 LATE_S = 3600.0
 RELEARNED = 2  # values measured after an event, from which the bias is known again
@@ -84,9 +84,11 @@ TABLE: dict[Kind, Treatment] = {
 BREAKING = frozenset(kind for kind, treatment in TABLE.items() if treatment.breaks_stage)
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
-    """``at_s``: epoch seconds at the die of the first foil after it. ``side``: ``top``, ``bottom``, or "" for all."""
+class Event(NamedTuple):
+    """``at_s``: epoch seconds at the die of the first foil after it. ``side``: ``top``, ``bottom``, or "" for all.
+
+    A tuple, because states keep events and are stored as JSON.
+    """
 
     kind: Kind
     at_s: float
@@ -110,6 +112,10 @@ class Watched:
     side: str = ""
 
 
-def in_time(events: Iterable[Event], newest_s: float) -> list[Event]:
-    """Those that still teach something when the newest foil is of ``newest_s``, in the order of their foil."""
-    return sorted((event for event in events if event.at_s >= newest_s - LATE_S), key=lambda event: event.at_s)
+class Noticed(NamedTuple):
+    """A status tag that changed its value, and the event it tells of."""
+
+    event: Event
+    tag: str
+    before: float
+    after: float

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from control.core import policy
+from control.core.interventions import await_foil, frozen, is_over, stretches, treated
 from control.core.machine import LoopConfig, Machine
 from control.core.outcome import Note, Predictions
 from control.core.pairing import moved_m, ran_back_m, travelled_m
 from control.core.policy import Reason, Situation
+from control.core.process_events import Event
 from control.core.r2r.allocation import allocate
 from control.core.r2r.disturbance import Belief, Seen, belief, stored
 from control.core.state import LoopState, State
@@ -20,17 +24,19 @@ DRIFT = "drift"
 LEAST_RI = 1e-3  # of a value that enters; keeps its variance finite
 
 
-def follow(machine: Machine, state: State, trace: Trace, predictions: Predictions) -> dict[str, LoopState]:
+def follow(
+    machine: Machine, state: State, trace: Trace, predictions: Predictions, events: Sequence[Event] = ()
+) -> dict[str, LoopState]:
     """Carry each loop's disturbances over the predictions newer than the state, paired with the settings behind them.
 
     A setting is averaged over the same window as the inputs of its prediction: so a move cancels out of y - G u at
-    every instant. Predictions that are not to be relied on teach nothing.
+    every instant. Predictions that are not to be relied on teach nothing. ``events`` became known since the last pass.
     """
     estimator = machine.estimator
     newer = trace.at_s[predictions.row] > (NEVER_S if state.at_s is None else state.at_s)
     rows = predictions.row[newer]
     if estimator is None or not len(rows):
-        return {loop.key: _held(loop, state) for loop in machine.loops}
+        return {loop.key: await_foil(machine, loop, state, _held(loop, state), events) for loop in machine.loops}
     trusted = reliable(predictions.ri, estimator.ri_threshold, predictions.gsi, predictions.quality)
     y = np.where(trusted, predictions.value, np.nan)[newer]
     noise = np.maximum(predictions.ri[newer], LEAST_RI) ** -2.0
@@ -39,12 +45,25 @@ def follow(machine: Machine, state: State, trace: Trace, predictions: Prediction
     settings = estimator.window_mean(trace, rows, np.array([machine.tag_at[tag] for tag in moved], np.int64))
     loops = {}
     for loop in machine.loops:
-        held = _held(loop, state)
+        held = await_foil(machine, loop, state, _held(loop, state), events)
         u = settings[:, [moved.index(mv.tag) for mv in loop.mvs]]
         cvs = [machine.stream_at[cv] for cv in loop.cvs]
         seen = Seen(y[:, cvs] - loop.effect(u), metres, noise[:, cvs])
-        loops[loop.key] = stored(held, loop.disturbance.after(belief(held), seen))
+        loops[loop.key] = _carried(machine, loop, held, seen, trace.at_s[rows])
     return loops
+
+
+def _carried(machine: Machine, loop: LoopConfig, held: LoopState, seen: Seen, at_s: FloatArray) -> LoopState:
+    """A loop after the inputs at ``at_s`` (n,): each event acts once no window holds foil of before it any more."""
+    if not held.waiting or machine.estimator is None:
+        return stored(held, loop.disturbance.after(belief(held), seen))
+    window_s = machine.estimator.window_s
+    value = np.where(frozen(machine, loop, held, at_s, window_s), np.nan, seen.value)
+    for part, events in stretches(held, at_s, window_s):
+        held = treated(machine, loop, held, events)
+        seen_then = Seen(value[part], seen.metres[part], seen.noise[part])
+        held = stored(held, loop.disturbance.after(belief(held), seen_then))
+    return held
 
 
 def _metres(trace: Trace, rows: IntArray, state: State) -> FloatArray:
@@ -71,6 +90,9 @@ def propose(
 def _propose_one(
     machine: Machine, loop: LoopConfig, state: State, trace: Trace, predictions: Predictions
 ) -> Proposal | Note:
+    gate = machine.gates.get(loop.key)
+    if gate is not None and not gate.passes:
+        return Note(loop.key, Reason.VM_GAIN, gate.told)
     newest = len(trace) - 1
     setting = trace.values[newest, [machine.tag_at[mv.tag] for mv in loop.mvs]]
     gains = loop.gains_at(setting)
@@ -121,6 +143,7 @@ def _situation(
         since_move_s=float(trace.at_s[-1]) - last_move_s,
         window_s=window_s,
         settling=_settling(belief(state.loops[loop.key])),
+        event_is_over=is_over(state, loop, float(trace.at_s[newest])),
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from control.core.process_events import Event, Kind
 from control.core.spc.rules import Recent
 from control.core.vm.calibration import COVERAGE
 
@@ -16,7 +17,8 @@ VERSION = 1
 class ChartState:
     """Where a stream's charts stand. ``mean`` and ``sigma`` tell whose limits it was kept under.
 
-    ``recent`` holds the last standardised values (newest last), ``ewma`` the standardised EWMA after ``count`` points.
+    ``recent`` holds the last standardised values (newest last), ``ewma`` the standardised EWMA after ``count`` points,
+    ``cusum`` its sums (C+, C-), None before the first point.
     """
 
     mean: float
@@ -25,6 +27,7 @@ class ChartState:
     ewma: float = 0.0
     count: int = 0
     last_at_s: float | None = None
+    cusum: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,18 +35,25 @@ class StreamState:
     """Bias of the model at this stream, and the newest error, believed or not, that the next one is compared with.
 
     ``scores``, ``level``, ``width`` (in half widths of training) and ``trail`` are those of :mod:`core.vm.calibration`;
-    ``gauge_lab`` is the CUSUM of gauge less lab (up, down), in sigma.
+    ``gauge_lab`` is the CUSUM of gauge less lab (up, down), in sigma. ``waiting`` are events of which no foil made
+    after them was measured yet, ``stage_s`` and ``relearn_s`` the instants of those that began the stage of the charts
+    and let the bias be learned anew, ``relearned`` how many values it was learned from since (None: it is known).
     """
 
     bias: float = 0.0
     error: float | None = None
     error_at_s: float | None = None
     chart: ChartState | None = None
+    residual: ChartState | None = None
     scores: str = ""
     level: float = COVERAGE
     width: float = 1.0
     trail: str = ""
     gauge_lab: tuple[float, float] = (0.0, 0.0)
+    waiting: tuple[Event, ...] = ()
+    stage_s: float | None = None
+    relearn_s: float | None = None
+    relearned: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +62,7 @@ class LoopState:
 
     ``disturbance`` is the level, ``trend`` a slower one, ``drift`` how far it runs on until the next value and
     ``uncertainty`` P of the level in R; the last two are empty where all is 0. Other gains, or another curve of a
-    schedule, end it.
+    schedule, end it. ``waiting`` are events that the inputs' window still holds.
     """
 
     cvs: tuple[str, ...]
@@ -63,6 +73,7 @@ class LoopState:
     schedule: tuple[float, ...] = ()
     drift: tuple[float, ...] = ()
     uncertainty: tuple[float, ...] = ()
+    waiting: tuple[Event, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +81,8 @@ class State:
     """Everything one equipment's pass carries over. ``at_s`` is the newest instant processed (epoch seconds).
 
     ``estimator`` is the hash of the model the biases belong to; ``last_move_s`` when each loop's last change was
-    applied or tried, written by the caller with :meth:`moved`.
+    applied or tried, written by the caller with :meth:`moved`. ``watched`` is what each tag that tells of events last
+    read.
     """
 
     at_s: float | None = None
@@ -78,6 +90,7 @@ class State:
     streams: Mapping[str, StreamState] = field(default_factory=dict)
     loops: Mapping[str, LoopState] = field(default_factory=dict)
     last_move_s: Mapping[str, float] = field(default_factory=dict)
+    watched: Mapping[str, float] = field(default_factory=dict)
     version: int = VERSION
 
     def moved(self, loop: str, at_s: float) -> State:
@@ -87,7 +100,12 @@ class State:
         return {
             **_fields(self),
             "streams": {
-                key: {**_fields(one), "chart": one.chart and _fields(one.chart)} for key, one in self.streams.items()
+                key: {
+                    **_fields(one),
+                    "chart": one.chart and _fields(one.chart),
+                    "residual": one.residual and _fields(one.residual),
+                }
+                for key, one in self.streams.items()
             },
             "loops": {key: _fields(one) for key, one in self.loops.items()},
         }
@@ -105,6 +123,7 @@ class State:
             streams={key: _stream(item) for key, item in data["streams"].items()},
             loops={key: _loop(item) for key, item in data["loops"].items()},
             last_move_s=dict(data["last_move_s"]),
+            watched=dict(data.get("watched", {})),
         )
 
 
@@ -114,10 +133,16 @@ def _fields(one: State | StreamState | ChartState | LoopState) -> dict[str, Any]
 
 
 def _stream(item: Mapping[str, Any]) -> StreamState:
-    chart = item["chart"]
-    kept = ChartState(**{**chart, "recent": tuple(chart["recent"])}) if chart else None
+    charts = {name: _chart(item.get(name)) for name in ("chart", "residual")}
     gauge_lab = tuple(item.get("gauge_lab", (0.0, 0.0)))
-    return StreamState(**{**item, "chart": kept, "gauge_lab": gauge_lab})
+    return StreamState(**{**item, **charts, "gauge_lab": gauge_lab, "waiting": _events(item)})
+
+
+def _chart(item: Mapping[str, Any] | None) -> ChartState | None:
+    if not item:
+        return None
+    sums = item.get("cusum")
+    return ChartState(**{**item, "recent": tuple(item["recent"]), "cusum": sums and (sums[0], sums[1])})
 
 
 def _loop(item: Mapping[str, Any]) -> LoopState:
@@ -131,4 +156,9 @@ def _loop(item: Mapping[str, Any]) -> LoopState:
         schedule=tuple(item.get("schedule", ())),
         drift=tuple(item.get("drift", ())),
         uncertainty=tuple(item.get("uncertainty", ())),
+        waiting=_events(item),
     )
+
+
+def _events(item: Mapping[str, Any]) -> tuple[Event, ...]:
+    return tuple(Event(Kind(kind), at_s, side) for kind, at_s, side in item.get("waiting", ()))
