@@ -20,27 +20,25 @@ from __future__ import annotations
 
 import base64
 import math
-from bisect import bisect_left
+from bisect import bisect_left, insort
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from itertools import starmap
+from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
-
-from control.core.types import FloatArray
+from numpy.typing import NDArray
 
 COVERAGE = 0.90
 KEPT = 250  # scores of a stream
-FEWEST = 50  # scores before which the half width of training holds
+FEWEST = 20  # scores before which the half width of training holds
 STEPS = 48  # of the trail: more than a gauge reports of one lane within its dead time
 RATE = 0.01
-HIGHEST = 0.995  # level: above it a set of 250 knows no quantile
-_SCORE = np.dtype("<f2")
-_STEP = np.dtype([("at_s", "<f8"), ("bias", "<f4"), ("width", "<f2")])
+LOWEST, HIGHEST = 0.5, 0.995  # level; a set of 250 knows no quantile above
+LARGEST = 6e4  # score that 16 bits hold
 
 
-@dataclass(frozen=True, slots=True)
-class Stated:
+class Stated(NamedTuple):
     """What predictions of a stream were made with: the bias, and the width in half widths of training."""
 
     bias: float
@@ -51,10 +49,11 @@ class Stated:
 class Calibration:
     """One stream's scores and trail while a pass works on them; ``scores`` are negative where outside what was stated.
 
-    ``at_s`` are the instants from which each entry of ``stated`` held, in order.
+    ``sizes`` are their absolute values in order of size, ``at_s`` the instants from which entries of ``stated`` held.
     """
 
-    scores: FloatArray
+    scores: list[float]
+    sizes: list[float]
     level: float
     width: float
     at_s: list[float]
@@ -62,15 +61,18 @@ class Calibration:
 
     @classmethod
     def unpacked(cls, scores: str, level: float, width: float, trail: str) -> Calibration:
-        steps = _unpacked(trail, _STEP)
-        stated = [Stated(*pair) for pair in zip(steps["bias"].tolist(), steps["width"].tolist(), strict=True)]
-        return cls(_unpacked(scores, _SCORE).astype(np.float64), level, width, steps["at_s"].tolist(), stated)
+        kept = _scores(scores)
+        steps = base64.b64decode(trail)
+        split = len(steps) // 2
+        stated = list(starmap(Stated, np.frombuffer(steps, "<f4", offset=split).reshape(-1, 2).tolist()))
+        at_s: list[float] = np.frombuffer(steps, "<f8", count=split // 8).tolist()
+        return cls(kept.tolist(), np.sort(np.abs(kept)).tolist(), level, width, at_s, stated)
 
     def packed(self) -> dict[str, Any]:
         """The fields of a stream's state that this keeps."""
-        steps = [(at_s, one.bias, one.width) for at_s, one in zip(self.at_s, self.stated, strict=True)]
-        scores = _packed(self.scores, _SCORE)
-        return {"scores": scores, "level": self.level, "width": self.width, "trail": _packed(steps, _STEP)}
+        trail = np.array(self.at_s, "<f8").tobytes() + np.array(self.stated, "<f4").tobytes()
+        scores = np.array(self.scores, "<f2").tobytes()
+        return {"scores": _text(scores), "level": self.level, "width": self.width, "trail": _text(trail)}
 
     def before(self, at_s: float, now: Stated) -> Stated:
         """What held just before an instant: the oldest that is known, or ``now`` where nothing is."""
@@ -83,41 +85,44 @@ class Calibration:
 
     def score(self, error: float, stated: Stated) -> None:
         """Take one error, in half widths of training, of what was ``stated``; the width follows."""
-        outside = abs(error) > stated.width
-        size = _stored(abs(error))
-        self.scores = np.append(self.scores[1 - KEPT :], -size if outside else size)
-        self.level = min(max(self.level + RATE * (COVERAGE - (not outside)), 0.5), HIGHEST)
-        self.width = _stored(rolling_width(self.scores, self.level))
+        outside, size = abs(error) > stated.width, _stored(abs(error))
+        if len(self.scores) >= KEPT:
+            del self.sizes[bisect_left(self.sizes, abs(self.scores.pop(0)))]
+        self.scores.append(-size if outside else size)
+        insort(self.sizes, size)
+        self.level = min(max(self.level + RATE * (COVERAGE - (not outside)), LOWEST), HIGHEST)
+        self.width = rolling_width(self.sizes, self.level)
 
     def step(self, at_s: float, bias: float) -> None:
         """From an instant on predictions are made with this bias and the present width."""
-        self.at_s = [*self.at_s[1 - STEPS :], at_s]
-        self.stated = [*self.stated[1 - STEPS :], Stated(float(np.float32(bias)), self.width)]
+        if len(self.at_s) >= STEPS:
+            del self.at_s[0], self.stated[0]
+        self.at_s.append(at_s)
+        self.stated.append(Stated(float(np.float32(bias)), self.width))
 
 
-def rolling_width(scores: FloatArray, level: float = COVERAGE) -> float:
-    """The conformal quantile of the sizes of ``scores``; 1, the half width of training, while there are few."""
-    n = len(scores)
+def rolling_width(sizes: Sequence[float], level: float = COVERAGE) -> float:
+    """The conformal quantile of scores in order of size; 1, the half width of training, while there are few."""
+    n = len(sizes)
     if n < FEWEST:
         return 1.0
-    rank = min(math.ceil((n + 1) * level), n)
-    return float(np.partition(np.abs(scores), rank - 1)[rank - 1])
+    return sizes[min(math.ceil((n + 1) * level), n) - 1]
 
 
 def coverage(scores: str) -> tuple[float, int]:
     """The share of the stored scores that lay inside the interval stated for them (NaN for none), and their number."""
-    kept: FloatArray = _unpacked(scores, _SCORE)
+    kept = _scores(scores)
     return (float(np.mean(~np.signbit(kept))), len(kept)) if len(kept) else (math.nan, 0)
 
 
 def _stored(size: float) -> float:
     """As the text keeps it, so that a pass more or less between two values makes no difference."""
-    return float(np.float16(min(size, 6e4)))
+    return float(np.float16(min(size, LARGEST)))
 
 
-def _unpacked(text: str, dtype: DTypeLike) -> NDArray[Any]:
-    return np.frombuffer(base64.b64decode(text), dtype)
+def _scores(text: str) -> NDArray[np.float16]:
+    return np.frombuffer(base64.b64decode(text), "<f2")
 
 
-def _packed(values: Any, dtype: DTypeLike) -> str:
-    return base64.b64encode(np.array(values, dtype).tobytes()).decode("ascii")
+def _text(data: bytes) -> str:
+    return base64.b64encode(data).decode("ascii")
