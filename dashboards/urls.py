@@ -3,7 +3,19 @@
 from django.urls import path
 
 from dashboards.api import api
-from dashboards.views import audit, change, inbox, lane, overview, process_event, signal, station, stop
+from dashboards.views import (
+    audit,
+    capability,
+    change,
+    inbox,
+    lane,
+    limits,
+    overview,
+    process_event,
+    signal,
+    station,
+    stop,
+)
 
 urlpatterns = [
     path("", overview.home, name="home"),
@@ -15,7 +27,12 @@ urlpatterns = [
     path("lines/<slug:key>/events/", process_event.record, name="process_event"),
     path("lanes/<int:pk>/", lane.page, name="lane"),
     path("lanes/<int:pk>/signals/", lane.signals, name="lane_signals"),
+    path("lanes/<int:pk>/capability/", capability.part, name="lane_capability"),
     path("lanes/<int:pk>/points.csv", lane.download, name="lane_csv"),
+    path("streams/<int:pk>/limits/", limits.page, name="limits"),
+    path("streams/<int:pk>/limits/draft/", limits.draft, name="limits_draft"),
+    path("streams/<int:pk>/limits/<int:number>/activate/", limits.activate, name="limits_activate"),
+    path("streams/<int:pk>/limits/<int:number>/discard/", limits.discard, name="limits_discard"),
     path("signals/<int:pk>/close/", signal.close, name="signal_close"),
     path("inbox/", inbox.page, name="inbox"),
     path("inbox/now/", inbox.page_now, name="inbox_now"),

@@ -42,6 +42,13 @@ RULES = {
     Rule.EWMA: gettext_lazy("EWMA beyond its limit"),
     Rule.MOVING_RANGE: gettext_lazy("Moving range beyond its limit"),
     Rule.OUT_OF_SPEC: gettext_lazy("Out of specification"),
+    Rule.ALTERNATING: gettext_lazy("Alternating up and down"),
+    Rule.STRATIFIED: gettext_lazy("All within 1 sigma of the centre line"),
+    Rule.MIXTURE: gettext_lazy("None within 1 sigma, on both sides"),
+    Rule.CUSUM: gettext_lazy("CUSUM beyond its limit"),
+    Rule.RESIDUAL: gettext_lazy("Error of the prediction breaks a rule"),
+    Rule.MULTIVARIATE: gettext_lazy("Lanes together beyond their limit"),
+    Rule.SPREAD: gettext_lazy("Spread within a group beyond its limit"),
 }
 RISKS = {
     Risk.NORMAL: gettext_lazy("Normal"),
@@ -211,6 +218,8 @@ REFUSALS = {
     "reason_needed": gettext_lazy("Give a reason."),
     "action_needed": gettext_lazy("Say what was done, or that nothing was."),
     "already_closed": gettext_lazy("Somebody has answered this signal already."),
+    "no_limits": gettext_lazy("No limits can be drawn from what was chosen."),
+    "not_a_draft": gettext_lazy("This version is no draft any more."),
     "not_now": gettext_lazy("An event lies at most a week back and not ahead."),
     "already_recorded": gettext_lazy("This event is recorded already."),
     "no_kind": gettext_lazy("Choose what happened, and on which side."),
@@ -293,6 +302,10 @@ ACTIONS = {
     "line.release": gettext_lazy("HOLD ended"),
     "loop.mode": gettext_lazy("mode of the loop"),
     "signal.close": gettext_lazy("signal answered"),
+    "limits.draft": gettext_lazy("limits drafted"),
+    "limits.activate": gettext_lazy("limits put in force"),
+    "limits.discard": gettext_lazy("draft of limits discarded"),
+    "limits.draw": gettext_lazy("limits drawn and put in force"),
     "process_event.record": gettext_lazy("process event recorded"),
     "grant.give": gettext_lazy("role given"),
     "grant.change": gettext_lazy("role changed"),
@@ -316,6 +329,8 @@ ATTEMPTS = {
     "line.release": gettext_lazy("ending HOLD"),
     "loop.mode": gettext_lazy("change of mode"),
     "signal.close": gettext_lazy("answer to a signal"),
+    "limits.draft": gettext_lazy("draft of limits"),
+    "limits.activate": gettext_lazy("putting limits in force"),
     "process_event.record": gettext_lazy("recording of a process event"),
 }
 

@@ -20,6 +20,7 @@ from control.queries import lane as queries
 from control.queries import live, points
 from dashboards import permissions
 from dashboards.cells import neutral
+from dashboards.views import capability
 
 SIGNALS = 20
 LONGEST_FILE = timedelta(days=31)
@@ -35,7 +36,7 @@ def page(request: HttpRequest, pk: int) -> HttpResponse:
     lane = _found(request, pk)
     siblings = Lane.objects.filter(equipment=lane.equipment).order_by("-side", "number")
     shared = {"lines": permissions.lines(request), "siblings": siblings}
-    return render(request, "lane/page.html", shared | _context(request, lane))
+    return render(request, "lane/page.html", shared | capability.shown(request, lane) | _context(request, lane))
 
 
 @login_required

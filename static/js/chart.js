@@ -64,6 +64,7 @@ class ApcChart extends HTMLElement {
       query.set("to", new Date(this.#range[1]).toISOString());
     } else if (this.#span !== SPAN_S) query.set("span", this.#span);
     history.replaceState(null, "", query.size ? `?${query}` : location.pathname);
+    document.dispatchEvent(new Event("apc:range"));
   }
 
   #take(message) {

@@ -1,0 +1,82 @@
+"""What was chosen on a form, as the actions want it; what cannot be meant is a ValueError with words for people."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any, get_args
+from zoneinfo import ZoneInfo
+
+from django.http import QueryDict
+from django.utils.translation import gettext as _
+
+from control.actions.phase_one import MORE_CHARTS, Choice, Exclusion
+from control.core.spc.limits import METHODS, OfValues
+from control.core.spc.rules import SETS
+
+HERE = "%Y-%m-%dT%H:%M:%S"  # what a browser's datetime-local field holds, in plant time
+USUAL_WINDOW = timedelta(hours=2)
+LONGEST_WINDOW = timedelta(days=31)
+USUAL = {"method": get_args(OfValues)[0], "rule_set": "western_electric", "charts": ("ewma",)}
+MARK = "~"  # between beginning, end and reason of what is left out
+
+
+def limits_choice(form: QueryDict, zone: str, newest: datetime) -> Choice:
+    """From what limits are to be drawn; where nothing was chosen yet, the last hours before ``newest``."""
+    if "method" not in form:
+        until = newest + timedelta(seconds=1)
+        return Choice(until - USUAL_WINDOW, until, **USUAL)  # type: ignore[arg-type]
+    since, until = _instant(form.get("from", ""), zone), _instant(form.get("to", ""), zone)
+    if not timedelta(0) < until - since <= LONGEST_WINDOW:
+        raise ValueError(_("The window must end after it begins, at most 31 days later."))
+    if form["method"] not in METHODS or form.get("rule_set") not in SETS:
+        raise ValueError(_("Choose a method and a set of rules from the list."))
+    charts = tuple(chart for chart in MORE_CHARTS if chart in form.getlist("charts"))
+    return Choice(since, until, form["method"], charts, form["rule_set"], _excluded(form))  # type: ignore[arg-type]
+
+
+def _excluded(form: QueryDict) -> tuple[Exclusion, ...]:
+    """What was left out before and stays so, and what was ticked now, with the reason given for it."""
+    kept = [_exclusion(text) for text in form.getlist("without")]
+    ticked, why = form.getlist("pick"), form.get("why", "").strip()
+    if ticked and not why:
+        raise ValueError(_("Say why the ticked values are to be left out."))
+    kept += [Exclusion(_utc(at), _utc(at), why[:400]) for at in ticked]
+    return tuple(kept)
+
+
+def written(one: Exclusion) -> str:
+    """The form's own way to carry what is left out."""
+    return MARK.join((one.since.isoformat(), one.until.isoformat(), one.reason))
+
+
+def _exclusion(text: str) -> Exclusion:
+    since, until, reason = [*text.split(MARK, 2), "", ""][:3]
+    if not reason.strip():
+        raise ValueError(_("Say why the ticked values are to be left out."))
+    return Exclusion(_utc(since), _utc(until), reason[:400])
+
+
+def _instant(text: str, zone: str) -> datetime:
+    """Plant time as it was typed; seconds may be left out by the browser."""
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(_("Give the window as date and time.")) from None
+    return at.replace(tzinfo=at.tzinfo or ZoneInfo(zone)).astimezone(UTC)
+
+
+def _utc(text: str) -> datetime:
+    return _instant(text, "UTC")
+
+
+def limits_fields(choice: Choice, zone: str) -> dict[str, Any]:
+    """The form as it stands for a choice, in plant time."""
+    here = ZoneInfo(zone)
+    return {
+        "since": choice.since.astimezone(here).strftime(HERE),
+        "until": choice.until.astimezone(here).strftime(HERE),
+        "method": choice.method,
+        "rule_set": choice.rule_set,
+        "charts": choice.charts,
+        "without": [(one, written(one)) for one in choice.excluded],
+    }

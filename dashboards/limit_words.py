@@ -1,0 +1,53 @@
+"""What the limits page calls methods, sets of rules and charts, and why no limits could be drawn."""
+
+from __future__ import annotations
+
+from django.utils.translation import gettext_lazy
+
+from control.actions.phase_one import MOVING_RANGE
+from control.core.spc.limits import FEWEST_VALUES
+from control.models import Limits
+
+METHODS = {
+    "moving_range": gettext_lazy("Mean moving range / d2"),
+    "median_moving_range": gettext_lazy("Median moving range"),
+    "standard_deviation": gettext_lazy("Standard deviation of all values"),
+    "range": gettext_lazy("Mean range of groups of five / d2"),
+    "standard_deviations": gettext_lazy("Mean standard deviation of groups of five / c4"),
+    "pooled": gettext_lazy("Pooled standard deviation of groups of five"),
+}
+RULE_SETS = {
+    "beyond_3_sigma": gettext_lazy("Only points beyond 3 sigma"),
+    "western_electric": gettext_lazy("Western Electric: four rules"),
+    "nelson_1_2_3": gettext_lazy("Nelson 1, 2, 3"),
+    "nelson_1_2_5": gettext_lazy("Nelson 1, 2, 5"),
+    "nelson": gettext_lazy("Nelson: all eight"),
+    "aiag": gettext_lazy("AIAG: all eight"),
+}
+MORE_CHARTS = {
+    MOVING_RANGE: gettext_lazy("Moving range"),
+    Limits.Chart.EWMA.value: Limits.Chart.EWMA.label,
+    Limits.Chart.CUSUM.value: Limits.Chart.CUSUM.label,
+    Limits.Chart.RESIDUAL.value: Limits.Chart.RESIDUAL.label,
+}
+NO_LIMITS = {
+    "limits need at least": gettext_lazy("Limits need at least %(n)d good values; there are fewer in this window."),
+    "the values do not vary": gettext_lazy("The values do not vary: no limits can be drawn from them."),
+    "no two values": gettext_lazy("No two values follow each other: take another method or window."),
+}
+
+
+def no_limits(why: str) -> str:
+    """The core's own sentence in the reader's language."""
+    for begins, words in NO_LIMITS.items():
+        if why.startswith(begins):
+            return str(words) % {"n": FEWEST_VALUES} if "%(n)d" in str(words) else str(words)
+    return why
+
+
+def method(name: str) -> str:
+    return str(METHODS.get(name, name))
+
+
+def rule_set(name: str) -> str:
+    return str(RULE_SETS.get(name, name))

@@ -1,0 +1,55 @@
+"""Limits and capability as the pages write them."""
+
+from __future__ import annotations
+
+from django import template
+from django.utils.translation import gettext as _
+
+from control.core.spc.capability import Capability, Index
+from control.models import Limits
+from dashboards import limit_words
+
+register = template.Library()
+INDICES = {"Cp": "cp", "Cpk": "cpk", "Pp": "pp", "Ppk": "ppk", "Cpm": "cpm"}
+
+
+@register.filter
+def plain(value: float) -> str:
+    """A place in a drawing: with a point whatever the language."""
+    return f"{value}"
+
+
+@register.filter
+def lower_line(row: Limits) -> float:
+    return row.mean - 3 * row.sigma
+
+
+@register.filter
+def upper_line(row: Limits) -> float:
+    return row.mean + 3 * row.sigma
+
+
+@register.filter
+def line_words(kind: str) -> str:
+    words = {"ucl": _("UCL"), "lcl": _("LCL"), "mean": _("mean"), "usl": _("USL"), "lsl": _("LSL")}
+    return words[kind]
+
+
+@register.filter
+def method_words(name: str) -> str:
+    return limit_words.method(name)
+
+
+@register.filter
+def rule_set_words(name: str) -> str:
+    return limit_words.rule_set(name)
+
+
+@register.filter
+def index_names(_of: Capability) -> list[str]:
+    return list(INDICES)
+
+
+@register.filter
+def index_values(of: Capability) -> list[Index | None]:
+    return [getattr(of, field) for field in INDICES.values()]

@@ -1,0 +1,211 @@
+"""The limits of one stream: their versions, what a window would give, a draft, and the step that puts it in force.
+
+Looking writes nothing; the figures of a draft are found anew when it is stored, never sent by the browser.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST, require_safe
+
+from control.actions import limits, phase_one
+from control.actions.authority import Right
+from control.actions.errors import Invalid, Refused
+from control.actions.phase_one import Choice, Weighed
+from control.core.spc.capability import Capability, Specification, capability, of_percentiles
+from control.core.types import Rule
+from control.models import Limits, Stream
+from control.queries import limits as queries
+from control.queries import overview
+from dashboards import diagrams, forms, limit_words, permissions, wording
+from dashboards.views import refusals
+
+SUSPECTS = 30  # values pointed out for a look, the farthest first
+ALIKE = 0.3  # autocorrelation from which moving ranges and runs mislead
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """One rule: signals foretold for a shift, its share of all, and how many the window itself would have raised."""
+
+    words: str
+    per_shift: float
+    percent: float
+    counted: int
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """Everything the page shows of a choice."""
+
+    weighed: Weighed
+    lower: float
+    upper: float
+    sigmas: list[tuple[str, float, bool]]
+    alike: bool
+    run: diagrams.RunChart
+    histogram: diagrams.Histogram
+    correlogram: diagrams.Correlogram
+    suspects: list[tuple[datetime, float]]
+    alarms: list[Alarm]
+    per_shift: float
+    normal: Capability
+    percentiles: Capability | None
+
+
+@login_required
+@require_safe
+def page(request: HttpRequest, pk: int) -> HttpResponse:
+    stream = _found(request, pk)
+    line = stream.lane.equipment.line
+    if not permissions.may(request, Right.AUDIT, line):
+        raise PermissionDenied
+    context: dict[str, Any] = {
+        "lines": permissions.lines(request),
+        "line": line,
+        "stream": stream,
+        "zone": line.time_zone,
+        "versions": queries.versions(stream),
+        "decimals": stream.characteristic.decimals,
+        "finer": stream.characteristic.decimals + 2,
+        "may_configure": permissions.may(request, Right.CONFIGURE, line),
+        "methods": limit_words.METHODS.items(),
+        "rule_sets": limit_words.RULE_SETS.items(),
+        "charts": limit_words.MORE_CHARTS.items(),
+    }
+    return render(request, "limits/page.html", context | _chosen(request, stream))
+
+
+@login_required
+@require_POST
+def draft(request: HttpRequest, pk: int) -> HttpResponse:
+    stream, person = _found(request, pk), permissions.person(request)
+    told = {"actor": person, "now": permissions.now(), "reason": request.POST.get("reason", "")[:400]}
+    try:
+        number = limits.draft(stream, _choice(request, stream), **told)
+    except Refused as refusal:
+        return refusals.shown(request, refusal, back=f"{_at(stream)}?{request.POST.get('asked', '')}")
+    messages.success(request, _("Version %(n)d is stored as a draft; it judges nothing yet.") % {"n": number})
+    return redirect(_at(stream))
+
+
+@login_required
+@require_POST
+def activate(request: HttpRequest, pk: int, number: int) -> HttpResponse:
+    stream, person = _found(request, pk), permissions.person(request)
+    told = {"actor": person, "now": permissions.now(), "reason": request.POST.get("reason", "")[:400]}
+    try:
+        limits.activate(stream, number, **told)
+    except Refused as refusal:
+        return refusals.shown(request, refusal, back=_at(stream))
+    messages.success(request, _("Version %(n)d is in force from now on.") % {"n": number})
+    return redirect(_at(stream))
+
+
+@login_required
+@require_POST
+def discard(request: HttpRequest, pk: int, number: int) -> HttpResponse:
+    stream, person = _found(request, pk), permissions.person(request)
+    try:
+        limits.discard(stream, number, actor=person, now=permissions.now())
+    except Refused as refusal:
+        return refusals.shown(request, refusal, back=_at(stream))
+    return redirect(_at(stream))
+
+
+def _found(request: HttpRequest, pk: int) -> Stream:
+    return permissions.found(queries.visible_streams(permissions.line_ids(request)), pk=pk)
+
+
+def _at(stream: Stream) -> str:
+    return f"/streams/{stream.pk}/limits/"
+
+
+def _choice(request: HttpRequest, stream: Stream) -> Choice:
+    """What was chosen in the form that was sent."""
+    try:
+        return forms.limits_choice(request.POST, stream.lane.equipment.line.time_zone, permissions.now())
+    except ValueError as why:
+        raise Invalid("no_limits", str(why)) from None
+
+
+def _chosen(request: HttpRequest, stream: Stream) -> dict[str, Any]:
+    """The form and what it gives; where it gives nothing, why."""
+    zone, newest = stream.lane.equipment.line.time_zone, queries.newest(stream)
+    if newest is None:
+        return {"why_not": _("Nothing has been measured on this stream yet.")}
+    form = request.GET
+    try:
+        choice = forms.limits_choice(form, zone, newest)
+    except ValueError as why:
+        usual = forms.limits_choice(type(form)(), zone, newest)
+        return {"form": forms.limits_fields(usual, zone), "why_not": str(why)}
+    told = {"form": forms.limits_fields(choice, zone), "asked": form.urlencode()}
+    try:
+        return told | {"preview": _preview(stream, choice)}
+    except ValueError as why:
+        return told | {"why_not": limit_words.no_limits(str(why))}
+
+
+def _preview(stream: Stream, choice: Choice) -> Preview:
+    weighed = phase_one.weigh(stream, choice)
+    window, kept, found = weighed.window, weighed.kept, weighed.limits
+    lower, upper = found.mean - 3 * found.sigma, found.mean + 3 * found.sigma
+    spec = queries.specification(stream, overview.active_recipe(stream.lane.equipment.line))
+    lines = {"ucl": upper, "mean": found.mean, "lcl": lower}
+    decimals, used = stream.characteristic.decimals, window.value[kept]
+    alarms, total = _alarms(weighed)
+    return Preview(
+        weighed=weighed,
+        lower=lower,
+        upper=upper,
+        sigmas=[(limit_words.method(name), sigma, name == found.method) for name, sigma in weighed.sigmas.items()],
+        alike=weighed.autocorrelation.lag_1 > ALIKE,
+        run=diagrams.run_chart(
+            window.at_s, window.value, window.stage, kept, weighed.suspect,
+            {**lines, "lsl": spec.lower, "usl": spec.upper}, decimals,
+        ),
+        histogram=diagrams.histogram(used, spec, lines, decimals),
+        correlogram=diagrams.correlogram(weighed.autocorrelation),
+        suspects=_suspects(weighed),
+        alarms=alarms,
+        per_shift=total,
+        normal=_capability(weighed, spec),
+        percentiles=of_percentiles(used, spec, np.random.default_rng(phase_one.SEED)),
+    )  # fmt: skip
+
+
+def _capability(weighed: Weighed, spec: Specification) -> Capability:
+    used, found = weighed.window.value[weighed.kept], weighed.limits
+    overall = float(used.std(ddof=1))
+    return capability(found.mean, found.sigma, overall, max(2.0, weighed.autocorrelation.effective_n), spec)
+
+
+def _alarms(weighed: Weighed) -> tuple[list[Alarm], float]:
+    """The rules of the choice, the loudest first, and their sum."""
+    foretold: dict[int, float] = {}
+    for row in weighed.rows:
+        rules = Rule.RESIDUAL if row.chart == Limits.Chart.RESIDUAL else Rule(row.rules)
+        foretold |= {int(rule): row.expected["by_rule"].get(str(int(rule)), 0.0) for rule in rules}
+    total = sum(foretold.values())
+    alarms = [
+        Alarm(wording.rule(bit), number, 100 * number / total if total else 0.0, weighed.counted.get(Rule(bit), 0))
+        for bit, number in sorted(foretold.items(), key=lambda one: -one[1])
+    ]
+    return alarms, total
+
+
+def _suspects(weighed: Weighed) -> list[tuple[datetime, float]]:
+    window, far = weighed.window, np.flatnonzero(weighed.suspect)
+    far = far[np.argsort(-np.abs(window.value[far] - weighed.limits.mean))][:SUSPECTS]
+    return [(datetime.fromtimestamp(window.at_s[i], UTC), float(window.value[i])) for i in sorted(far.tolist())]

@@ -1,0 +1,200 @@
+"""The engineer's page for limits: looking writes nothing, drafting and putting in force are two steps of his alone."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import timedelta
+
+import numpy as np
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from control.core.types import Quality
+from control.models import AuditEntry, Limits, Point, Stream
+from tests.factories import Plant
+
+SignIn = Callable[[str], Client]
+EVERY_S, N = 5, 600
+READS = ("supervisor", "engineer", "admin", "auditor")
+DOES_NOT = ("viewer", "operator")
+
+
+@pytest.fixture
+def stream(plant: Plant) -> Stream:
+    """Fifty minutes of gauge values up to now, with one wild one."""
+    start = timezone.now().replace(microsecond=0) - timedelta(seconds=EVERY_S * N)
+    values = np.random.default_rng(11).normal(20.0, 0.05, N)
+    values[100] = 21.5
+    found = plant.streams["loading/1-top"]
+    Point.objects.bulk_create(
+        Point(
+            equipment=plant.coater, seq=i + 1, at=start + timedelta(seconds=EVERY_S * i), known_at=start, stream=found,
+            by=1, roll=7, web_m=0.0, value=value, quality=Quality.GOOD, verdict=0, rules=0,
+        )
+        for i, value in enumerate(values)
+    )  # fmt: skip
+    return found
+
+
+def at(stream: Stream, more: str = "") -> str:
+    return f"/streams/{stream.pk}/limits/{more}"
+
+
+def form_on(page: str) -> dict[str, list[str]]:
+    """What the form that stores a draft would send."""
+    part = page.split('class="card stack" method="post"')[1]
+    fields: dict[str, list[str]] = {}
+    for name, value in re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', part):
+        fields.setdefault(name, []).append(value.replace("&quot;", '"'))
+    fields.pop("csrfmiddlewaretoken", None)
+    return fields
+
+
+@pytest.mark.parametrize("language", ["en", "ko"])
+def test_the_page_shows_what_the_last_hours_would_give(
+    plant: Plant, stream: Stream, signed_in: SignIn, language: str
+) -> None:
+    client = signed_in("engineer")
+    client.cookies["django_language"] = language
+    page = client.get(at(stream), headers={"accept-language": language})
+    text = page.content.decode()
+    assert page.status_code == 200
+    for part in ('class="values"', 'class="curve"', 'class="bar-of"', 'class="suspect"', 'class="figure"'):
+        assert part in text, part
+    assert "21.50" in text  # the wild value is offered to be left out
+
+
+def test_looking_writes_nothing(plant: Plant, stream: Stream, signed_in: SignIn) -> None:
+    client = signed_in("engineer")
+    for more in ("", "?method=pooled&rule_set=nelson&from=2026-01-01T00:00&to=2026-01-02T00:00", "?method=nonsense"):
+        assert client.get(at(stream, more)).status_code == 200
+    assert client.get(at(stream, "draft/")).status_code == 405
+    assert client.get(at(stream, "1/activate/")).status_code == 405
+    assert (Limits.objects.count(), AuditEntry.objects.count()) == (0, 0)
+
+
+@pytest.mark.parametrize("name", READS)
+def test_who_may_audit_reads_the_versions_and_only_the_engineer_finds_a_button(
+    plant: Plant, stream: Stream, signed_in: SignIn, name: str
+) -> None:
+    page = signed_in(name).get(at(stream))
+    assert page.status_code == 200
+    assert ("data-writes" in page.content.decode()) == (name == "engineer")
+
+
+@pytest.mark.parametrize("name", [*DOES_NOT, "supervisor", "admin", "auditor"])
+def test_nobody_else_drafts_or_puts_in_force(plant: Plant, stream: Stream, signed_in: SignIn, name: str) -> None:
+    form = form_on(signed_in("engineer").get(at(stream)).content.decode())
+    assert signed_in("engineer").post(at(stream, "draft/"), {**form, "reason": "mine"}).status_code == 302
+    client = signed_in(name)
+    assert client.get(at(stream)).status_code == (403 if name in DOES_NOT else 200)
+    assert client.post(at(stream, "draft/"), {**form, "reason": "x"}).status_code == 403
+    assert client.post(at(stream, "1/activate/"), {"reason": "x"}).status_code == 403
+    assert client.post(at(stream, "1/discard/")).status_code == 403
+    assert [row.state for row in Limits.objects.filter(chart="i_mr")] == ["draft"]
+
+
+def test_for_an_outsider_there_is_no_such_stream(plant: Plant, stream: Stream, signed_in: SignIn) -> None:
+    for name in ("outsider", "root"):
+        assert signed_in(name).get(at(stream)).status_code == 404
+        assert signed_in(name).post(at(stream, "draft/"), {}).status_code == 404
+        assert signed_in(name).post(at(stream, "1/activate/"), {}).status_code == 404
+
+
+def test_from_the_window_to_the_draft_to_limits_in_force(plant: Plant, stream: Stream, signed_in: SignIn) -> None:
+    client = signed_in("engineer")
+    form = form_on(client.get(at(stream)).content.decode())
+    answer = client.post(at(stream, "draft/"), {**form, "reason": "first window after the start"}, follow=True)
+    text = answer.content.decode()
+    assert "first window after the start" in text
+    assert "False alarms a shift" in text
+    assert client.post(at(stream, "1/activate/"), {"reason": "looks right"}).status_code == 302
+    rows = Limits.objects.filter(state="active")
+    assert {row.chart for row in rows} == {"i_mr", "ewma"}
+    assert {row.activated_by for row in rows} == {plant.person("engineer")}
+    again = client.post(at(stream, "1/activate/"), {"reason": "again"})
+    assert again.status_code == 409
+
+
+def test_a_ticked_value_is_left_out_with_its_reason_all_the_way(
+    plant: Plant, stream: Stream, signed_in: SignIn
+) -> None:
+    client = signed_in("engineer")
+    page = client.get(at(stream)).content.decode()
+    picks = re.findall(r'name="pick" value="([^"]+)"', page)
+    fields = {"from": "", "to": "", **{key: one[0] for key, one in form_on(page).items()}}
+    looked = client.get(at(stream), {**fields, "pick": picks, "why": "gauge cleaned"}).content.decode()
+    assert "gauge cleaned" in looked
+    client.post(at(stream, "draft/"), {**form_on(looked), "reason": "without the cleaning"})
+    row = Limits.objects.get(chart="i_mr")
+    assert row.n == N - len(picks)
+    assert {one["reason"] for one in row.excluded} == {"gauge cleaned"}
+    assert row.sigma == pytest.approx(0.05, rel=0.15)
+
+
+def test_ticking_without_a_reason_is_answered_with_words(plant: Plant, stream: Stream, signed_in: SignIn) -> None:
+    client = signed_in("engineer")
+    page = client.get(at(stream)).content.decode()
+    fields = {key: one[0] for key, one in form_on(page).items()}
+    pick = re.findall(r'name="pick" value="([^"]+)"', page)[0]
+    assert "Say why" in client.get(at(stream), {**fields, "pick": pick, "why": " "}).content.decode()
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"method": "moving_range", "rule_set": "western_electric", "from": "yesterday", "to": "now"},
+        {"method": "moving_range", "rule_set": "western_electric", "from": "2026-02-01", "to": "2026-01-01"},
+        {"method": "by_eye", "rule_set": "western_electric", "from": "2026-01-01T00:00", "to": "2026-01-02T00:00"},
+        {"method": "range", "rule_set": "mine", "from": "2026-01-01T00:00", "to": "2026-01-02T00:00"},
+        {"method": "range", "rule_set": "aiag", "from": "2026-01-01T00:00", "to": "2026-01-02T00:00"},
+        {"method": "range", "rule_set": "aiag", "from": "2026-01-01T00:00", "to": "2026-01-02T00:00", "without": "a~b"},
+    ],
+)  # fmt: skip
+def test_a_choice_that_gives_nothing_is_answered_with_words(
+    plant: Plant, stream: Stream, signed_in: SignIn, told: dict[str, str]
+) -> None:
+    client = signed_in("engineer")
+    page = client.get(at(stream), told)
+    assert page.status_code == 200
+    assert 'class="message warning"' in page.content.decode()
+    assert client.post(at(stream, "draft/"), {**told, "reason": "x"}).status_code == 422
+    assert not Limits.objects.exists()
+
+
+def test_a_stream_that_was_never_measured_has_a_page_too(plant: Plant, signed_in: SignIn) -> None:
+    page = signed_in("engineer").get(at(plant.streams["loading/2-top"]))
+    assert page.status_code == 200
+    assert "Nothing has been measured" in page.content.decode()
+
+
+def test_a_draft_without_its_csrf_token_is_refused(plant: Plant, stream: Stream) -> None:
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(plant.person("engineer"))
+    for more in ("draft/", "1/activate/", "1/discard/"):
+        assert client.post(at(stream, more), {}).status_code == 403
+
+
+def test_the_lane_says_what_it_is_capable_of_and_of_how_many_values(
+    plant: Plant, stream: Stream, signed_in: SignIn
+) -> None:
+    viewer, url = signed_in("viewer"), f"/lanes/{stream.lane_id}/capability/"
+    text = viewer.get(url, {"span": "3600"}).content.decode()
+    for name in ("Cp", "Cpk", "Pp", "Ppk", "Cpm", str(N)):
+        assert name in text, name
+    assert "/limits/" not in text
+    assert "/limits/" in signed_in("engineer").get(url).content.decode()
+    empty = viewer.get(url, {"from": "2020-01-01T00:00:00Z", "to": "2020-01-01T01:00:00Z"}).content.decode()
+    assert "Too little was measured" in empty
+    assert viewer.get(url, {"from": "x", "to": "y", "span": "²"}).status_code == 200
+    assert signed_in("outsider").get(url).status_code == 404
+
+
+def test_the_capability_is_that_of_the_values_in_the_window(plant: Plant, stream: Stream, signed_in: SignIn) -> None:
+    """Cp of +-0.6 around 20 at a sigma of 0.05 is 4; the wild value spoils Pp and hardly Cp."""
+    Point.objects.filter(value__gt=21).delete()
+    text = signed_in("viewer").get(f"/lanes/{stream.lane_id}/capability/", {"span": "3600"}).content.decode()
+    values = [float(one) for one in re.findall(r"<b>(\d+\.\d+)</b>", text)]
+    assert values[:5] == pytest.approx([4.0] * 5, rel=0.1)
