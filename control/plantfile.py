@@ -22,6 +22,7 @@ from pydantic import (
 )
 
 from control.core.process_events import Kind
+from control.core.r2r.schedule import SPOKEN_FOR
 from control.plantvalues import (
     CharacteristicKey,
     Declared,
@@ -39,10 +40,12 @@ from control.plantvalues import (
     Unit,
     Whole,
     above,
+    deadband_of,
     declared,
     lane_key,
     mistakes,
     once,
+    other_than,
     some,
     wrong,
 )
@@ -141,7 +144,12 @@ class LaneSpec(Table):
 
 
 class LoopSpec(Names):
-    """One loop. ``gains`` has a row for each of ``cvs`` and a column for each of ``mvs``, CV unit per MV unit."""
+    """One loop. ``gains`` has a row for each of ``cvs`` and a column for each of ``mvs``, CV unit per MV unit.
+
+    Instead of a deadband it may have ``approvals_per_shift``, from which the deadband follows, with ``noise``: how far
+    the stream that moves most goes on in ``decision_s`` (standard deviation, CV unit). ``gain_schedule`` takes the gains
+    of the press's force from its physics.
+    """
 
     mode: Literal["off", "shadow", "advisory", "supervised", "auto"] = "shadow"
     cvs: tuple[StreamKey, ...]
@@ -157,6 +165,32 @@ class LoopSpec(Names):
     cross_direction: tuple[TagKey, ...] = ()
     neighbours: tuple[tuple[TagKey, ...], ...] = ()
     bend_um: Positive | None = None
+    gain_schedule: Literal["compaction"] | None = None
+    approvals_per_shift: Positive | None = None
+    noise: Positive | None = None
+    decision_s: Positive | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _choose(cls, data: Any) -> Any:
+        """Where approvals are asked for, the deadband follows from them."""
+        if not isinstance(data, dict) or data.get("approvals_per_shift") is None:
+            return data
+        told = [data.get(name) for name in ("approvals_per_shift", "noise", "decision_s")]
+        return data | {"deadband": deadband_of(*told)}
+
+    @field_validator("gain_schedule")
+    @classmethod
+    def _has_a_curve(cls, kind: str | None, info: ValidationInfo) -> str | None:
+        curve = declared(info).physics
+        if kind is not None and curve.get("kind") != kind:
+            raise wrong(f"needs physics of kind {kind}")
+        if kind is not None and curve.get("force") not in info.data.get("mvs", ()):
+            raise wrong(f"needs {curve.get('force')} among the mvs")
+        strange = [cv for cv in info.data.get("cvs", ()) if cv.partition("/")[0] not in SPOKEN_FOR]
+        if kind is not None and strange:
+            raise wrong(f"says nothing of {', '.join(strange)}")
+        return kind
 
     @field_validator("gains")
     @classmethod
@@ -224,12 +258,33 @@ class EventSpec(Table):
     side: Literal["", "top", "bottom"] = ""
 
 
+class ModelKinds(Table):
+    """Which kinds of model predict: the ``main`` one, and the linear ``reference`` beside it."""
+
+    main: Literal["ridge", "pls", "boosting"] = "ridge"
+    reference: Annotated[Literal["ridge", "pls"], other_than("main")] = Field(
+        default_factory=lambda data: "ridge" if data["main"] == "pls" else "pls"
+    )
+
+
+class ModelSpec(ModelKinds):
+    """How an equipment's streams are predicted; ``streams`` names those for which other kinds are chosen.
+
+    Features are taken over ``window_s`` up to the snapshot; PLS tries up to ``components``.
+    """
+
+    window_s: Annotated[Positive, Field(le=240)] = 30.0
+    components: Annotated[Whole, Field(ge=1, le=50)] = 6
+    streams: dict[StreamKey, ModelKinds] = {}
+
+
 class EquipmentSpec(Names):
     kind: Literal["coater", "press", "other"]
     gauge_distance_m: NotNegative = 0.0
     cycle_s: Annotated[Number, Field(ge=0.001)] = 1.0
     connector: Kinded = {"kind": "none"}
     physics: Kinded = {"kind": "none"}
+    model: ModelSpec = ModelSpec()
     web: dict[Literal["position", "speed", "roll"], TagKey] = {}
     tags: Annotated[tuple[TagSpec, ...], once()]
     lanes: Annotated[tuple[LaneSpec, ...], once()] = ()

@@ -11,6 +11,9 @@ from zoneinfo import available_timezones
 from pydantic import AfterValidator, AllowInfNan, Field, Strict, ValidationError, ValidationInfo
 from pydantic_core import PydanticCustomError
 
+from control.core.r2r import deadband
+
+SHIFT_S = 8 * 3600.0
 KEY = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"
 NOT_BLANK = r"^[^\x00]*[^\s\x00][^\x00]*$"
 NO_ZERO = r"^[^\x00]*$"  # PostgreSQL cannot store it
@@ -45,12 +48,15 @@ class Declared:
     tags: dict[str, dict[str, Any]] = field(default_factory=dict)
     characteristics: set[str] = field(default_factory=set)
     streams: set[str] = field(default_factory=set)
+    physics: dict[str, Any] = field(default_factory=dict)
 
     def by(self, equipment: dict[str, Any]) -> None:
         self.tags = {str(tag.get("key")): tag for tag in _tables(equipment.get("tags"))}
         self.characteristics = {str(item.get("key")) for item in _tables(equipment.get("characteristics"))}
         lanes = {lane_key(lane.get("number"), lane.get("side", "both")) for lane in _tables(equipment.get("lanes"))}
         self.streams = {f"{key}/{lane}" for key in self.characteristics for lane in lanes}
+        physics = equipment.get("physics")
+        self.physics = physics if isinstance(physics, dict) else {}
 
 
 def declared(info: ValidationInfo) -> Declared:
@@ -89,6 +95,17 @@ def once(by: str = "key") -> AfterValidator:
     return AfterValidator(check)
 
 
+def deadband_of(approvals: Any, noise: Any, decision_s: Any) -> Any:
+    """The deadband that asks for so many approvals a shift; what is wrong with the three is said at its place."""
+    given = (approvals, noise, decision_s)
+    if not all(isinstance(value, int | float) and value > 0 for value in given):
+        raise wrong("approvals_per_shift needs noise and decision_s, all more than 0")
+    try:
+        return deadband.deadband(approvals, noise, SHIFT_S / decision_s)
+    except ValueError as error:
+        raise wrong(f"approvals_per_shift: {error}") from None
+
+
 def above(*lower: str) -> AfterValidator:
     """A value lies above those of ``lower`` in the same table."""
 
@@ -96,6 +113,17 @@ def above(*lower: str) -> AfterValidator:
         for name in lower:
             if value is not None and (low := info.data.get(name)) is not None and value <= low:
                 raise wrong(f"must be above {name}")
+        return value
+
+    return AfterValidator(check)
+
+
+def other_than(name: str) -> AfterValidator:
+    """A value differs from that of ``name`` in the same table."""
+
+    def check(value: str, info: ValidationInfo) -> str:
+        if value == info.data.get(name):
+            raise wrong(f"must be another than {name}")
         return value
 
     return AfterValidator(check)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from django.db import connection
 
 from control.core.machine import NAN, Actuator, ChartConfig, LoopConfig, Machine, StreamConfig
+from control.core.r2r.schedule import Compaction
 from control.core.spc.rules import RuleSet
 from control.core.vm.estimator import Estimator as Folded
 from control.models import Equipment, Estimator, Limits, Loop, Mode, Recipe, Stream, Tag, VersionState
@@ -151,12 +153,14 @@ def _loops(
         actuators = [_actuator(equipment, by_key[mv], recipe) for mv in told["mvs"]]
         known = [actuator for actuator in actuators if actuator is not None]
         if len(known) == len(actuators) and all(target == target for target in targets):
-            loops.append(_loop(loop, targets, known))
+            loops.append(_loop(loop, targets, known, equipment.physics))
     return loops
 
 
-def _loop(loop: Loop, targets: tuple[float, ...], actuators: list[Actuator]) -> LoopConfig:
+def _loop(loop: Loop, targets: tuple[float, ...], actuators: list[Actuator], physics: Mapping[str, Any]) -> LoopConfig:
     told = loop.settings
+    nominal = {actuator.tag: actuator.nominal for actuator in actuators}
+    curve = Compaction.of(physics, told["cvs"], targets, nominal) if told.get("gain_schedule") else None
     optional = {key: told[key] for key in OPTIONAL if told.get(key) is not None}
     return LoopConfig(
         key=loop.key,
@@ -170,6 +174,7 @@ def _loop(loop: Loop, targets: tuple[float, ...], actuators: list[Actuator]) -> 
         cv_weights=tuple(told.get("cv_weights", ())),
         cross_direction=tuple(told.get("cross_direction", ())),
         neighbours=tuple(tuple(lip) for lip in told.get("neighbours", ())),
+        schedule=curve,
         **optional,
     )
 

@@ -51,6 +51,10 @@ def test_what_a_loop_stores_is_what_json_gives_back(document, coater):
         "cross_direction": [],
         "neighbours": [],
         "bend_um": None,
+        "gain_schedule": None,
+        "approvals_per_shift": None,
+        "noise": None,
+        "decision_s": None,
     }
 
 
@@ -63,6 +67,33 @@ def test_a_lip_is_named_by_three_bolts_or_more_that_the_loop_moves(document, coa
         "equipment[0].loop[0].neighbours: must be lists of three different mvs or more, in their order on the lip",
         "equipment[0].loop[1].cv_weights: must be one number for each of the cvs",
         "equipment[0].loop[1].neighbours: line_speed is not one of the mvs",
+    ]
+
+
+def test_approvals_per_shift_stand_for_a_deadband_where_the_noise_is_told(document, coater):
+    loop = coater["loop"][0]
+    del loop["deadband"]
+    loop |= {"approvals_per_shift": 480 / 6.91, "noise": 0.03, "decision_s": 60.0}
+    assert parse(document).equipment[0].loops[0].deadband == pytest.approx(2 * 0.03, rel=0.01)
+    loop["approvals_per_shift"] = 500.0
+    assert mistakes(document) == [
+        "equipment[0].loop[0]: approvals_per_shift: a loop cannot adjust more often than it decides"
+    ]
+    del loop["noise"]
+    assert mistakes(document) == [
+        "equipment[0].loop[0]: approvals_per_shift needs noise and decision_s, all more than 0"
+    ]
+
+
+def test_a_gain_schedule_needs_a_curve_its_force_and_streams_it_speaks_of(document, coater):
+    press = document["equipment"][1]
+    press["loop"][0]["gain_schedule"] = "compaction"
+    assert parse(document).equipment[1].loops[0].gain_schedule == "compaction"
+    coater["loop"][0]["gain_schedule"] = "compaction"
+    press["loop"][0] |= {"mvs": ["gap_tilt"]}
+    assert mistakes(document) == [
+        "equipment[0].loop[0].gain_schedule: needs physics of kind compaction",
+        "equipment[1].loop[0].gain_schedule: needs line_force among the mvs",
     ]
 
 
