@@ -46,6 +46,7 @@ from control.plantvalues import (
     mistakes,
     once,
     other_than,
+    other_than,
     some,
     wrong,
 )
@@ -278,12 +279,33 @@ class ModelSpec(ModelKinds):
     streams: dict[StreamKey, ModelKinds] = {}
 
 
+class ModelKinds(Table):
+    """Which kinds of model predict: the ``main`` one, and the linear ``reference`` beside it."""
+
+    main: Literal["ridge", "pls", "boosting"] = "ridge"
+    reference: Annotated[Literal["ridge", "pls"], other_than("main")] = Field(
+        default_factory=lambda data: "ridge" if data["main"] == "pls" else "pls"
+    )
+
+
+class ModelSpec(ModelKinds):
+    """How an equipment's streams are predicted; ``streams`` names those for which other kinds are chosen.
+
+    Features are taken over ``window_s`` up to the snapshot; PLS tries up to ``components``.
+    """
+
+    window_s: Annotated[Positive, Field(le=240)] = 30.0
+    components: Annotated[Whole, Field(ge=1, le=50)] = 6
+    streams: dict[StreamKey, ModelKinds] = {}
+
+
 class EquipmentSpec(Names):
     kind: Literal["coater", "press", "other"]
     gauge_distance_m: NotNegative = 0.0
     cycle_s: Annotated[Number, Field(ge=0.001)] = 1.0
     connector: Kinded = {"kind": "none"}
     physics: Kinded = {"kind": "none"}
+    model: ModelSpec = ModelSpec()
     model: ModelSpec = ModelSpec()
     web: dict[Literal["position", "speed", "roll"], TagKey] = {}
     tags: Annotated[tuple[TagSpec, ...], once()]

@@ -119,6 +119,7 @@ def _equipment(stored: Stored, spec: EquipmentSpec, position: int) -> Equipment:
         "connector": spec.connector,
         "web": spec.web,
         "physics": spec.physics,
+        "model": spec.model.model_dump(mode="json"),
         "events": [event.model_dump(mode="json") for event in spec.events],
     }
     equipment = stored.upsert(Equipment, {"line": stored.line, "key": spec.names.key}, facts, {})

@@ -48,7 +48,7 @@ class Line(Named):
 
 
 class Equipment(Named):
-    """A machine the web passes through. ``connector``, ``web`` and ``physics`` are read from the plant file."""
+    """A machine the web passes through. ``connector``, ``web``, ``physics``, ``model`` are read from the plant file."""
 
     class Kind(models.TextChoices):
         COATER = "coater", _("Coater")
@@ -63,6 +63,7 @@ class Equipment(Named):
     connector = models.JSONField(default=dict)
     web = models.JSONField(default=dict, blank=True, help_text=_("Which tags are encoder, speed and roll number"))
     physics = models.JSONField(default=dict, blank=True)
+    model = models.JSONField(default=dict, blank=True, help_text=_("Which kinds of model predict its streams"))
     events = models.JSONField(default=list, blank=True, help_text=_("Status tags whose change of value is an event"))
 
     class Meta:

@@ -11,7 +11,7 @@ import base64
 import binascii
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -43,7 +43,7 @@ class OutsideModelError(ValueError):
 class Outside:
     """A loaded model: each of its inputs by name, with the columns of the features that fill it; one output is read.
 
-    ``dtypes`` and ``columns`` follow ``names``; ``output`` names what is read, (k,) or (k, outputs).
+    ``dtypes`` and ``columns`` follow ``names``; ``output`` names what is read, of ``width`` columns.
     """
 
     session: Any
@@ -51,6 +51,7 @@ class Outside:
     dtypes: tuple[Any, ...]
     columns: tuple[IntArray, ...]
     output: str
+    width: int
 
     def predict(self, features: FloatArray) -> FloatArray:
         """Outputs (k, outputs) at features (k, f), in the tags' units."""
@@ -105,9 +106,9 @@ def load(model: Mapping[str, Any], columns: Mapping[str, int]) -> Outside:
         dtypes=tuple(NUMBERS[item.type] for item in inputs.values()),
         columns=tuple(np.array([columns[feature] for feature in asked[name]], np.int64) for name in inputs),
         output=str(model["output"]),
+        width=1,
     )
-    _tried(outside, max(columns.values()) + 1)
-    return outside
+    return replace(outside, width=_tried(outside, max(columns.values()) + 1))
 
 
 def key(model: Mapping[str, Any]) -> str:
@@ -148,8 +149,8 @@ def _check_input(item: Any, features: int) -> None:
         )
 
 
-def _tried(outside: Outside, features: int) -> None:
-    """One and three rows must be answered alike: a model that mixes rows, or counts them, is not a function of one."""
+def _tried(outside: Outside, features: int) -> int:
+    """The columns of the output. One and three rows must be answered alike: a model that mixes rows, or counts them, is not a function of one."""
     try:
         three = outside.predict(np.zeros((3, features)))
         one = outside.predict(np.zeros((1, features)))
@@ -159,6 +160,7 @@ def _tried(outside: Outside, features: int) -> None:
         raise OutsideModelError(f"the model cannot be run: {str(error).strip()}") from None
     if one.shape[1] != three.shape[1] or not np.allclose(three, one, rtol=1e-5, atol=1e-8, equal_nan=True):
         raise OutsideModelError("the model answers a row differently when others stand beside it")
+    return int(one.shape[1])
 
 
 class _NotProtobufError(Exception):
