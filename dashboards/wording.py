@@ -90,9 +90,11 @@ MODE_REASONS = {
 }
 SILENCES = {
     Reason.NO_ESTIMATOR: gettext_lazy("No prediction model yet"),
+    Reason.VM_GAIN: gettext_lazy("The prediction model's gain does not fit the one the loop assumes"),
     Reason.WEB_REVERSED: gettext_lazy("The web ran back; until it is again where it was, no metre is certain"),
     Reason.LINE_STOPPED: gettext_lazy("The line stands"),
     Reason.NEW_ROLL: gettext_lazy("A new roll has just begun"),
+    Reason.PROCESS_EVENT: gettext_lazy("Foil made after the last process event has not been measured yet"),
     Reason.INPUT_MISSING: gettext_lazy("A set-point cannot be read"),
     Reason.NOT_RELIABLE: gettext_lazy("The two prediction models disagree"),
     Reason.UNLIKE_TRAINING: gettext_lazy("The machine is in a state the model has not seen"),
