@@ -8,6 +8,7 @@ from typing import Any
 
 from django.db import connection
 
+from control.actions._incoming import incoming
 from control.core.machine import NAN, Actuator, ChartConfig, LoopConfig, Machine, StreamConfig
 from control.core.r2r.schedule import Compaction
 from control.core.spc.rules import RuleSet
@@ -87,6 +88,7 @@ def _build(equipment_id: int, stamp: str) -> Built:
             streams=tuple(configs),
             estimator=Folded.load([row.content for row in contents], [tag.key for tag in tags], keys),
             loops=tuple(_loops(loops, equipment, configs, tags, recipe)),
+            incoming=incoming(equipment, recipe),
         ),
         line_id=equipment.line_id,
         gauge_distance_m=equipment.gauge_distance_m,

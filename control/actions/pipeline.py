@@ -19,7 +19,7 @@ from django.db import InterfaceError, OperationalError, connection, transaction
 from django.db.models import F
 
 from control import events
-from control.actions import _window, audit, machines, signals, situation
+from control.actions import _samples, _window, audit, machines, signals, situation
 from control.actions._copy import Column, pack, timestamps
 from control.actions._window import Fresh, Span
 from control.actions.ingest import raw
@@ -45,7 +45,7 @@ UNSOUND = frozenset(
 ANYTIME = datetime(1, 1, 2, tzinfo=UTC)
 POINT = (
     *("equipment_id", "seq", "at", "known_at", "stream_id", "by", "roll", "web_m", "value", "low", "high"),
-    *("predicted", "reliance", "similarity", "quality", "verdict", "rules"),
+    *("predicted", "reliance", "similarity", "quality", "verdict", "rules", "doubt"),
 )
 
 BEGIN = f"""
@@ -101,6 +101,7 @@ class _Points:
     quality: IntArray
     verdict: IntArray
     rules: IntArray
+    doubt: IntArray
 
     def __len__(self) -> int:
         return len(self.at_s)
@@ -134,7 +135,7 @@ def _advance(equipment_id: int, now: datetime) -> Advanced:
     if begun is None:
         return Advanced()
     span, built, head_seq, state = begun
-    fresh = _placed(built, _window.read(raw(), span, built.stream_ids, len(built.tags), built.cycle_s))
+    fresh = _placed(equipment_id, built, _window.read(raw(), span, built.stream_ids, len(built.tags), built.cycle_s))
     found = core.run(built.machine, state, fresh.trace, fresh.new, fresh.measured)
     points = _points(built, fresh, found)
     _copy(equipment_id, head_seq, points)
@@ -175,8 +176,8 @@ def _built(equipment_id: int, stamp: str) -> Built:
         raise BrokenPlantError(f"equipment {equipment_id}: {error}") from error
 
 
-def _placed(built: Built, fresh: Fresh) -> Fresh:
-    """Every measurement at the piece of foil it belongs to."""
+def _placed(equipment_id: int, built: Built, fresh: Fresh) -> Fresh:
+    """Every measurement at the piece of foil it belongs to, lab samples beside what the gauge said of theirs."""
     measured = fresh.measured
     lost = (measured.roll < 0) | np.isnan(measured.web_m)
     if lost.any() and len(fresh.trace):
@@ -186,7 +187,8 @@ def _placed(built: Built, fresh: Fresh) -> Fresh:
         roll, web_m = measured.roll.copy(), measured.web_m.copy()
         roll[lost], web_m[lost] = locate(fresh.trace, at_s, built.gauge_distance_m)
         measured = replace(measured, roll=roll, web_m=web_m)
-    return replace(fresh, measured=measured)
+    beside = _samples.beside(raw(), equipment_id, built.stream_ids, measured)
+    return replace(fresh, measured=replace(measured, beside=beside))
 
 
 def _points(built: Built, fresh: Fresh, found: Pass) -> _Points:
@@ -224,6 +226,7 @@ def _predicted(built: Built, fresh: Fresh, found: Pass) -> _Points:
         "quality": told.quality.ravel(),
         "verdict": told.verdict.ravel(),
         "rules": np.zeros(n * streams, np.int64),
+        "doubt": np.zeros(n * streams, np.int64),
     }
     return _Points(**{name: column[kept] for name, column in columns.items()})
 
@@ -252,6 +255,7 @@ def _measured(fresh: Fresh, found: Pass) -> _Points:
         quality=judged.quality,
         verdict=np.where(unsure, int(Verdict.MEASURE), np.where(out, int(Verdict.OUT), int(Verdict.IN))),
         rules=judged.rules,
+        doubt=judged.doubt,
     )
 
 
@@ -272,6 +276,7 @@ def _copy(equipment_id: int, head_seq: int, points: _Points) -> None:
         points.quality.astype(np.int16),
         points.verdict.astype(np.int16),
         points.rules.astype(np.int16),
+        points.doubt.astype(np.int16),
     ]
     names = ", ".join(f'"{name}"' for name in POINT)
     with raw().cursor() as cursor, cursor.copy(f"COPY control_point ({names}) FROM STDIN (FORMAT BINARY)") as copy:

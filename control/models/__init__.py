@@ -9,7 +9,9 @@ from .plant import Area, Characteristic, Equipment, Lane, Line, Site, Source, St
 from .process_event import ProcessEvent
 from .recipe import Product, Recipe, Roll, VersionState
 from .result import CauseCode, Cursor, Point, Signal
+from .rollvalue import RollValue
 from .trace import Intake, Measurement, SetAside, Snapshot
+from .training import TrainingPlan, TrainingRun
 
 __all__ = [
     "Answer",
@@ -38,6 +40,7 @@ __all__ = [
     "ReasonCode",
     "Recipe",
     "Roll",
+    "RollValue",
     "SetAside",
     "SetPointMove",
     "Signal",
@@ -46,5 +49,7 @@ __all__ = [
     "Source",
     "Stream",
     "Tag",
+    "TrainingPlan",
+    "TrainingRun",
     "VersionState",
 ]

@@ -7,6 +7,7 @@ from django.db.models import Q
 
 from .plant import Stream
 from .recipe import VersionState
+from .training import TrainingRun
 
 
 class Estimator(models.Model):
@@ -18,6 +19,7 @@ class Estimator(models.Model):
     content = models.JSONField()
     sha256 = models.CharField(max_length=64)
     metrics = models.JSONField(default=dict)
+    run = models.ForeignKey(TrainingRun, models.PROTECT, null=True, related_name="estimators")
     trained_from = models.DateTimeField()
     trained_to = models.DateTimeField()
     created_at = models.DateTimeField()

@@ -49,6 +49,9 @@ class Point(models.Model):
     quality = models.SmallIntegerField()
     verdict = models.SmallIntegerField()
     rules = models.SmallIntegerField(help_text="core.types.Rule bits")
+    doubt = models.SmallIntegerField(
+        default=0, help_text="core.vm.metrology.Doubt: why a measured value is not believed"
+    )
 
     class Meta:
         managed = False

@@ -73,6 +73,7 @@ class PointOut(Schema):
     quality: str
     verdict: str
     rules: list[str]
+    doubt: str = Field("", description="Why a measured value is not believed: range, alone, identity, gauge_lab")
 
 
 class PointsOut(Schema):
