@@ -6,6 +6,7 @@ A check that compares two values is made when both can be read on their own.
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -45,7 +46,6 @@ from control.plantvalues import (
     lane_key,
     mistakes,
     once,
-    other_than,
     other_than,
     some,
     wrong,
@@ -148,8 +148,8 @@ class LoopSpec(Names):
     """One loop. ``gains`` has a row for each of ``cvs`` and a column for each of ``mvs``, CV unit per MV unit.
 
     Instead of a deadband it may have ``approvals_per_shift``, from which the deadband follows, with ``noise``: how far
-    the stream that moves most goes on in ``decision_s`` (standard deviation, CV unit). ``gain_schedule`` takes the gains
-    of the press's force from its physics.
+    the stream that moves most goes on in ``decision_s`` (standard deviation, CV unit). ``gain_schedule`` takes the
+    gains of the press's force from its physics.
     """
 
     mode: Literal["off", "shadow", "advisory", "supervised", "auto"] = "shadow"
@@ -279,33 +279,12 @@ class ModelSpec(ModelKinds):
     streams: dict[StreamKey, ModelKinds] = {}
 
 
-class ModelKinds(Table):
-    """Which kinds of model predict: the ``main`` one, and the linear ``reference`` beside it."""
-
-    main: Literal["ridge", "pls", "boosting"] = "ridge"
-    reference: Annotated[Literal["ridge", "pls"], other_than("main")] = Field(
-        default_factory=lambda data: "ridge" if data["main"] == "pls" else "pls"
-    )
-
-
-class ModelSpec(ModelKinds):
-    """How an equipment's streams are predicted; ``streams`` names those for which other kinds are chosen.
-
-    Features are taken over ``window_s`` up to the snapshot; PLS tries up to ``components``.
-    """
-
-    window_s: Annotated[Positive, Field(le=240)] = 30.0
-    components: Annotated[Whole, Field(ge=1, le=50)] = 6
-    streams: dict[StreamKey, ModelKinds] = {}
-
-
 class EquipmentSpec(Names):
     kind: Literal["coater", "press", "other"]
     gauge_distance_m: NotNegative = 0.0
     cycle_s: Annotated[Number, Field(ge=0.001)] = 1.0
     connector: Kinded = {"kind": "none"}
     physics: Kinded = {"kind": "none"}
-    model: ModelSpec = ModelSpec()
     model: ModelSpec = ModelSpec()
     web: dict[Literal["position", "speed", "roll"], TagKey] = {}
     tags: Annotated[tuple[TagSpec, ...], once()]
@@ -395,6 +374,14 @@ class Plant(Table):
     @property
     def recipe_number(self) -> int:
         return self.recipe.number
+
+
+def loop_settings(key: str, settings: Mapping[str, Any], known: Declared) -> dict[str, Any]:
+    """The settings of a loop, checked as if they stood in a plant file. Raises PlantFileError with every mistake."""
+    try:
+        return LoopSpec.model_validate({"key": key, **settings}, context=known).settings
+    except ValidationError as error:
+        raise PlantFileError(key, mistakes(error)) from error
 
 
 def read(path: Path) -> Plant:

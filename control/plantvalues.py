@@ -129,17 +129,6 @@ def other_than(name: str) -> AfterValidator:
     return AfterValidator(check)
 
 
-def other_than(name: str) -> AfterValidator:
-    """A value differs from that of ``name`` in the same table."""
-
-    def check(value: str, info: ValidationInfo) -> str:
-        if value == info.data.get(name):
-            raise wrong(f"must be another than {name}")
-        return value
-
-    return AfterValidator(check)
-
-
 def _reference(what: str, known: str) -> AfterValidator:
     """The key of a ``what`` among those ``known`` of the equipment being read."""
 

@@ -12,6 +12,7 @@ from django.db.models import Max
 
 from control.actions import audit, process_events
 from control.actions.audit import Actor
+from control.actions.loops import FILED
 from control.core.process_events import Kind
 from control.models import (
     Area,
@@ -160,7 +161,8 @@ def _loop(stored: Stored, equipment: Equipment, spec: LoopSpec, now: datetime) -
     started = {"requested_mode": spec.mode, "actual_mode": actual, "mode_since": now, "settings": spec.settings}
     find = {"equipment": equipment, "key": spec.names.key}
     loop = stored.upsert(Loop, find, _names(spec.names), started)
-    if loop.settings != spec.settings:
+    filed = loop.settings.get(FILED, loop.settings)  # an engineer's tuning stays until the file itself changes
+    if {**spec.settings, **filed} != spec.settings:
         loop.settings, loop.settings_number = spec.settings, loop.settings_number + 1
         loop.save(update_fields=["settings", "settings_number"])
         stored.changed.append(f"loop {loop.key}")

@@ -1,0 +1,107 @@
+"""An engineer tunes a loop as a plant file would; everything else about it stays as it was."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from control.actions import loops, machines, plant
+from control.actions.errors import Conflict, Invalid, NoPermission
+from control.models import AuditEntry, Grant, Loop
+from control.plantfile import parse
+from tests.core.twins import table
+from tests.factories import NOW, Plant
+from tests.factories import plant as make_plant
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def line() -> Plant:
+    return make_plant()
+
+
+def tune(line: Plant, who: str = "engineer", reason: str = "Quieter nights", **changes: Any) -> None:
+    settings = {key: value for key, value in line.loop.settings.items() if key != "filed"}
+    loops.tune(line.loop, settings | changes, actor=line.person(who), now=NOW, reason=reason)
+
+
+def test_an_engineer_tunes_and_the_next_pass_knows(line: Plant) -> None:
+    before = machines.built(line.coater.pk).machine.loops[0]
+    tune(line, deadband=0.09, move_weight=0.5)
+    after = machines.built(line.coater.pk).machine.loops[0]
+    assert (before.deadband, after.deadband, after.move_weight) == (0.06, 0.09, 0.5)
+    assert line.loop.settings_number == 2
+
+
+def test_the_audit_has_what_was_and_what_is_and_why(line: Plant) -> None:
+    tune(line, deadband=0.09)
+    row = AuditEntry.objects.get(action="loop.tune")
+    assert (row.old["deadband"], row.new["deadband"], row.reason) == (0.06, 0.09, "Quieter nights")
+    assert "gains" not in row.old
+    assert row.actor == line.person("engineer")
+
+
+@pytest.mark.parametrize("who", ["viewer", "operator", "supervisor", "admin", "auditor", "outsider", "root"])
+def test_nobody_else_tunes(line: Plant, who: str) -> None:
+    with pytest.raises(NoPermission):
+        tune(line, who, deadband=0.09)
+    assert Loop.objects.get().settings["deadband"] == 0.06
+
+
+def test_tuning_needs_a_reason(line: Plant) -> None:
+    with pytest.raises(Invalid):
+        tune(line, reason=" ", deadband=0.09)
+
+
+def test_the_same_mistakes_are_refused_in_the_same_words_as_in_a_plant_file(line: Plant) -> None:
+    with pytest.raises(Invalid) as refused:
+        tune(line, deadband=-1.0, gains=[[1.0]], mvs=["solids"], estimator="magic", colour="blue")
+    said = str(refused.value)
+    for words in ("deadband: must be more than 0", "mvs[0]: solids needs machine_low", "colour: is not a known key"):
+        assert words in said
+    assert Loop.objects.get().settings_number == 1
+
+
+def test_of_two_engineers_the_second_is_told(line: Plant) -> None:
+    seen_before = Loop.objects.get()
+    tune(line, deadband=0.09)
+    with pytest.raises(Conflict):
+        loops.tune(
+            seen_before, dict(seen_before.settings) | {"deadband": 0.2},
+            actor=line.person("engineer"), now=NOW, reason="Too late",
+        )  # fmt: skip
+    assert Loop.objects.get().settings["deadband"] == 0.09
+
+
+def test_settings_that_are_the_same_change_nothing(line: Plant) -> None:
+    tune(line, deadband=0.09)
+    tune(line, deadband=0.09)
+    assert line.loop.settings_number == 2
+    assert AuditEntry.objects.filter(action="loop.tune").count() == 1
+
+
+def test_approvals_per_shift_set_the_deadband(line: Plant) -> None:
+    tune(line, approvals_per_shift=480 / 6.91, noise=0.03, decision_s=60.0)
+    assert line.loop.settings["deadband"] == pytest.approx(0.06, rel=0.01)
+    tune(line, approvals_per_shift=None, deadband=0.2)
+    assert (line.loop.settings["deadband"], line.loop.settings["approvals_per_shift"]) == (0.2, None)
+
+
+def test_a_plant_file_loaded_again_leaves_a_tuned_loop_alone_until_the_file_changes() -> None:
+    document = table("plants/cathode.toml")
+    told = {"actor": "test", "reason": "", "now": NOW}
+    stored = plant.store(parse(document), **told)
+    loop = Loop.objects.get(equipment__line=stored.line, key="loading-top")
+    line = make_plant("other", area=stored.line.area)
+    settings = {**loop.settings, "deadband": 0.3}
+    Grant.objects.create(user=line.person("engineer"), role="engineer", line=stored.line, valid_from=NOW)
+    loops.tune(loop, settings, actor=line.person("engineer"), now=NOW, reason="Quieter nights")
+    assert plant.store(parse(document), **told).changed == []
+    loop.refresh_from_db()
+    assert loop.settings["deadband"] == 0.3
+    document["equipment"][0]["loop"][0]["dead_time_m"] = 61.0
+    assert "loop loading-top" in plant.store(parse(document), **told).changed
+    loop.refresh_from_db()
+    assert (loop.settings["deadband"], loop.settings["dead_time_m"]) == (0.1, 61.0)
