@@ -129,6 +129,8 @@ def carried(start: FloatArray, value: FloatArray, weight: FloatArray) -> FloatAr
 
     In closed form: every value counts its weight times all (1 - w) after it. NaN in ``start`` needs a first w of 1.
     """
+    if len(value) == 1:
+        return stepped(start, value[0], weight[0])
     left = np.cumprod(1.0 - weight[::-1], axis=0)[::-1]
     share = weight.copy()
     share[:-1] *= left[1:]
@@ -136,14 +138,23 @@ def carried(start: FloatArray, value: FloatArray, weight: FloatArray) -> FloatAr
     return np.where(np.isnan(start) & ~(weight > 0).any(axis=0), np.nan, found)
 
 
+def stepped(start: FloatArray, value: FloatArray, weight: FloatArray) -> FloatArray:
+    """One step of it, all (cvs,)."""
+    moved = np.where(weight == 1.0, value, start + weight * (value - start))
+    return np.where(weight > 0.0, moved, start)
+
+
 def first(start: FloatArray, known: BoolArray) -> BoolArray:
     """(n, cvs): the first known value of a stream of which nothing was known before."""
-    return np.asarray(known & (known.cumsum(axis=0) == 1) & np.isnan(start))
+    new = np.isnan(start)
+    if not new.any():
+        return np.zeros(known.shape, np.bool_)
+    return np.asarray(known & (known.cumsum(axis=0) == 1) & new)
 
 
-def slower(start: FloatArray, seen: Seen, weight: FloatArray) -> FloatArray:
-    """The slow level (cvs,) beside one that was carried with ``weight``."""
-    return carried(start, seen.value, np.where(first(start, seen.known), 1.0, SLOW_SHARE * weight))
+def slower(start: FloatArray, value: FloatArray, weight: FloatArray, new: BoolArray) -> FloatArray:
+    """The slow level (cvs,) beside one that was carried with ``weight``; ``new`` (n, cvs) are first values."""
+    return carried(start, value, np.where(new, 1.0, SLOW_SHARE * weight))
 
 
 def _among(held: LoopState, streams: Collection[str]) -> BoolArray:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from control.core.r2r.disturbance import Belief, Seen, carried, first, slower
+from control.core.r2r.disturbance import Belief, Seen, carried, first, slower, stepped
 from control.core.r2r.ewma import weights
 from control.core.types import FloatArray
 
@@ -40,12 +40,14 @@ class DoubleEwma:
     def after(self, belief: Belief, seen: Seen) -> Belief:
         if not len(seen.value):
             return belief
-        weight, uncertainty = weights(belief, seen, self.weight)
+        known = seen.known
+        new = first(belief.level, known)
+        weight, uncertainty = weights(belief, known, new, self.weight)
         levels = _levels(belief.level, seen.value, weight)
-        steady = (weight == self.weight) & ~first(belief.level, seen.known)
+        steady = (weight == self.weight) & ~new
         return Belief(
             level=levels[-1],
-            slow=slower(belief.slow, seen, weight),
+            slow=slower(belief.slow, seen.value, weight, new),
             drift=carried(belief.drift, seen.value - levels[:-1], self.drift_weight * steady),
             uncertainty=uncertainty,
         )
@@ -56,5 +58,5 @@ def _levels(start: FloatArray, value: FloatArray, weight: FloatArray) -> FloatAr
     levels = np.empty((len(value) + 1, len(start)))
     levels[0] = start
     for k, (a, w) in enumerate(zip(value, weight, strict=True)):
-        levels[k + 1] = np.where(w == 1.0, a, np.where(w > 0.0, levels[k] + w * (a - levels[k]), levels[k]))
+        levels[k + 1] = stepped(levels[k], a, w)
     return levels

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from control.core.r2r.disturbance import Belief, Seen, carried, first, slower
-from control.core.types import FloatArray
+from control.core.types import BoolArray, FloatArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,25 +39,28 @@ class Ewma:
     def after(self, belief: Belief, seen: Seen) -> Belief:
         if not len(seen.value):
             return belief
-        weight, uncertainty = weights(belief, seen, self.weight)
+        known = seen.known
+        new = first(belief.level, known)
+        weight, uncertainty = weights(belief, known, new, self.weight)
         return Belief(
             level=carried(belief.level, seen.value, weight),
-            slow=slower(belief.slow, seen, weight),
+            slow=slower(belief.slow, seen.value, weight, new),
             drift=np.zeros_like(belief.drift),
             uncertainty=uncertainty,
         )
 
 
-def weights(belief: Belief, seen: Seen, weight: float) -> tuple[FloatArray, FloatArray]:
-    """What each value counts (n, cvs), 0 where there is none, and what is left of P (cvs,) once they were taken.
+def weights(belief: Belief, known: BoolArray, new: BoolArray, weight: float) -> tuple[FloatArray, FloatArray]:
+    """What each value counts (n, cvs), 0 where none is ``known``, and what is left of P (cvs,) once they were taken.
 
-    The k-th value known since P was raised counts 1 / (1 / P + k) if that is more than ``weight``.
+    The k-th value known since P was raised counts 1 / (1 / P + k) if that is more than ``weight``, a ``new`` one 1.
     """
-    known = seen.known
+    if not belief.uncertainty.any():
+        return np.where(new, 1.0, weight * known), belief.uncertainty
     count = known.cumsum(axis=0)
     with np.errstate(divide="ignore"):
         information = 1.0 / belief.uncertainty
     found = np.where(known, np.maximum(weight, 1.0 / (information + np.maximum(count, 1))), 0.0)
-    found[first(belief.level, known)] = 1.0
+    found[new] = 1.0
     left = 1.0 / (information + count[-1])
     return found, np.where(left > weight * (1.0 + left), left, 0.0)

@@ -19,7 +19,7 @@ from math import sqrt
 import numpy as np
 
 from control.core.r2r.disturbance import Belief, Seen, carried, first, slower
-from control.core.types import FloatArray
+from control.core.types import BoolArray, FloatArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,18 +43,19 @@ class Kalman:
     def after(self, belief: Belief, seen: Seen) -> Belief:
         if not len(seen.value):
             return belief
-        weight, uncertainty = self._weights(belief, seen)
+        known = seen.known
+        new = first(belief.level, known)
+        weight, uncertainty = self._weights(belief.uncertainty, seen, known, new)
         return Belief(
             level=carried(belief.level, seen.value, weight),
-            slow=slower(belief.slow, seen, weight),
+            slow=slower(belief.slow, seen.value, weight, new),
             drift=np.zeros_like(belief.drift),
             uncertainty=uncertainty,
         )
 
-    def _weights(self, belief: Belief, seen: Seen) -> tuple[FloatArray, FloatArray]:
-        """K of each value (n, cvs), 0 where there is none, and P (cvs,) after the last."""
-        known, new = seen.known, first(belief.level, seen.known)
-        gain, p = np.zeros_like(seen.value), belief.uncertainty
+    def _weights(self, p: FloatArray, seen: Seen, known: BoolArray, new: BoolArray) -> tuple[FloatArray, FloatArray]:
+        """K of each value (n, cvs), 0 where there is none, and P (cvs,) after the last, from ``p`` before the first."""
+        gain = np.zeros_like(seen.value)
         noise = np.where(known, seen.noise, 1.0)
         for k, grown in enumerate((self.wander_per_m * seen.metres).tolist()):
             p = p + grown
