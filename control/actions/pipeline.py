@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import psycopg
@@ -19,16 +19,18 @@ from django.db import InterfaceError, OperationalError, connection, transaction
 from django.db.models import F
 
 from control import events
-from control.actions import _samples, _window, audit, machines, signals, situation
+from control.actions import _samples, _window, audit, machines, process_events, signals, situation
 from control.actions._copy import Column, pack, timestamps
 from control.actions._window import Fresh, Span
 from control.actions.ingest import raw
 from control.actions.machines import Built
 from control.actions.proposing import propose, retract
 from control.core import loop as core
+from control.core.interventions import ROLL
 from control.core.loop import Pass, State
 from control.core.pairing import locate
 from control.core.policy import Reason
+from control.core.process_events import Event, Kind
 from control.core.types import BoolArray, FloatArray, IntArray, MeasuredBy, Proposal, Quality, Rule, Verdict
 from control.models import Cursor, Intake, Loop, SetAside, Source
 
@@ -51,7 +53,9 @@ POINT = (
 BEGIN = f"""
 SELECT c.processed, c.head_seq, c.state::text, c.failures, i.arrived, i.earliest_at, {machines.STAMP},
        (SELECT coalesce(json_object_agg(l.key, date_part('epoch', l.last_move_at)), '{{}}')::text
-        FROM control_loop l WHERE l.equipment_id = c.equipment_id AND l.last_move_at IS NOT NULL)
+        FROM control_loop l WHERE l.equipment_id = c.equipment_id AND l.last_move_at IS NOT NULL),
+       (SELECT coalesce(json_agg(json_build_array(e.id, e.kind, date_part('epoch', e.at), e.side)), '[]')::text
+        FROM control_processevent e WHERE e.equipment_id = c.equipment_id AND e.taken_at IS NULL)
 FROM control_cursor c JOIN control_intake i USING (equipment_id)
 WHERE c.equipment_id = %(id)s FOR NO KEY UPDATE OF c SKIP LOCKED
 """  # noqa: S608 - both parts are constants
@@ -134,9 +138,10 @@ def _advance(equipment_id: int, now: datetime) -> Advanced:
     begun = _begun(equipment_id)
     if begun is None:
         return Advanced()
-    span, built, head_seq, state = begun
+    span, built, head_seq, state, told_of = begun
     fresh = _placed(equipment_id, built, _window.read(raw(), span, built.stream_ids, len(built.tags), built.cycle_s))
-    found = core.run(built.machine, state, fresh.trace, fresh.new, fresh.measured)
+    found = core.run(built.machine, state, fresh.trace, fresh.new, fresh.measured, list(told_of.values()))
+    _take_events(built, equipment_id, told_of, found, now)
     points = _points(built, fresh, found)
     _copy(equipment_id, head_seq, points)
     _note_signals(points, head_seq, now)
@@ -152,21 +157,42 @@ def _advance(equipment_id: int, now: datetime) -> Advanced:
     return Advanced(int(fresh.new.sum()), len(fresh.measured), len(points), changes, more=not caught_up)
 
 
-def _begun(equipment_id: int) -> tuple[Span, Built, int, State] | None:
+def _take_events(built: Built, equipment_id: int, told_of: Mapping[int, Event], found: Pass, now: datetime) -> None:
+    """Events that people told of are taken, those that status tags told of are recorded; of a roll the roll tells."""
+    if told_of:
+        process_events.taken(told_of, now=now)
+    seen = [(one.event, f"{one.tag} {one.before:g} → {one.after:g}") for one in found.noticed if one.tag != ROLL.tag]
+    if seen:
+        process_events.seen(equipment_id, built.line_id, seen, actor=ACTOR, now=now)
+
+
+class _Begun(NamedTuple):
+    """What a pass starts from; ``told_of`` are the events recorded since the last one, by id."""
+
+    span: Span
+    built: Built
+    head_seq: int
+    state: State
+    told_of: dict[int, Event]
+
+
+def _begun(equipment_id: int) -> _Begun | None:
     """Lock the cursor and see what there is to do; None where another pass is at work or nothing is new."""
     with connection.cursor() as cursor:
         cursor.execute(BEGIN, {"id": equipment_id})
         row = cursor.fetchone()
     if row is None:
         return None
-    processed, head_seq, state, failures, arrived, earliest_at, stamp, moves = row
+    processed, head_seq, state, failures, arrived, earliest_at, stamp, moves, told = row
     upto = min(arrived, processed + BATCHES[min(failures, len(BATCHES) - 1)])
     if upto <= processed:
         return None
     found = State.from_json(json.loads(state))
     for loop, at_s in json.loads(moves).items():
         found = found.moved(loop, at_s)
-    return Span(equipment_id, processed, upto, earliest_at or ANYTIME), _built(equipment_id, stamp), head_seq, found
+    told_of = {pk: Event(Kind(kind), at_s, side) for pk, kind, at_s, side in json.loads(told)}
+    span = Span(equipment_id, processed, upto, earliest_at or ANYTIME)
+    return _Begun(span, _built(equipment_id, stamp), head_seq, found, told_of)
 
 
 def _built(equipment_id: int, stamp: str) -> Built:

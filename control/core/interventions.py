@@ -17,7 +17,7 @@ from control.core.machine import LoopConfig, Machine
 from control.core.process_events import LATE_S, RELEARNED, Bias, Effect, Event, Kind, Noticed, Watched
 from control.core.r2r import disturbance
 from control.core.state import LoopState, State, StreamState
-from control.core.types import BoolArray, FloatArray, IntArray, Trace
+from control.core.types import BoolArray, FloatArray, IntArray, Measured, Trace
 
 ROLL = Watched("roll number", Kind.ROLL_CHANGE)  # the trace's own; the key of a tag has no space
 NEVER_S = -np.inf
@@ -84,18 +84,19 @@ def _relearns(event: Event) -> bool:
     return event.treatment.bias is Bias.RELEARN
 
 
-def stages(machine: Machine, streams: Mapping[str, StreamState], stream: IntArray, made_s: FloatArray) -> IntArray:
+def stages(machine: Machine, streams: Mapping[str, StreamState], measured: Measured, made_s: FloatArray) -> IntArray:
     """The stage of its stream's charts that each measured metre (k,) belongs to, by when it was made (``made_s``).
 
     0: the one the state stands in; -1: one that is over; r > 0: the one that the r-th of the stream's waiting events
-    that break a stage begins.
+    that break a stage begins. Of a metre that nobody saw made, the instant of measuring decides.
     """
-    found = np.zeros(len(stream), np.int64)
-    for index in np.unique(stream).tolist():
+    found = np.zeros(len(measured), np.int64)
+    made_s = np.where(np.isfinite(made_s), made_s, measured.at_s)
+    for index in np.unique(measured.stream).tolist():
         state = streams.get(machine.streams[index].key)
         if state is None or not (state.waiting or state.stage_s is not None):
             continue
-        mine = stream == index
+        mine = measured.stream == index
         place = np.searchsorted([event.at_s for event in state.waiting if _breaks(event)], made_s[mine], "right")
         over = (place == 0) & (made_s[mine] < (NEVER_S if state.stage_s is None else state.stage_s))
         found[mine] = np.where(over, -1, place)
@@ -120,21 +121,44 @@ def share_of(relearned: int | None, weight: float) -> tuple[float, int | None]:
     return max(weight, share), None if share <= weight and relearned >= RELEARNED else relearned + 1
 
 
-def after_measured(state: StreamState, made_s: float) -> StreamState:
-    """The stream once foil made at ``made_s`` was measured: events before it do not wait any longer."""
-    over = [event for event in state.waiting if event.at_s <= made_s]
+def after_measured(
+    machine: Machine, streams: Mapping[str, StreamState], measured: Measured, made_s: FloatArray
+) -> dict[str, StreamState]:
+    """The streams once ``measured`` (k,), made at ``made_s``, was judged: events before such foil wait no longer."""
+    found = dict(streams)
+    made_s = np.where(np.isfinite(made_s), made_s, measured.at_s)
+    for index, config in enumerate(machine.streams):
+        if found[config.key].waiting and (mine := measured.stream == index).any():
+            found[config.key] = _past(found[config.key], measured.at_s[mine], made_s[mine])
+    return found
+
+
+def _past(state: StreamState, at_s: FloatArray, made_s: FloatArray) -> StreamState:
+    newest_s = float(made_s.max())
+    over = [event for event in state.waiting if event.at_s <= newest_s]
     if not over:
         return state
-    broken = [event.at_s for event in over if _breaks(event)]
-    anew = relearning_since(state, made_s)
-    begun = anew is not None and anew != state.relearn_s
-    return replace(
+    anew = relearning_since(state, newest_s)
+    state = replace(
         state,
-        waiting=tuple(event for event in state.waiting if event.at_s > made_s),
-        stage_s=max([*broken, NEVER_S if state.stage_s is None else state.stage_s]) if broken else state.stage_s,
+        waiting=tuple(event for event in state.waiting if event.at_s > newest_s),
         relearn_s=anew,
-        relearned=0 if begun else state.relearned,
+        relearned=state.relearned if anew == state.relearn_s else 0,
     )
+    broken = [event.at_s for event in over if _breaks(event)]
+    return _at_stage(state, max(broken), at_s, made_s) if broken else state
+
+
+def _at_stage(state: StreamState, stage_s: float, at_s: FloatArray, made_s: FloatArray) -> StreamState:
+    """In a later stage; charts that no value of it could begin anew, because it was no good, are dropped."""
+    if state.stage_s is not None and state.stage_s >= stage_s:
+        return state
+    begun_s = float(at_s[made_s >= stage_s].min())
+    chart, residual = (
+        held if held and held.last_at_s is not None and held.last_at_s >= begun_s else None
+        for held in (state.chart, state.residual)
+    )
+    return replace(state, stage_s=stage_s, chart=chart, residual=residual)
 
 
 class Relearnt(NamedTuple):

@@ -5,7 +5,7 @@ Pure: the same machine, state and data give the same pass, so any day can be rep
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -70,7 +70,7 @@ def run(
     judged, steps, streams = judge(
         machine, state.streams, made_at, Paired(measured, base, sound, made_s, passage.refused)
     )
-    state = replace(state, streams=_passed(machine, streams, measured, made_s))
+    state = replace(state, streams=after_measured(machine, streams, measured, made_s))
     doubtful = in_doubt(machine, before.streams, steps.relearnt, trace.at_s[rows])
     predictions = _with_bias(machine, seen, asked, rows, steps, trace.at_s, doubtful)
     loops = follow(machine, state, trace, predictions, told)
@@ -79,17 +79,6 @@ def run(
     state = replace(state, loops=loops, at_s=float(trace.at_s[-1]))
     proposals, notes = propose(machine, state, trace, predictions)
     return Pass(state, predictions, judged, proposals, notes, tuple(noticed))
-
-
-def _passed(
-    machine: Machine, streams: Mapping[str, StreamState], measured: Measured, made_s: FloatArray
-) -> dict[str, StreamState]:
-    """The streams after what was measured: events before the newest foil of it wait no longer."""
-    found = dict(streams)
-    for index, config in enumerate(machine.streams):
-        if found[config.key].waiting and (mine := (measured.stream == index) & np.isfinite(made_s)).any():
-            found[config.key] = after_measured(found[config.key], float(made_s[mine].max()))
-    return found
 
 
 def _ends_anew(state: State, trace: Trace, new: BoolArray) -> bool:

@@ -86,10 +86,10 @@ def test_a_row_that_no_pass_survives_is_parked_and_the_others_go_on(line, monkey
     poison = Snapshot.objects.filter(equipment=coater).order_by("arrival")[7]
     real = pipeline.core.run
 
-    def run(machine, state, trace, new, measured):
+    def run(machine, state, trace, new, *more):
         if np.any(new & (trace.at_s == poison.at.timestamp())):
             raise ZeroDivisionError("poison")
-        return real(machine, state, trace, new, measured)
+        return real(machine, state, trace, new, *more)
 
     monkeypatch.setattr(pipeline.core, "run", run)
     for _ in range(30):
