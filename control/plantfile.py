@@ -149,7 +149,9 @@ class LoopSpec(Names):
 
     Instead of a deadband it may have ``approvals_per_shift``, from which the deadband follows, with ``noise``: how far
     the stream that moves most goes on in ``decision_s`` (standard deviation, CV unit). ``gain_schedule`` takes the
-    gains of the press's force from its physics.
+    gains of the press's force from its physics. The disturbance is followed by ``estimator``: ``ewma`` has
+    ``ewma_weight`` a snapshot, ``double_ewma`` ``drift_weight`` too, ``kalman`` only ``wander_per_m``, by how much the
+    variance of the disturbance grows a metre over the variance of one value.
     """
 
     mode: Literal["off", "shadow", "advisory", "supervised", "auto"] = "shadow"
@@ -159,7 +161,10 @@ class LoopSpec(Names):
     deadband: Positive
     dead_time_m: NotNegative
     sum_zero: tuple[TagKey, ...] = ()
+    estimator: Literal["ewma", "double_ewma", "kalman"] = "ewma"
     ewma_weight: Annotated[Positive, Field(le=1)] = 0.3
+    drift_weight: Annotated[Positive, Field(le=1)] | None = Field(None, validate_default=True)
+    wander_per_m: Positive | None = Field(None, validate_default=True)
     cv_weights: tuple[Number, ...] = ()
     move_weight: NotNegative = 0.1
     nominal_weight: NotNegative = 0.02
@@ -186,7 +191,7 @@ class LoopSpec(Names):
         curve = declared(info).physics
         if kind is not None and curve.get("kind") != kind:
             raise wrong(f"needs physics of kind {kind}")
-        if kind is not None and curve.get("force") not in info.data.get("mvs", ()):
+        if kind is not None and curve.get("force") not in info.data.get("mvs", [curve.get("force")]):
             raise wrong(f"needs {curve.get('force')} among the mvs")
         strange = [cv for cv in info.data.get("cvs", ()) if cv.partition("/")[0] not in SPOKEN_FOR]
         if kind is not None and strange:
@@ -201,6 +206,17 @@ class LoopSpec(Names):
             if [len(row) for row in gains] != [columns] * rows:
                 raise wrong(f"must be {rows} rows (cvs) of {columns} numbers (mvs)")
         return gains
+
+    @field_validator("drift_weight", "wander_per_m")
+    @classmethod
+    def _belongs(cls, figure: float | None, info: ValidationInfo) -> float | None:
+        owner = {"drift_weight": "double_ewma", "wander_per_m": "kalman"}[str(info.field_name)]
+        chosen = info.data.get("estimator")
+        if figure is None and chosen == owner:
+            raise wrong(f"is missing: the estimator {owner} needs it")
+        if figure is not None and chosen not in (owner, None):
+            raise wrong(f"belongs to the estimator {owner}, not to {chosen}")
+        return figure
 
     @field_validator("cv_weights")
     @classmethod

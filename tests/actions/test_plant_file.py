@@ -43,14 +43,17 @@ def test_a_right_file_is_read_with_all_it_says(document):
 def test_what_a_loop_stores_is_what_json_gives_back(document, coater):
     settings = parse(document).equipment[0].loops[0].settings
     assert settings == {
-        **{key: coater["loop"][0][key] for key in ("cvs", "mvs", "gains", "sum_zero", "deadband", "dead_time_m")},
+        **{key: coater["loop"][0][key] for key in ("cvs", "mvs", "gains", "sum_zero", "neighbours", "bend_um")},
+        "deadband": 0.1,
+        "dead_time_m": 60.0,
+        "estimator": "ewma",
         "ewma_weight": 0.1,
+        "drift_weight": None,
+        "wander_per_m": None,
         "cv_weights": [],
         "move_weight": 0.1,
         "nominal_weight": 0.02,
         "cross_direction": [],
-        "neighbours": [],
-        "bend_um": None,
         "gain_schedule": None,
         "approvals_per_shift": None,
         "noise": None,
@@ -87,18 +90,38 @@ def test_approvals_per_shift_stand_for_a_deadband_where_the_noise_is_told(docume
 
 def test_a_gain_schedule_needs_a_curve_its_force_and_streams_it_speaks_of(document, coater):
     press = document["equipment"][1]
-    press["loop"][0]["gain_schedule"] = "compaction"
     assert parse(document).equipment[1].loops[0].gain_schedule == "compaction"
     coater["loop"][0]["gain_schedule"] = "compaction"
-    press["loop"][0] |= {"mvs": ["gap_tilt"]}
+    press["loop"][0] |= {"mvs": ["gap_tilt"], "gains": [[0.001]] * 4}
     assert mistakes(document) == [
         "equipment[0].loop[0].gain_schedule: needs physics of kind compaction",
         "equipment[1].loop[0].gain_schedule: needs line_force among the mvs",
     ]
 
 
+def test_an_estimator_has_the_figures_that_are_its_own(document, coater):
+    first, second = coater["loop"]
+    first |= {"estimator": "double_ewma", "drift_weight": 0.05}
+    second |= {"estimator": "kalman", "wander_per_m": 0.01}
+    loops = parse(document).equipment[0].loops
+    assert [loop.settings["estimator"] for loop in loops] == ["double_ewma", "kalman"]
+    first |= {"drift_weight": None, "wander_per_m": 0.01}
+    second |= {"estimator": "pid"}
+    assert mistakes(document) == [
+        "equipment[0].loop[0].drift_weight: is missing: the estimator double_ewma needs it",
+        "equipment[0].loop[0].wander_per_m: belongs to the estimator kalman, not to double_ewma",
+        "equipment[0].loop[1].estimator: must be 'ewma', 'double_ewma' or 'kalman'",
+    ]
+    first |= {"drift_weight": 1.5, "wander_per_m": None}
+    second |= {"estimator": "kalman", "wander_per_m": 0.0}
+    assert mistakes(document) == [
+        "equipment[0].loop[0].drift_weight: must be 1 or less",
+        "equipment[0].loop[1].wander_per_m: must be more than 0",
+    ]
+
+
 def test_a_bend_without_neighbours_is_a_mistake(document, coater):
-    coater["loop"][0]["bend_um"] = 30.0
+    del coater["loop"][0]["neighbours"]
     assert mistakes(document) == ["equipment[0].loop[0].bend_um: needs neighbours"]
 
 
