@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from django.db import connection
 
 from control.actions._incoming import incoming
 from control.core.machine import NAN, Actuator, ChartConfig, LoopConfig, Machine, StreamConfig
+from control.core.process_events import Kind, Watched
 from control.core.r2r.schedule import Compaction
+from control.core.spc import cusum, ewma
+from control.core.spc.residual import Chart as Residual
 from control.core.spc.rules import RuleSet
 from control.core.vm.estimator import Estimator as Folded
 from control.models import Equipment, Estimator, Limits, Loop, Mode, Recipe, Stream, Tag, VersionState
 
 KEPT = 64  # machines a process remembers
-OPTIONAL = ("ewma_weight", "move_weight", "nominal_weight", "bend_um")  # settings of a loop that have a default
+OPTIONAL = (  # settings of a loop that have a default
+    *("ewma_weight", "estimator", "drift_weight", "wander_per_m"),
+    *("move_weight", "nominal_weight", "bend_um"),
+)
+CHARTED = (Limits.Chart.INDIVIDUALS, Limits.Chart.EWMA, Limits.Chart.CUSUM, Limits.Chart.RESIDUAL)
 # What a machine is built from, as one text that changes with any of it; an expression for a query with %(id)s
 STAMP = """
 md5(concat_ws('/',
@@ -89,6 +96,7 @@ def _build(equipment_id: int, stamp: str) -> Built:
             estimator=Folded.load([row.content for row in contents], [tag.key for tag in tags], keys),
             loops=tuple(_loops(loops, equipment, configs, tags, recipe)),
             incoming=incoming(equipment, recipe),
+            watched=tuple(_watched(equipment, tags)),
         ),
         line_id=equipment.line_id,
         gauge_distance_m=equipment.gauge_distance_m,
@@ -97,6 +105,14 @@ def _build(equipment_id: int, stamp: str) -> Built:
         loops={loop.key: loop for loop in loops},
         stream_ids=tuple(stream.pk for stream in streams),
     )
+
+
+def _watched(equipment: Equipment, tags: Sequence[Tag]) -> Iterator[Watched]:
+    """The status tags that tell of events, as far as the machine has them."""
+    known = {tag.key for tag in tags}
+    for told in equipment.events:
+        if told["tag"] in known:
+            yield Watched(told["tag"], Kind(told["kind"]), told["side"])
 
 
 def streams_of(equipment: Equipment) -> list[Stream]:
@@ -123,20 +139,24 @@ def _or_nan(value: float | None) -> float:
     return NAN if value is None else float(value)
 
 
-def _chart(charts: dict[str, Limits]) -> ChartConfig | None:
-    individuals, smooth = charts.get(Limits.Chart.INDIVIDUALS), charts.get(Limits.Chart.EWMA)
-    either = individuals or smooth
-    if either is None:
+def _chart(charts: Mapping[str, Limits]) -> ChartConfig | None:
+    """From the rows in force; a chart of single values is always among those of a version."""
+    single, smooth, sums, errors = (charts.get(kind) for kind in CHARTED)
+    if single is None:
         return None
-    bits = 0
-    for row in charts.values():
-        bits |= row.rules
-    rules = RuleSet.of(bits, individuals.parameters if individuals else {})
-    chart = ChartConfig(mean=either.mean, sigma=either.sigma, rules=rules)
-    if smooth is not None:
-        own = smooth.parameters
-        chart = replace(chart, ewma_weight=own["weight"], ewma_width=own["width"])
-    return chart
+    return ChartConfig(
+        mean=single.mean,
+        sigma=single.sigma,
+        rules=RuleSet.of(single.rules, single.parameters),
+        ewma=ewma.Design(**_told(smooth, "weight", "width")) if smooth else None,
+        cusum=cusum.Design(**_told(sums, "k", "h", "head_start")) if sums else None,
+        residual=Residual(errors.mean, errors.sigma, RuleSet.of(errors.rules, errors.parameters)) if errors else None,
+    )
+
+
+def _told(row: Limits, *names: str) -> dict[str, float]:
+    """Those of the chart's own parameters that a row has; the others keep their default."""
+    return {name: float(row.parameters[name]) for name in names if name in row.parameters}
 
 
 def _loops(

@@ -14,6 +14,7 @@ from control.core.process_events import Watched
 from control.core.r2r import estimators
 from control.core.r2r.disturbance import Estimator as DisturbanceEstimator
 from control.core.r2r.schedule import Compaction
+from control.core.spc import cusum, ewma, residual
 from control.core.spc.rules import WESTERN_ELECTRIC, RuleSet
 from control.core.types import FloatArray, MeasuredBy
 from control.core.vm import gain
@@ -27,15 +28,16 @@ WECO = WESTERN_ELECTRIC.rules
 class ChartConfig:
     """The limits of one stream's charts: a mean and a sigma with the rules to apply, never bare lines.
 
-    ``ewma_weight`` and ``ewma_width`` are lambda and L of the EWMA chart; it is drawn only if ``Rule.EWMA`` is in
-    ``rules``. ``Rule.MOVING_RANGE`` adds the MR chart.
+    ``rules`` are those of the single values, ``Rule.MOVING_RANGE`` among them adds the MR chart. EWMA and CUSUM are
+    kept where they have a design; ``residual`` charts the error of the prediction, by a mean and sigma of its own.
     """
 
     mean: float
     sigma: float
     rules: RuleSet = WESTERN_ELECTRIC
-    ewma_weight: float = 0.2
-    ewma_width: float = 2.962
+    ewma: ewma.Design | None = None
+    cusum: cusum.Design | None = None
+    residual: residual.Chart | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,4 +211,4 @@ class Machine:
         settings, seen = self.estimator.gains([self.stream_at[cv] for cv in loop.cvs], mvs, steps)
         settings = np.where(np.isnan(settings), [mv.nominal for mv in loop.mvs], settings)
         assumed = np.array([loop.gains_at(setting) for setting in settings])
-        return gain.judge(seen, assumed, 2 / loop.ewma_weight, steps, loop.deadband, loop.cvs, mvs)
+        return gain.judge(seen, assumed, loop.disturbance.largest_gain_ratio, steps, loop.deadband, loop.cvs, mvs)

@@ -1,0 +1,256 @@
+"""The charts of an equipment: what its streams measured, held against their limits, many lanes in one go.
+
+A value that is doubted, comes late or was made in an earlier stage is held against the outer lines by itself and
+enters no run. Lanes that are charted alike and have as many new values are judged as the rows of one array.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
+
+import numpy as np
+
+from control.core.machine import ChartConfig, Machine
+from control.core.spc import cusum, ewma, individuals
+from control.core.spc.rules import ON_LINE, RuleSet, broken
+from control.core.state import ChartState, StreamState
+from control.core.types import BoolArray, FloatArray, IntArray, Measured, Quality, Rule
+
+Charts = tuple[ChartState | None, ChartState | None]  # of the values, and of the errors of their predictions
+
+
+@dataclass(frozen=True, slots=True)
+class Design:
+    """How a line is judged; streams of one design are judged together."""
+
+    rules: RuleSet
+    ewma: ewma.Design | None = None
+    cusum: cusum.Design | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Family:
+    """One chart of every stream: ``mean`` and ``sigma`` (streams,), NaN and None where there is none.
+
+    ``kind`` says which of ``designs`` each stream has.
+    """
+
+    mean: FloatArray
+    sigma: FloatArray
+    kind: tuple[int | None, ...]
+    designs: tuple[Design, ...]
+
+    @classmethod
+    def of(cls, charts: Iterable[tuple[float, float, Design] | None]) -> Family:
+        told = [chart or (np.nan, np.nan, None) for chart in charts]
+        at: dict[Design, int] = {}
+        kind = tuple(None if design is None else at.setdefault(design, len(at)) for _, _, design in told)
+        mean, sigma = (np.array([one[i] for one in told], np.float64) for i in (0, 1))
+        return cls(mean, sigma, kind, tuple(at))
+
+    def standing(self, index: int, held: ChartState | None) -> ChartState:
+        """Where a stream's chart goes on from: anew if its limits are not those it was kept under."""
+        mean, sigma = float(self.mean[index]), float(self.sigma[index])
+        return held if held and (held.mean, held.sigma) == (mean, sigma) else ChartState(mean, sigma)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """What the values of a machine are held against, all (streams,); ``beyond`` (sigma) is inf where nobody asks."""
+
+    lower: FloatArray
+    upper: FloatArray
+    feedback: IntArray
+    beyond: FloatArray
+    values: Family
+    errors: Family
+
+
+@lru_cache(maxsize=64)
+def frame_of(machine: Machine) -> Frame:
+    """Built once for a machine, which is compared by identity."""
+    streams = machine.streams
+    return Frame(
+        lower=np.array([stream.lower for stream in streams]),
+        upper=np.array([stream.upper for stream in streams]),
+        feedback=np.array([int(stream.feedback) for stream in streams], np.int64),
+        beyond=np.array([_outermost(stream.chart) for stream in streams]),
+        values=Family.of(_of_values(stream.chart) for stream in streams),
+        errors=Family.of(_of_errors(stream.chart) for stream in streams),
+    )
+
+
+def _outermost(chart: ChartConfig | None) -> float:
+    return chart.rules.beyond if chart and Rule.BEYOND_3_SIGMA in chart.rules.rules else np.inf
+
+
+def _of_values(chart: ChartConfig | None) -> tuple[float, float, Design] | None:
+    return None if chart is None else (chart.mean, chart.sigma, Design(chart.rules, chart.ewma, chart.cusum))
+
+
+def _of_errors(chart: ChartConfig | None) -> tuple[float, float, Design] | None:
+    told = chart.residual if chart else None
+    return None if told is None else (told.mean, told.sigma, Design(told.rules))
+
+
+def judge(
+    machine: Machine,
+    states: Mapping[int, StreamState],
+    measured: Measured,
+    quality: IntArray,
+    error: FloatArray,
+    stage: IntArray,
+) -> tuple[IntArray, dict[int, Charts]]:
+    """Rules broken by each measurement (k,), and where the charts of each stream with new values stand afterwards.
+
+    ``error`` (k,) is measured minus predicted. ``stage`` (k,): -1 made before the stage the charts stand in, 0 in it,
+    r > 0 in the r-th that began since: there the charts begin afresh.
+    """
+    if not len(measured):
+        return np.zeros(0, np.int64), {}
+    frame, stream, value = frame_of(machine), measured.stream, measured.value
+    usable = np.isfinite(value) & (quality < Quality.BAD)
+    with np.errstate(invalid="ignore"):
+        out = usable & (quality < Quality.DOUBTFUL) & ((value < frame.lower[stream]) | (value > frame.upper[stream]))
+        z = (value - frame.values.mean[stream]) / frame.values.sigma[stream]
+        own = usable & (measured.by == frame.feedback[stream]) & np.isfinite(z)
+        outside = own & (np.abs(z) > frame.beyond[stream] + ON_LINE)
+    order = np.lexsort((measured.at_s, stream))
+    runs = _in_turn(frame.values, states, measured, own & (quality == Quality.GOOD), order, stage)
+    rules = out * np.int64(Rule.OUT_OF_SPEC) | (outside & ~runs) * np.int64(Rule.BEYOND_3_SIGMA)
+    told = _Told(stream, stage, measured.at_s)
+    held = {index: state.chart for index, state in states.items()}
+    bits, charts = _continued(frame.values, held, z, order[runs[order]], told)
+    z = (error - frame.errors.mean[stream]) / frame.errors.sigma[stream]
+    foreseen = runs & np.isfinite(z)
+    held = {index: state.residual for index, state in states.items()}
+    unforeseen, residuals = _continued(frame.errors, held, z, order[foreseen[order]], told)
+    rules |= bits | (unforeseen != 0) * np.int64(Rule.RESIDUAL)
+    behind = _left_behind(order[runs[order]], order[foreseen[order]], told) if stage.any() else set()
+    return rules, {
+        index: (chart, None if index in behind else residuals.get(index, held[index]))
+        for index, chart in charts.items()
+    }
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Told:
+    """What is known of each value, all (k,)."""
+
+    stream: IntArray
+    stage: IntArray
+    at_s: FloatArray
+
+
+def _in_turn(
+    family: Family,
+    states: Mapping[int, StreamState],
+    measured: Measured,
+    good: BoolArray,
+    order: IntArray,
+    stage: IntArray,
+) -> BoolArray:
+    """The good values that enter runs: newer than what their chart has seen, and of its stage or a later one."""
+    after = np.full(len(family.mean), -np.inf)
+    for index, state in states.items():
+        last_at_s = family.standing(index, state.chart).last_at_s
+        if last_at_s is not None:
+            after[index] = last_at_s
+    turn = good & (measured.at_s > after[measured.stream]) & (stage >= 0)
+    if stage.any():
+        for index in np.unique(measured.stream).tolist():
+            own = order[(measured.stream[order] == index) & turn[order]]
+            turn[own] = stage[own] == np.maximum.accumulate(stage[own])
+    return turn
+
+
+def _left_behind(taken: IntArray, foreseen: IntArray, told: _Told) -> set[int]:
+    """Streams whose values have come to a stage that no error of a prediction has come to."""
+    newest, known = (
+        dict(zip(told.stream[these].tolist(), told.stage[these].tolist(), strict=True)) for these in (taken, foreseen)
+    )
+    return {index for index, stage in newest.items() if known.get(index, 0) < stage}
+
+
+def _continued(
+    family: Family, held: Mapping[int, ChartState | None], z: FloatArray, taken: IntArray, told: _Told
+) -> tuple[IntArray, dict[int, ChartState]]:
+    """Bits (k,) of the values ``taken`` (positions, stream by stream in time), and where the charts stand."""
+    bits, states = np.zeros(len(z), np.int64), dict[int, ChartState]()
+    alike: dict[tuple[int, int, int], list[list[int]]] = {}
+    for own in _stretches(taken, told):
+        kind = family.kind[told.stream[own[0]]]
+        if kind is not None:
+            alike.setdefault((int(told.stage[own[0]]), kind, len(own)), []).append(own)
+    for (stage, kind, _), rows in sorted(alike.items()):
+        positions = np.array(rows)
+        streams = told.stream[positions[:, 0]].tolist()
+        begun = [states.get(index) or family.standing(index, held[index]) for index in streams]
+        if stage > 0:
+            begun = [ChartState(state.mean, state.sigma) for state in begun]
+        last = told.at_s[positions[:, -1]].tolist()
+        bits[positions], stand = _judged(family.designs[kind], begun, z[positions], last)
+        states.update(zip(streams, stand, strict=True))
+    return bits, states
+
+
+def _stretches(taken: IntArray, told: _Told) -> list[list[int]]:
+    """Positions cut where another stream or stage begins."""
+    if not len(taken):
+        return []
+    stream, stage, positions = told.stream[taken], told.stage[taken], taken.tolist()
+    cut = np.flatnonzero((stream[1:] != stream[:-1]) | (stage[1:] != stage[:-1])) + 1
+    ends = [0, *cut.tolist(), len(positions)]
+    return [positions[begin:end] for begin, end in pairwise(ends)]
+
+
+def _judged(
+    design: Design, begun: list[ChartState], z: FloatArray, last_at_s: list[float]
+) -> tuple[IntArray, list[ChartState]]:
+    """Go on with the charts of some streams over their values ``z`` (streams, n)."""
+    context, n = design.rules.context, z.shape[1]
+    recent = [([np.nan] * context + list(state.recent))[-context:] for state in begun]
+    line = np.concatenate([np.array(recent, np.float64), z], axis=1)
+    bits = broken(line, design.rules)[:, context:].astype(np.int64)
+    if Rule.MOVING_RANGE in design.rules.rules:
+        bits |= individuals.jumps(line)[:, context:] * np.int64(Rule.MOVING_RANGE)
+    average, sums = [state.ewma for state in begun], [state.cusum for state in begun]
+    if design.ewma is not None:
+        average = _averaged(design.ewma, begun, z, bits)
+    if design.cusum is not None:
+        sums = _summed(design.cusum, begun, z, bits)
+    known, last = [min(len(state.recent) + n, context) for state in begun], line[:, -context:].tolist()
+    return bits, [
+        ChartState(
+            mean=state.mean,
+            sigma=state.sigma,
+            recent=tuple(last[i][context - known[i] :]),
+            ewma=average[i],
+            count=state.count + n,
+            last_at_s=last_at_s[i],
+            cusum=sums[i],
+        )
+        for i, state in enumerate(begun)
+    ]
+
+
+def _averaged(design: ewma.Design, begun: list[ChartState], z: FloatArray, bits: IntArray) -> list[float]:
+    """Where each EWMA stands afterwards; what is beyond is added to ``bits``."""
+    start, count = np.array([state.ewma for state in begun]), np.array([state.count for state in begun])
+    found = ewma.judge(z, design.weight, design.width, start, count)
+    bits |= found.beyond * np.int64(Rule.EWMA)
+    return list(found.value[:, -1].tolist())
+
+
+def _summed(
+    design: cusum.Design, begun: list[ChartState], z: FloatArray, bits: IntArray
+) -> list[tuple[float, float] | None]:
+    """Where both sums of each CUSUM stand afterwards; what is beyond is added to ``bits``."""
+    head = (design.head_start, design.head_start)
+    start = np.array([state.cusum or head for state in begun])
+    found = cusum.judge(z, design, (start[:, 0], start[:, 1]))
+    bits |= found.beyond * np.int64(Rule.CUSUM)
+    return list(zip(*(one.tolist() for one in found.last), strict=True))

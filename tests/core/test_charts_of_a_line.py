@@ -1,0 +1,203 @@
+"""Every stream's charts in the live pass: each by its own design, in whatever portions the values come."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from control.core import charting
+from control.core.loop import ChartConfig, Machine, State, StreamConfig, StreamState
+from control.core.spc import cusum, ewma, individuals
+from control.core.spc.residual import Chart
+from control.core.spc.rules import AIAG, BEYOND, NELSON, WESTERN_ELECTRIC, RuleSet
+from control.core.types import Measured, MeasuredBy, Quality, Rule
+
+MEAN, SIGMA = 20.0, 0.1
+FULL = ChartConfig(
+    MEAN,
+    SIGMA,
+    RuleSet.of(NELSON.rules | Rule.MOVING_RANGE, NELSON.parameters),
+    ewma.Design(0.2, 2.7),
+    cusum.Design(0.5, 4.0, 2.0),
+    Chart(0.02, 0.05, AIAG),
+)
+PLAIN = ChartConfig(MEAN, SIGMA)
+CHARTS = (FULL, PLAIN, FULL, None, replace(FULL, cusum=None), ChartConfig(MEAN, 0.2, BEYOND))
+LINE = Machine(
+    "coater", (), tuple(StreamConfig(f"loading/{i}", 19.5, 20.0, 20.5, chart) for i, chart in enumerate(CHARTS))
+)
+
+
+def measured(values, stream, at_s=None, quality=None, by=None) -> Measured:
+    k = len(values)
+    return Measured(
+        at_s=np.arange(k, dtype=float) if at_s is None else np.array(at_s, float),
+        roll=np.ones(k, np.int64),
+        web_m=np.arange(k, dtype=float),
+        stream=np.array(stream, np.int64),
+        value=np.array(values, float),
+        quality=np.zeros(k, np.int64) if quality is None else np.array(quality, np.int64),
+        by=np.full(k, int(MeasuredBy.GAUGE)) if by is None else np.array(by, np.int64),
+    )
+
+
+def part(told: Measured, chosen) -> Measured:
+    names = ("at_s", "roll", "web_m", "stream", "value", "quality", "by")
+    return Measured(**{name: getattr(told, name)[chosen] for name in names})
+
+
+def judged(states, told: Measured, error=None, stage=None, line=LINE):
+    error = told.value - MEAN if error is None else np.array(error, float)
+    stage = np.zeros(len(told), np.int64) if stage is None else np.array(stage, np.int64)
+    states = states or {i: StreamState() for i in range(len(line.streams))}
+    rules, charts = charting.judge(line, states, told, told.quality, error, stage)
+    after = {index: replace(states[index], chart=one, residual=other) for index, (one, other) in charts.items()}
+    return rules, states | after
+
+
+def one(values, chart, **more):
+    """One stream by itself, from the beginning."""
+    line = Machine("coater", (), (StreamConfig("loading/1", 19.0, 20.0, 21.0, chart),))
+    return judged(None, measured(values, [0] * len(values)), line=line, **more)
+
+
+def test_each_stream_is_judged_as_its_own_charts_would_judge_it_alone():
+    rng = np.random.default_rng(81)
+    told = measured(rng.normal(MEAN + 0.05, 0.12, 600), rng.integers(0, len(CHARTS), 600))
+    rules, _ = judged(None, told)
+    for index, chart in enumerate(CHARTS):
+        values = told.value[told.stream == index]
+        expected = np.where((values < 19.5) | (values > 20.5), int(Rule.OUT_OF_SPEC), 0)
+        if chart is not None:
+            z = (values - chart.mean) / chart.sigma
+            expected |= individuals.judge(values, chart.mean, chart.sigma, chart.rules)[0]
+            if chart.ewma:
+                expected |= ewma.judge(z, chart.ewma.weight, chart.ewma.width).beyond * int(Rule.EWMA)
+            if chart.cusum:
+                expected |= cusum.judge(z, chart.cusum).beyond * int(Rule.CUSUM)
+            if chart.residual:
+                own = individuals.judge(values - MEAN, chart.residual.mean, chart.residual.sigma, AIAG)[0]
+                expected |= (own != 0) * int(Rule.RESIDUAL)
+        assert (rules[told.stream == index] == expected).all(), chart
+
+
+@given(st.integers(0, 2**20), st.data())
+@settings(max_examples=60, deadline=None)
+def test_in_whatever_portions_values_come_the_verdicts_and_what_is_remembered_are_the_same(seed, data):
+    rng = np.random.default_rng(seed)
+    n = data.draw(st.integers(1, 90))
+    quality = np.where(rng.random(n) < 0.1, int(Quality.DOUBTFUL), 0)
+    told = measured(rng.normal(MEAN, 0.15, n), rng.integers(0, len(CHARTS), n), quality=quality)
+    error = np.where(rng.random(n) < 0.2, np.nan, told.value - MEAN)
+    stage = np.cumsum(rng.random(n) < 0.03)
+    whole, after = judged(None, told, error, stage)
+    rules, states, begin = [], None, 0
+    stood = dict.fromkeys(range(len(CHARTS)), 0)
+    while begin < n:
+        step = slice(begin, begin + data.draw(st.integers(1, 40)))
+        portion, since = part(told, step), stage[step].copy()
+        for i, index in enumerate(portion.stream.tolist()):
+            since[i] -= stood[index]
+        bits, states = judged(states, portion, error[step], since)
+        for index, number, good in zip(
+            portion.stream.tolist(), stage[step].tolist(), portion.quality == 0, strict=True
+        ):
+            if good:
+                stood[index] = max(stood[index], number)
+        stored = State(streams={str(i): state for i, state in states.items()}).to_json()
+        kept = State.from_json(json.loads(json.dumps(stored, allow_nan=False)))
+        states = {int(key): state for key, state in kept.streams.items()}
+        rules.extend(bits)
+        begin += len(bits)
+    assert rules == list(whole)
+    assert states == after
+
+
+def test_a_new_stage_begins_every_chart_afresh_and_foil_of_the_old_one_is_judged_by_itself():
+    values = [20.05] * 7 + [20.05] + [20.05] * 7
+    rules, states = one(values, PLAIN, stage=[0] * 7 + [1] * 8)
+    assert list(np.flatnonzero(rules)) == [14]
+    assert states[0].chart.count == 8
+    rules, after = judged(
+        states, measured([20.05, 20.4], [0, 0], at_s=[20, 21]), stage=[-1, -1], line=Machine("c", (), LINE.streams[1:2])
+    )
+    assert list(rules) == [0, Rule.BEYOND_3_SIGMA]
+    assert after == states
+
+
+def test_a_value_of_the_stage_before_that_comes_after_the_first_of_the_new_one_enters_no_run():
+    rules, states = one([20.05] * 4 + [20.05] + [19.95] + [20.05] * 4, PLAIN, stage=[0] * 4 + [1, 0] + [1] * 4)
+    assert not rules.any()
+    assert states[0].chart.count == 5
+
+
+def test_the_error_of_the_prediction_is_charted_by_its_own_mean_sigma_and_rules():
+    chart = replace(PLAIN, residual=Chart(0.0, 0.02, AIAG))
+    rules, states = one([20.0] * 8, chart, error=[0.01] * 8)
+    assert list(np.flatnonzero(rules & Rule.RESIDUAL)) == [6, 7]
+    assert not (rules & ~int(Rule.RESIDUAL)).any()
+    assert states[0].residual.count == 8
+    assert states[0].chart.count == 8
+
+
+def test_a_new_stage_ends_the_chart_of_errors_even_before_an_error_is_known_in_it():
+    chart = replace(PLAIN, residual=Chart(0.0, 0.02, AIAG))
+    _, states = one([20.0] * 7, chart, error=[0.01] * 6 + [np.nan], stage=[0] * 6 + [1])
+    assert states[0].residual is None
+    assert states[0].chart.count == 1
+
+
+def test_a_value_without_a_prediction_leaves_the_chart_of_errors_where_it_was():
+    chart = replace(PLAIN, residual=Chart(0.0, 0.02, AIAG))
+    rules, states = one([20.0] * 9, chart, error=[0.01] * 6 + [np.nan] * 2 + [0.01])
+    assert list(np.flatnonzero(rules & Rule.RESIDUAL)) == [8]
+    assert states[0].residual.count == 7
+
+
+def test_a_small_lasting_shift_is_seen_by_ewma_and_cusum_and_not_by_the_outer_lines():
+    chart = ChartConfig(MEAN, SIGMA, BEYOND, ewma.Design(), cusum.Design())
+    rules, _ = one(np.random.default_rng(82).normal(MEAN + SIGMA, 0.05, 40), chart)
+    assert not (rules & Rule.BEYOND_3_SIGMA).any()
+    assert (rules & Rule.EWMA).any()
+    assert (rules & Rule.CUSUM).any()
+
+
+def test_other_limits_begin_their_charts_anew():
+    _, states = one([20.05] * 7, PLAIN)
+    moved = Machine("coater", (), (StreamConfig("loading/1", chart=ChartConfig(20.01, SIGMA)),))
+    rules, after = judged(states, measured([20.05], [0], at_s=[50]), line=moved)
+    assert not rules.any()
+    assert (after[0].chart.mean, after[0].chart.count) == (20.01, 1)
+
+
+def test_longer_rules_on_the_same_limits_go_on_with_what_is_remembered():
+    _, states = one([20.05] * 7, PLAIN)
+    assert len(states[0].chart.recent) == WESTERN_ELECTRIC.context
+    longer = Machine("coater", (), (StreamConfig("loading/1", chart=ChartConfig(MEAN, SIGMA, NELSON)),))
+    rules, after = judged(states, measured([20.05, 20.05], [0, 0], at_s=[50, 51]), line=longer)
+    assert list(rules) == [0, Rule.RUN_ONE_SIDE]
+    assert len(after[0].chart.recent) == 9
+
+
+@pytest.mark.parametrize(("quality", "by"), [(Quality.DOUBTFUL, MeasuredBy.GAUGE), (Quality.GOOD, MeasuredBy.LAB)])
+def test_what_is_doubted_or_only_compared_enters_no_run(quality, by):
+    line = Machine("coater", (), LINE.streams[1:2])
+    told = measured([20.05] * 9, [0] * 9, quality=[quality] * 9, by=[int(by)] * 9)
+    rules, states = judged(None, told, line=line)
+    assert not rules.any()
+    assert states[0].chart is None
+
+
+def test_a_state_stored_before_there_were_sums_and_errors_goes_on():
+    old = {"bias": 0.1, "error": 0.2, "error_at_s": 5.0}
+    old["chart"] = {"mean": MEAN, "sigma": SIGMA, "recent": [0.5] * 7, "ewma": 0.4, "count": 7, "last_at_s": 5.0}
+    stored = State().to_json() | {"streams": {"loading/0": old}}
+    state = State.from_json(json.loads(json.dumps(stored))).streams["loading/0"]
+    rules, after = judged({0: state}, measured([20.05], [0], at_s=[6]), line=Machine("c", (), LINE.streams[1:2]))
+    assert list(rules) == [Rule.RUN_ONE_SIDE]
+    assert after[0].residual is None
