@@ -10,7 +10,11 @@ from django.contrib.auth.admin import UserAdmin
 from django.contrib.auth.models import User
 from django.db.models import Model
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
 
 from control import models
 from control.actions import audit
@@ -168,9 +172,26 @@ class PlantAdmin(ReadOnly):
         return super().get_queryset(request).order_by("pk")
 
 
-@admin.register(models.Recipe, models.Limits, models.Estimator, models.Loop, models.Change, models.Roll)
+@admin.register(models.Recipe, models.Estimator, models.Loop, models.Change, models.Roll)
 class RecordAdmin(ReadOnly):
     show_full_result_count = False
+
+
+@admin.register(models.Limits)
+class LimitsAdmin(ReadOnly):
+    """Versions of limits, to be read; they are drafted and put in force on the stream's own page."""
+
+    list_display = ("stream", "chart", "number", "state", "mean", "sigma", "n", "method", "effective_from", "page")
+    list_filter = ("state", "chart", "stream__lane__equipment")
+    list_select_related = ("stream__characteristic", "stream__lane")
+    search_fields = ("stream__characteristic__key", "reason")
+    readonly_fields = ("page",)
+    ordering = ("stream_id", "-number", "chart")
+    show_full_result_count = False
+
+    @admin.display(description=_("Page"))
+    def page(self, row: models.Limits) -> SafeString:
+        return format_html('<a href="{}">{}</a>', reverse("limits", args=[row.stream_id]), row.stream)
 
 
 @admin.register(models.SetAside)

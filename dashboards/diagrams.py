@@ -1,6 +1,6 @@
 """A window of values in three drawings: in time, by size, and against itself. Pure: no database, no clock.
 
-Everything is in units of a drawing WIDE x HIGH, as paths and rectangles of an SVG.
+Everything is in units of a drawing WIDE (in time: WIDER) x HIGH, as paths and rectangles of an SVG.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from control.core.spc.capability import Specification
 from control.core.spc.diagnostics import Autocorrelation
 from control.core.types import BoolArray, FloatArray, IntArray
 
-WIDE, HIGH = 640.0, 200.0
+WIDE, WIDER, HIGH = 640.0, 1200.0, 200.0
 MOST_DRAWN = 800  # points of a line; of more, the lowest and highest of each stretch stay
 MOST_BARS = 40
 MARGIN = 0.06  # of the height, above and below what is drawn
@@ -78,10 +78,10 @@ def run_chart(
     """``lines`` are heights by kind: ``mean``, ``lcl``, ``ucl``, and ``lsl``, ``usl`` where they are near enough."""
     shown = np.concatenate([value, [lines[kind] for kind in ("lcl", "mean", "ucl")]])
     low, high = _padded(float(shown.min()), float(shown.max()))
-    x = (at_s - at_s[0]) / max(at_s[-1] - at_s[0], 1.0) * WIDE
+    x = (at_s - at_s[0]) / max(at_s[-1] - at_s[0], 1.0) * WIDER
     y = (high - value) / (high - low) * HIGH
     drawn = [
-        Mark(WIDE, round((high - at) / (high - low) * HIGH, 1), kind, f"{at:.{decimals}f}")
+        Mark(WIDER, round((high - at) / (high - low) * HIGH, 1), kind, f"{at:.{decimals}f}")
         for kind, at in lines.items()
         if isfinite(at) and low <= at <= high
     ]
@@ -132,11 +132,11 @@ def histogram(value: FloatArray, spec: Specification, lines: dict[str, float], d
 
 
 def correlogram(found: Autocorrelation) -> Correlogram:
-    """From one above to as far below zero as there is anything to show."""
+    """As far above and below zero as there is anything to show, and at least half and a fifth."""
     rho = found.value[1:]
-    low = min(-0.2, *rho, -found.bound) * 1.1
-    unit = HIGH / (1.0 - low)
-    zero, wide = unit, WIDE / len(rho)
+    low, high = min(-0.2, *rho, -found.bound) * 1.1, max(0.5, *rho, found.bound) * 1.1
+    unit = HIGH / (high - low)
+    zero, wide = high * unit, WIDE / len(rho)
     bars = [
         Bar(
             round(i * wide + 1, 1), round(zero - max(one, 0.0) * unit, 1), round(wide - 2, 1), round(abs(one) * unit, 1)

@@ -20,6 +20,17 @@ def plain(value: float) -> str:
 
 
 @register.filter
+def amount(value: float | None) -> str:
+    """A number that is only roughly known: tenths below ten, wholes above."""
+    return "–" if value is None else f"{value:.1f}" if value < 10 else f"{value:.0f}"
+
+
+@register.filter
+def p_value(p: float) -> str:
+    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
+
+
+@register.filter
 def lower_line(row: Limits) -> float:
     return row.mean - 3 * row.sigma
 

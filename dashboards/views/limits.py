@@ -19,10 +19,16 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from control.actions import limits, phase_one
-from control.actions.authority import Right
+from control.actions.authority import Right, require
 from control.actions.errors import Invalid, Refused
 from control.actions.phase_one import Choice, Weighed
-from control.core.spc.capability import Capability, Specification, capability, of_percentiles
+from control.core.spc.capability import (
+    MOVING_RANGE_EFFICIENCY,
+    Capability,
+    Specification,
+    capability,
+    of_percentiles,
+)
 from control.core.types import Rule
 from control.models import Limits, Stream
 from control.queries import limits as queries
@@ -132,10 +138,12 @@ def _at(stream: Stream) -> str:
 
 
 def _choice(request: HttpRequest, stream: Stream) -> Choice:
-    """What was chosen in the form that was sent."""
+    """What was chosen in the form that was sent; who may not choose is told that before anything else."""
+    line, now = stream.lane.equipment.line, permissions.now()
     try:
-        return forms.limits_choice(request.POST, stream.lane.equipment.line.time_zone, permissions.now())
+        return forms.limits_choice(request.POST, line.time_zone, now)
     except ValueError as why:
+        require(permissions.person(request), Right.CONFIGURE, line, now)
         raise Invalid("no_limits", str(why)) from None
 
 
@@ -188,7 +196,10 @@ def _preview(stream: Stream, choice: Choice) -> Preview:
 def _capability(weighed: Weighed, spec: Specification) -> Capability:
     used, found = weighed.window.value[weighed.kept], weighed.limits
     overall = float(used.std(ddof=1))
-    return capability(found.mean, found.sigma, overall, max(2.0, weighed.autocorrelation.effective_n), spec)
+    worth = max(2.0, weighed.autocorrelation.effective_n)
+    ranges = found.method in ("moving_range", "median_moving_range")
+    within = worth * (MOVING_RANGE_EFFICIENCY if ranges else 1.0)
+    return capability(found.mean, found.sigma, overall, worth, spec, within_n=within)
 
 
 def _alarms(weighed: Weighed) -> tuple[list[Alarm], float]:

@@ -198,3 +198,25 @@ def test_the_capability_is_that_of_the_values_in_the_window(plant: Plant, stream
     text = signed_in("viewer").get(f"/lanes/{stream.lane_id}/capability/", {"span": "3600"}).content.decode()
     values = [float(one) for one in re.findall(r"<b>(\d+\.\d+)</b>", text)]
     assert values[:5] == pytest.approx([4.0] * 5, rel=0.1)
+
+
+def test_the_api_tells_the_versions_to_those_who_may_audit(plant: Plant, stream: Stream, signed_in: SignIn) -> None:
+    client, url = signed_in("engineer"), f"/api/v1/streams/{stream.pk}/limits"
+    client.post(at(stream, "draft/"), {**form_on(client.get(at(stream)).content.decode()), "reason": "first"})
+    rows = signed_in("auditor").get(url).json()
+    assert [(row["number"], row["chart"], row["state"]) for row in rows] == [(1, "i_mr", "draft"), (1, "ewma", "draft")]
+    assert rows[0]["created_by"] == plant.person("engineer").username
+    assert rows[0]["false_alarms_per_shift"] > 0
+    assert "beyond_3_sigma" in rows[0]["rules"]
+    assert [signed_in(name).get(url).status_code for name in ("viewer", "operator", "outsider")] == [403, 403, 404]
+
+
+def test_the_administration_shows_the_rows_and_leads_to_the_page(
+    plant: Plant, stream: Stream, signed_in: SignIn
+) -> None:
+    client, root = signed_in("engineer"), signed_in("root")
+    client.post(at(stream, "draft/"), {**form_on(client.get(at(stream)).content.decode()), "reason": "first"})
+    assert at(stream) in root.get("/admin/control/limits/").content.decode()
+    row = f"/admin/control/limits/{Limits.objects.get(chart='i_mr').pk}/change/"
+    assert at(stream) in root.get(row).content.decode()
+    assert root.post(row, {"mean": 1}).status_code == 403

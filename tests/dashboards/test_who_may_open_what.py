@@ -20,8 +20,13 @@ def pages(plant: Plant, change: Change) -> list[str]:
     lane = plant.streams["loading/1-top"].lane_id
     return [
         f"/lines/{plant.line.key}/", f"/lines/{plant.line.key}/now/", f"/lanes/{lane}/", f"/lanes/{lane}/signals/",
+        f"/lanes/{lane}/capability/",
         f"/changes/{change.pk}/", f"/changes/{change.pk}/now/",
     ]  # fmt: skip
+
+
+def limits(plant: Plant) -> str:
+    return f"/streams/{plant.streams['loading/1-top'].pk}/limits/"
 
 
 def writes(plant: Plant, change: Change) -> dict[str, dict[str, object]]:
@@ -29,6 +34,9 @@ def writes(plant: Plant, change: Change) -> dict[str, dict[str, object]]:
     return {
         f"/changes/{change.pk}/decide/": {**decision, "verb": "approve", "key": "k1"},
         f"/lines/{plant.line.key}/hold/": {},
+        f"{limits(plant)}draft/": {"method": "moving_range", "reason": "x"},
+        f"{limits(plant)}1/activate/": {"reason": "x"},
+        f"{limits(plant)}1/discard/": {},
         f"/lines/{plant.line.key}/events/": {"kind": "splice", "minutes_ago": "0", "key": "k2"},
     }
 
@@ -78,6 +86,14 @@ def test_the_audit_is_for_those_who_may_audit(plant: Plant, change: Change, sign
     expected = 200 if name in AUDITS else 403
     assert signed_in(name).get("/audit/").status_code == expected
     assert signed_in(name).get("/audit.csv").status_code == expected
+
+
+@pytest.mark.parametrize("name", [*SEES, "outsider"])
+def test_limits_are_for_those_who_may_audit_and_their_buttons_for_the_engineer(
+    plant: Plant, change: Change, signed_in: SignIn, name: str
+) -> None:
+    expected = 200 if name in AUDITS else 404 if name == "outsider" else 403
+    assert signed_in(name).get(limits(plant)).status_code == expected
 
 
 def test_opening_a_page_never_writes(plant: Plant, change: Change, signed_in: SignIn) -> None:
