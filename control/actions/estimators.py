@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -11,6 +11,7 @@ import numpy as np
 from django.db.models import Max
 
 from control.actions import _window, audit, machines
+from control.actions._window import LONGEST_AGE
 from control.actions.audit import Actor
 from control.actions.ingest import raw
 from control.core.pairing import locate
@@ -28,6 +29,10 @@ SELECT date_part('epoch', at), stream_id, coalesce(roll, -1), web_m, value, qual
 FROM control_measurement
 WHERE equipment_id = %s AND at >= %s AND at < %s AND value IS NOT NULL AND quality = %s
 ORDER BY at, sequence, stream_id LIMIT %s
+"""
+DOUBTED = """
+SELECT stream_id, "by", roll, value FROM control_point
+WHERE equipment_id = %s AND at >= %s AND at < %s AND doubt > 0
 """
 
 
@@ -55,13 +60,22 @@ def history(equipment: Equipment, since: datetime, until: datetime) -> History:
     with _window.binary_cursor(raw()) as cursor:
         parts = cursor.execute(TRACE, [equipment.pk, since, until, MOST_ROWS]).fetchall()
         pieces = cursor.execute(LABELS, [equipment.pk, since, until, int(Quality.GOOD), MOST_ROWS]).fetchall()
+        doubted = cursor.execute(DOUBTED, [equipment.pk, since - LONGEST_AGE, until]).fetchall()
     trace, _, _ = _window.trace_of(parts, len(tags))
     order = {stream.pk: i for i, stream in enumerate(streams)}
     measured = _window.measured_of(pieces, order)
     lost = (measured.roll < 0) | np.isnan(measured.web_m)
     if lost.any():
         measured.roll[lost], measured.web_m[lost] = locate(trace, measured.at_s[lost], equipment.gauge_distance_m)
+    measured.quality[_doubted(measured, [row[1] for row in pieces], doubted)] = int(Quality.DOUBTFUL)
     return History(tags, streams, trace, measured)
+
+
+def _doubted(measured: Measured, stream_ids: Sequence[int], doubted: Iterable[tuple[Any, ...]]) -> list[int]:
+    """Places of the values that the pipeline did not believe, whatever their sender says of them."""
+    known = set(doubted)
+    keys = zip(stream_ids, measured.by.tolist(), measured.roll.tolist(), measured.value.tolist(), strict=True)
+    return [k for k, key in enumerate(keys) if key in known]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -123,16 +137,21 @@ def activate(stream: Stream, content: dict[str, Any], now: datetime) -> None:
             return
         active.state, active.effective_to = VersionState.SUPERSEDED, now
         active.save(update_fields=["state", "effective_to"])
+    row = version(stream, content, now)
+    row.state, row.effective_from = VersionState.ACTIVE, now
+    row.save(force_insert=True)
+
+
+def version(stream: Stream, content: dict[str, Any], now: datetime) -> Estimator:
+    """The next version of a stream's estimator, a draft that is not stored yet."""
     window = content["window"]
-    Estimator.objects.create(
+    return Estimator(
         stream=stream,
         number=(stream.estimators.aggregate(last=Max("number"))["last"] or 0) + 1,
-        state=VersionState.ACTIVE,
         content=content,
-        sha256=sha256,
+        sha256=content_hash(content),
         metrics=content["metrics"],
         trained_from=datetime.fromtimestamp(window["from_s"], UTC),
         trained_to=datetime.fromtimestamp(window["to_s"], UTC),
         created_at=now,
-        effective_from=now,
     )

@@ -83,6 +83,7 @@ class Migration(migrations.Migration):
                 ("made_from", models.DateTimeField()),
                 ("made_to", models.DateTimeField()),
                 ("model", models.CharField(blank=True, max_length=64)),
+                ("seq", models.BigIntegerField()),
                 ("first", models.FloatField()),
                 ("first_low", models.FloatField()),
                 ("first_high", models.FloatField()),

@@ -13,7 +13,7 @@ class RollValue(models.Model):
     Phase I is the mean of what was predicted as the foil was made, with the mean ends of its 90 % intervals. Phase II
     is that mean corrected by how far the predictions of the measured metres were off, with the 90 % interval of the
     mean. ``measured`` is the mean of the good values of ``by`` (core.types.MeasuredBy). ``model`` is the hash of the
-    estimator in force.
+    estimator in force, ``seq`` the newest point of the equipment that had been made when this was found.
     """
 
     equipment = models.ForeignKey(Equipment, models.PROTECT, related_name="roll_values")
@@ -22,6 +22,7 @@ class RollValue(models.Model):
     made_from = models.DateTimeField()
     made_to = models.DateTimeField()
     model = models.CharField(max_length=64, blank=True)
+    seq = models.BigIntegerField()
     first = models.FloatField()
     first_low = models.FloatField()
     first_high = models.FloatField()

@@ -1,0 +1,103 @@
+"""Both values of every roll that has news: phase I as soon as it is predicted, phase II when it was measured."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+from django.db import connection
+from django.db.models import Max
+
+from control.core.types import MeasuredBy, Quality
+from control.core.vm.dual_phase import Phase, second
+from control.models import Cursor, Equipment, Estimator, Roll, RollValue, VersionState
+
+MOST_POINTS = 200_000  # looked through for rolls that have news, at once
+NEWS = """
+SELECT array_agg(DISTINCT roll), max(seq) FROM (
+    SELECT roll, seq FROM control_point WHERE equipment_id = %(id)s AND seq > %(since)s ORDER BY seq LIMIT %(most)s
+) AS news
+"""
+PREDICTED = """
+SELECT stream_id, avg(value), avg(low), avg(high), count(*), min(at), max(at) FROM control_point
+WHERE equipment_id = %(id)s AND at >= %(begin)s AND at < %(end)s AND roll = %(roll)s
+  AND by = 0 AND quality < %(bad)s AND value IS NOT NULL AND low IS NOT NULL
+GROUP BY stream_id
+"""
+MEASURED = """
+SELECT m.stream_id, m.by, array_agg(m.value ORDER BY m.at, m.seq), array_agg(m.value - p.value ORDER BY m.at, m.seq),
+    max(m.known_at)
+FROM control_point m LEFT JOIN control_point p
+    ON p.stream_id = m.stream_id AND p.at = m.at AND p.by = 0 AND p.quality < %(bad)s
+    AND p.at >= %(begin)s AND p.at < %(end)s
+WHERE m.equipment_id = %(id)s AND m.at >= %(begin)s AND m.at < %(end)s AND m.roll = %(roll)s
+  AND m.by > 0 AND m.quality = %(good)s AND m.value IS NOT NULL
+GROUP BY m.stream_id, m.by
+"""
+
+
+def value_all(now: datetime) -> int:
+    """Every equipment; returns how many rows were written."""
+    return sum(value(equipment, now) for equipment in Equipment.objects.order_by("pk"))
+
+
+def value(equipment: Equipment, now: datetime) -> int:
+    """The rolls of one equipment that have points newer than their values."""
+    since = RollValue.objects.filter(equipment=equipment).aggregate(last=Max("seq"))["last"] or 0
+    if Cursor.objects.filter(pk=equipment.pk, head_seq__gt=since).exists():
+        with connection.cursor() as cursor:
+            cursor.execute(NEWS, {"id": equipment.pk, "since": since, "most": MOST_POINTS})
+            rolls, seq = cursor.fetchone()
+        return sum(_value(equipment, roll, seq, now) for roll in sorted(rolls or []))
+    return 0
+
+
+def _value(equipment: Equipment, number: int, seq: int, now: datetime) -> int:
+    began = Roll.objects.filter(equipment=equipment, number=number).first()
+    if began is None:
+        return 0
+    following = Roll.objects.filter(equipment=equipment, started_at__gt=began.started_at).order_by("started_at").first()
+    end = following.started_at if following else now
+    given = {
+        "id": equipment.pk, "begin": began.started_at, "end": end, "roll": number,
+        "bad": int(Quality.BAD), "good": int(Quality.GOOD),
+    }  # fmt: skip
+    with connection.cursor() as cursor:
+        cursor.execute(PREDICTED, given)
+        predicted = cursor.fetchall()
+        cursor.execute(MEASURED, given)
+        measured = _preferred(cursor.fetchall())
+    hashes = dict(
+        Estimator.objects.filter(stream__lane__equipment=equipment, state=VersionState.ACTIVE).values_list(
+            "stream_id", "sha256"
+        )
+    )
+    for row in predicted:
+        told = _told(row, measured.get(row[0]))
+        shared = {"equipment": equipment, "model": hashes.get(row[0], ""), "seq": seq, "first_at": now}
+        RollValue.objects.update_or_create(stream_id=row[0], roll=number, defaults={**told, **shared})
+    return len(predicted)
+
+
+def _preferred(rows: Iterable[tuple[Any, ...]]) -> dict[int, tuple[Any, ...]]:
+    """Of each stream the values of the gauge, or of the laboratory where there is no gauge."""
+    found: dict[int, tuple[Any, ...]] = {}
+    for stream_id, *told in sorted(rows, key=lambda row: row[1] == MeasuredBy.GAUGE):
+        found[stream_id] = tuple(told)
+    return found
+
+
+def _told(predicted: tuple[Any, ...], measured: tuple[Any, ...] | None) -> dict[str, Any]:
+    _, mean, low, high, n, begin, end = predicted
+    told = {"first": mean, "first_low": low, "first_high": high, "first_n": n, "made_from": begin, "made_to": end}
+    if measured is None:
+        return told
+    by, values, errors, known_at = measured
+    told |= {"by": by, "measured": float(np.mean(values)), "measured_n": len(values)}
+    error = np.array([e for e in errors if e is not None], np.float64)
+    if len(error):
+        phase = second(Phase(mean, low, high, n), error)
+        told |= {"second": phase.mean, "second_low": phase.low, "second_high": phase.high, "second_at": known_at}
+    return told
