@@ -8,9 +8,10 @@ from celery import shared_task
 from django.db import connection
 from django.utils import timezone
 
-from control.actions import ingest, pipeline, tending
+from control.actions import ingest, pipeline, retraining, rollvalues, tending, trainingrun
 
 PASSES = 50  # of one task; the pulse rings again for the rest
+LONGEST_TRAINING_S = 1800
 
 
 @shared_task(name="control.advance")
@@ -25,6 +26,25 @@ def advance(equipment_id: int) -> None:
 def tend_changes() -> None:
     """Expire, escalate and verify the changes that are due."""
     tending.tend(timezone.now())
+
+
+@shared_task(name="control.tend_training")
+def tend_training() -> None:
+    """Have the runs carried out that people or plans ask for."""
+    for run_id in retraining.due(timezone.now()):
+        retrain.apply_async([run_id], expires=60, retry=False)
+
+
+@shared_task(name="control.retrain", acks_late=False, soft_time_limit=LONGEST_TRAINING_S, time_limit=LONGEST_TRAINING_S)
+def retrain(run_id: int) -> None:
+    """Carry out one run, unless another worker has it."""
+    trainingrun.carry_out(run_id, clock=timezone.now)
+
+
+@shared_task(name="control.value_rolls")
+def value_rolls() -> None:
+    """Both values of the rolls that have news."""
+    rollvalues.value_all(timezone.now())
 
 
 @shared_task(name="control.make_days")
