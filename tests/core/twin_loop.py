@@ -96,13 +96,22 @@ def shift(seed: int) -> Record:
 
 
 def trained(seconds: int = 7_200, seed: int = 1) -> Trained:
-    """From two hours in which people moved the pumps by a percent now and then, as they do."""
+    """From two hours of a shift."""
     record, rng = shift(seed), np.random.default_rng(seed)
+    by_hand(record, seconds, rng)
+    return learned(record)
+
+
+def by_hand(record: Record, seconds: int, rng: np.random.Generator) -> None:
+    """Run the line while people move the pumps by a percent now and then, as they do."""
     for second in range(seconds):
         record.step()
         if second % 400 == 200:
             moves = {f"pump_{side}": float(62 * (1 + rng.normal(0, 0.01))) for side in ("top", "bottom")}
             record.line.write("coater", WriteCommand(f"hand-{second}", 1, moves), START + second)
+
+
+def learned(record: Record) -> Trained:
     gains = {
         cv: dict(zip((mv.tag for mv in loop.mvs), row, strict=True))
         for loop in loops()
