@@ -22,11 +22,13 @@ from control.actions.errors import Conflict, Invalid
 from control.actions.phase_one import Choice
 from control.core.machine import WECO
 from control.core.spc import limits as core
+from control.core.spc.false_alarms import sampled_every
 from control.core.types import MeasuredBy, Quality, Rule
 from control.models import Equipment, Limits, Measurement, Stream, VersionState
 
 AUTOCORRELATED = 0.3  # lag-1 correlation above which moving ranges understate sigma and runs mean little
 OF_FAST_DATA = Rule.BEYOND_3_SIGMA
+ROUGHLY = 100_000  # points simulated for each stream of a machine drawn at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +138,7 @@ def _draw(stream: Stream, since: datetime, until: datetime, actor: Actor, now: d
     if not fast:
         more = more | phase_one.PARAMETERS[Limits.Chart.EWMA]
         charts.append(Limits(chart=Limits.Chart.EWMA, rules=Rule.EWMA, parameters=more, **common))
+    phase_one.foretell(charts, np.where(wild, np.nan, values), sampled_every(at_s), ROUGHLY)
     Limits.objects.bulk_create(charts)
     _put_in_force(stream, charts, now, None if isinstance(actor, str) else actor)
 

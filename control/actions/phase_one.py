@@ -90,7 +90,7 @@ def weigh(stream: Stream, choice: Choice) -> Weighed:
     line = core.staged(np.where(kept, window.value, np.nan), window.stage)
     rows = [_row(stream, choice, limits, chart) for chart in _charts(choice) if chart != Chart.RESIDUAL]
     sample_s = false_alarms.sampled_every(window.at_s)
-    _foretell(rows, line, sample_s)
+    foretell(rows, line, sample_s)
     counted = _counted(rows, window, window.value, kept)
     if Chart.RESIDUAL in choice.charts:
         row = _residual(stream, choice, window, kept, sample_s)
@@ -160,10 +160,13 @@ def _sigmas(line: FloatArray) -> dict[Method, float]:
     return found
 
 
-def _foretell(rows: Sequence[Limits], line: FloatArray, sample_s: float) -> None:
-    """Tell each of these charts its false alarms in a shift of a stream that stays as it was."""
+def foretell(rows: Sequence[Limits], line: FloatArray, sample_s: float, points: int = false_alarms.POINTS) -> None:
+    """Tell each of these charts its false alarms in a shift of a stream that stays as it was.
+
+    ``line`` are values in time order, NaN where one is missing or a stage ends; ``points`` are simulated.
+    """
     process = diagnostics.fit_autoregression(line)
-    found = false_alarms.expected(process, _judge(rows), sample_s, np.random.default_rng(SEED))
+    found = false_alarms.expected(process, _judge(rows), sample_s, np.random.default_rng(SEED), points)
     for row in rows:
         own = Rule.RESIDUAL if row.chart == Chart.RESIDUAL else Rule(row.rules)
         by_rule = {str(int(rule)): number for rule, number in found.by_rule.items() if rule & own}
@@ -174,7 +177,7 @@ def _residual(stream: Stream, choice: Choice, window: queries.Window, kept: Bool
     """The chart of the prediction's errors has a mean and a sigma of its own, of the same window."""
     predicted = kept & np.isfinite(window.error)
     row = _row(stream, choice, _drawn(window, window.error, predicted, choice.method), Chart.RESIDUAL)
-    _foretell([row], core.staged(np.where(predicted, window.error, np.nan), window.stage), sample_s)
+    foretell([row], core.staged(np.where(predicted, window.error, np.nan), window.stage), sample_s)
     return row
 
 

@@ -37,7 +37,6 @@ from dashboards import diagrams, forms, limit_words, permissions, wording
 from dashboards.views import refusals
 
 SUSPECTS = 30  # values pointed out for a look, the farthest first
-ALIKE = 0.3  # autocorrelation from which moving ranges and runs mislead
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +177,7 @@ def _preview(stream: Stream, choice: Choice) -> Preview:
         lower=lower,
         upper=upper,
         sigmas=[(limit_words.method(name), sigma, name == found.method) for name, sigma in weighed.sigmas.items()],
-        alike=weighed.autocorrelation.lag_1 > ALIKE,
+        alike=weighed.autocorrelation.lag_1 > limits.AUTOCORRELATED,
         run=diagrams.run_chart(
             window.at_s, window.value, window.stage, kept, weighed.suspect,
             {**lines, "lsl": spec.lower, "usl": spec.upper}, decimals,

@@ -11,9 +11,10 @@ from control.actions import limits, machines, phase_one
 from control.actions.errors import Conflict, Invalid, NoPermission
 from control.actions.phase_one import Choice, Exclusion
 from control.core.types import Quality, Rule
-from control.models import AuditEntry, Limits, Measurement, Point
+from control.models import AuditEntry, Limits, Measurement, Point, ProcessEvent, Recipe
+from control.queries import limits as queries
 from tests import factories
-from tests.factories import NOW, Plant
+from tests.factories import NOW, Plant, make_recipe
 
 pytestmark = pytest.mark.django_db
 EVERY_S = 10
@@ -204,6 +205,20 @@ def test_a_new_roll_is_no_moving_range(plant, stream):
     assert phase_one.weigh(stream, choice()).limits.sigma == pytest.approx(whole, rel=0.01)
 
 
+@pytest.mark.parametrize("what", ["maintenance", "recipe"])
+def test_maintenance_and_another_recipe_begin_a_stage(plant, stream, what):
+    at = START + timedelta(seconds=2000)
+    whole = queries.window(stream, START, NOW)
+    assert set(whole.stage) == {0}
+    if what == "recipe":
+        make_recipe(plant.line, number=2, state="superseded")
+        Recipe.objects.filter(number=2).update(effective_from=at)
+    else:
+        ProcessEvent.objects.create(equipment=plant.coater, kind="maintenance", at=at, recorded_at=NOW)
+    stage = queries.window(stream, START, NOW).stage
+    assert list(np.flatnonzero(np.diff(stage))) == [2000 // EVERY_S - 1]
+
+
 def test_the_error_of_the_prediction_has_limits_of_its_own(plant, stream):
     Point.objects.all().delete()
     rng = np.random.default_rng(2)
@@ -241,4 +256,5 @@ def test_limits_drawn_for_a_whole_machine_are_the_next_version_of_each_stream(pl
     assert (done.streams, len(done.refused)) == ([stream.key], 3)
     rows = Limits.objects.filter(state="active")
     assert {(row.number, row.chart) for row in rows} == {(number + 1, "i_mr"), (number + 1, "ewma")}
+    assert all(row.expected["per_shift"] > 0 for row in rows)
     assert Limits.objects.get(number=number).state == "superseded"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from control.core.spc.limits import METHODS, grouped, phase_one, sigma_of, sigma_within, staged, wild
 from tests.core.cases import case
@@ -118,3 +120,16 @@ def test_too_few_or_constant_values_give_no_limits():
         phase_one(np.arange(19.0), np.arange(19.0))
     with pytest.raises(ValueError, match="do not vary"):
         phase_one(np.ones(30), np.arange(30.0))
+
+
+@given(st.floats(-1e3, 1e3), st.floats(0.01, 100.0), st.sampled_from(METHODS), st.integers(0, 1_000))
+@settings(max_examples=60, deadline=None)
+def test_limits_move_and_stretch_with_the_values(shift, stretch, method, seed):
+    """Another unit or another zero changes the limits likewise, and nothing else."""
+    values, at_s = np.random.default_rng(seed).normal(0.0, 1.0, 60), np.arange(60.0)
+    stage = np.repeat([0, 1], 30)
+    plain = phase_one(values, at_s, method=method, stage=stage)
+    moved = phase_one(shift + stretch * values, at_s, method=method, stage=stage)
+    assert moved.mean == pytest.approx(shift + stretch * plain.mean, abs=1e-9 * (abs(shift) + stretch))
+    assert moved.sigma == pytest.approx(stretch * plain.sigma, rel=1e-6)
+    assert moved.lag_1 == pytest.approx(plain.lag_1, abs=1e-6)
