@@ -12,7 +12,7 @@ from pathlib import Path
 
 from bench.scratch import COLLECTED, ROOT, table
 
-MODULES = ("bench.ingest", "bench.pipeline", "bench.fanout")
+MODULES = ("bench.ingest", "bench.pipeline", "bench.fanout", "bench.spc")
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,8 @@ FIGURES = (
            "backlog of 3600 s, all", at_least=50),
     Figure("prediction step / numpy, 1 row", "ours / numpy", "1 rows", at_most=3),
     Figure("prediction step / numpy, 1000 rows", "ours / numpy", "1000 rows", at_most=3),
+    Figure("limits and rules over a million points, s", "ours", "limits and", at_most=0.5),
+    Figure("limits and rules over a million points / numpy", "ours / numpy", "limits and", at_most=1.5),
     Figure("deliveries, hub / bare broadcast, 200 sockets", "hub / bare", at_least=0.6),
     Figure("from POST to the last of 200 sockets, p99 in ms", "p99", "200", at_most=1000),
 )  # fmt: skip
