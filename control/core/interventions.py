@@ -31,8 +31,8 @@ def notice(machine: Machine, state: State, trace: Trace, new: BoolArray) -> tupl
     watched = (*machine.watched, ROLL)
     rows = np.flatnonzero(new & (trace.at_s > (NEVER_S if state.at_s is None else state.at_s)))
     held = {one.tag: state.watched.get(one.tag, np.nan) for one in watched}
-    columns = [machine.tag_at[one.tag] for one in machine.watched]
-    values = np.column_stack([trace.values[np.ix_(rows, columns)], trace.roll[rows]])
+    columns = np.array([machine.tag_at[one.tag] for one in machine.watched], np.int64)
+    values = np.column_stack([trace.values[rows][:, columns], trace.roll[rows]])
     found: list[Noticed] = []
     if not (values == np.array(list(held.values()))).all():  # usually nothing has happened
         for one, column in zip(watched, values.T, strict=True):

@@ -12,7 +12,8 @@ from django.conf import settings
 from django.db import connection
 
 from control.actions import pipeline
-from control.models import Cursor, Intake, Point
+from control.core.twin.scenario import Event
+from control.models import Cursor, Intake, Point, ProcessEvent
 from tests.running import running
 
 CHILD = """
@@ -63,6 +64,23 @@ def test_a_pass_killed_anywhere_doubles_and_loses_nothing(line, place):
     seqs = list(Point.objects.filter(equipment=coater).order_by("seq").values_list("seq", flat=True))
     assert seqs == list(range(1, cursor.head_seq + 1))
     assert cursor.processed == Intake.objects.get(pk=coater.pk).arrived
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_killed_pass_takes_no_event_and_the_next_takes_it_once(line):
+    coater = line.equipment[0]
+    while pipeline.behind(coater.pk):
+        pipeline.advance(coater.pk, now=line.now)
+    line.twin.disturb(Event("filter_change", side="top"))
+    line.run(10)
+    ProcessEvent.objects.create(equipment=coater, kind="splice", at=line.now, recorded_at=line.now)
+    with hanging(coater.pk, "_copy"):
+        pass
+    assert list(ProcessEvent.objects.values_list("kind", "taken_at")) == [("splice", None)]
+    while pipeline.behind(coater.pk):
+        pipeline.advance(coater.pk, now=line.now)
+    taken = ProcessEvent.objects.filter(taken_at=line.now).order_by("kind")
+    assert [row.kind for row in taken] == ["filter_change", "splice"]
 
 
 @pytest.mark.django_db(transaction=True)
