@@ -52,9 +52,12 @@ class Family:
         return cls(mean, sigma, kind, tuple(at))
 
     def standing(self, index: int, held: ChartState | None) -> ChartState:
-        """Where a stream's chart goes on from: anew if its limits are not those it was kept under."""
+        """Where a stream's chart goes on from. New limits continue its runs; its average and sums begin anew."""
         mean, sigma = float(self.mean[index]), float(self.sigma[index])
-        return held if held and (held.mean, held.sigma) == (mean, sigma) else ChartState(mean, sigma)
+        if held is None or (held.mean, held.sigma) == (mean, sigma):
+            return held or ChartState(mean, sigma)
+        recent = tuple((held.mean + held.sigma * z - mean) / sigma for z in held.recent if z is not None)
+        return ChartState(mean, sigma, recent, last_at_s=held.last_at_s)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

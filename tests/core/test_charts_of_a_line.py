@@ -167,12 +167,17 @@ def test_a_small_lasting_shift_is_seen_by_ewma_and_cusum_and_not_by_the_outer_li
     assert (rules & Rule.CUSUM).any()
 
 
-def test_other_limits_begin_their_charts_anew():
-    _, states = one([20.05] * 7, PLAIN)
-    moved = Machine("coater", (), (StreamConfig("loading/1", chart=ChartConfig(20.01, SIGMA)),))
-    rules, after = judged(states, measured([20.05], [0], at_s=[50]), line=moved)
-    assert not rules.any()
-    assert (after[0].chart.mean, after[0].chart.count) == (20.01, 1)
+def test_new_limits_go_on_with_the_runs_of_the_old_and_begin_average_and_sums_anew():
+    smooth = replace(PLAIN, ewma=ewma.Design(), cusum=cusum.Design())
+    _, states = one([20.05] * 7, smooth)
+    for mean, broken in ((20.01, [Rule.RUN_ONE_SIDE]), (20.06, [0])):
+        moved = Machine("coater", (), (StreamConfig("loading/1", chart=replace(smooth, mean=mean)),))
+        rules, after = judged(states, measured([mean + 0.04], [0], at_s=[50]), line=moved)
+        assert list(rules) == broken
+        assert (after[0].chart.mean, after[0].chart.count) == (mean, 1)
+        assert after[0].chart.ewma == pytest.approx(0.2 * 0.4)
+    late, _ = judged(states, measured([20.02], [0], at_s=[3]), line=moved)
+    assert not late.any()
 
 
 def test_longer_rules_on_the_same_limits_go_on_with_what_is_remembered():
