@@ -218,6 +218,7 @@ REFUSALS = {
     "unknown_reason": gettext_lazy("Choose a reason."),
     "text_needed": gettext_lazy("This reason needs a sentence."),
     "reason_needed": gettext_lazy("Give a reason."),
+    "not_settings": gettext_lazy("A loop cannot be set like this."),
     "action_needed": gettext_lazy("Say what was done, or that nothing was."),
     "already_closed": gettext_lazy("Somebody has answered this signal already."),
     "no_limits": gettext_lazy("No limits can be drawn from what was chosen."),
@@ -353,3 +354,31 @@ def why(reason: str, told: Any, names: dict[str, str]) -> str:
     given = f"{names[code]} {text}".strip() if code in names else silence(str(MODE_REASONS.get(reason, reason)))
     refused = refusal(told.get("code", "")) if isinstance(told, dict) else ""
     return " · ".join(part for part in (given, refused) if part)
+
+
+ESTIMATORS = {
+    "ewma": gettext_lazy("EWMA"),
+    "double_ewma": gettext_lazy("double EWMA, which follows a drift"),
+    "kalman": gettext_lazy("Kalman filter, for values that come irregularly"),
+}
+SETTINGS = {
+    "approvals_per_shift": gettext_lazy("Approvals per shift of 8 hours"),
+    "bend_um": gettext_lazy("Bend of the lip at most"),
+    "cv_weights": gettext_lazy("Weight"),
+    "dead_time_m": gettext_lazy("Dead time"),
+    "deadband": gettext_lazy("Deadband"),
+    "decision_s": gettext_lazy("Decision interval"),
+    "drift_weight": gettext_lazy("Weight of the drift"),
+    "estimator": gettext_lazy("The disturbance is followed by"),
+    "ewma_weight": gettext_lazy("Weight of a new value"),
+    "gains": gettext_lazy("Gains"),
+    "move_weight": gettext_lazy("Weight of a move"),
+    "noise": gettext_lazy("Noise"),
+    "nominal_weight": gettext_lazy("Weight of the distance from the recipe"),
+    "wander_per_m": gettext_lazy("Wander a metre"),
+}
+
+
+def setting(name: str) -> str:
+    """A setting of a loop; one that only a plant file names keeps its name there."""
+    return str(SETTINGS.get(name, name))

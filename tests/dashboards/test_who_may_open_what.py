@@ -21,7 +21,7 @@ def pages(plant: Plant, change: Change) -> list[str]:
     return [
         f"/lines/{plant.line.key}/", f"/lines/{plant.line.key}/now/", f"/lanes/{lane}/", f"/lanes/{lane}/signals/",
         f"/lanes/{lane}/capability/",
-        f"/changes/{change.pk}/", f"/changes/{change.pk}/now/",
+        f"/changes/{change.pk}/", f"/changes/{change.pk}/now/", f"/loops/{plant.loop.pk}/",
     ]  # fmt: skip
 
 
@@ -34,6 +34,7 @@ def writes(plant: Plant, change: Change) -> dict[str, dict[str, object]]:
     return {
         f"/changes/{change.pk}/decide/": {**decision, "verb": "approve", "key": "k1"},
         f"/lines/{plant.line.key}/hold/": {},
+        f"/loops/{plant.loop.pk}/tune/": {"number": "1", "reason": "Because"},
         f"{limits(plant)}draft/": {"method": "moving_range", "reason": "x"},
         f"{limits(plant)}1/activate/": {"reason": "x"},
         f"{limits(plant)}1/discard/": {},

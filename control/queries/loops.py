@@ -1,0 +1,95 @@
+"""Loops as their page shows them: how they are set, how far their streams wander, and who set them last."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import groupby
+
+import numpy as np
+from django.db import connection
+from django.db.models import QuerySet
+from scipy.signal import lfilter
+
+from control.core.r2r import deadband
+from control.core.types import FloatArray, MeasuredBy, Quality
+from control.models import AuditEntry, Change, Loop, Stream
+
+LOOKED_AT = timedelta(hours=4)
+EVERY_S = 5  # of the predictions of that time, one in so many seconds
+_PREDICTED = f"""
+    SELECT stream_id, date_part('epoch', at), web_m, value FROM control_point
+    WHERE stream_id = ANY(%(streams)s) AND at > %(since)s AND at <= %(until)s AND by = {int(MeasuredBy.PREDICTION)}
+      AND quality = {int(Quality.GOOD)} AND date_part('epoch', at)::bigint %% {EVERY_S} = 0
+    ORDER BY stream_id, at"""  # noqa: S608 - our own numbers
+
+
+@dataclass(frozen=True, slots=True)
+class Wander:
+    """How far the stream that moves most goes on in one decision interval: standard deviation, CV unit."""
+
+    noise: float
+    decision_s: float
+
+
+def visible_loops(line_ids: Iterable[int]) -> QuerySet[Loop]:
+    rows = Loop.objects.filter(equipment__line__in=list(line_ids))
+    return rows.select_related("equipment__line__area__site")
+
+
+def streams_of(loop: Loop) -> dict[str, Stream]:
+    """The streams a loop holds, by key, in its own order."""
+    rows = Stream.objects.filter(lane__equipment=loop.equipment_id).select_related("lane", "characteristic")
+    by_key = {stream.key: stream for stream in rows}
+    return {key: by_key[key] for key in loop.settings["cvs"] if key in by_key}
+
+
+def tuned(loop: Loop, most: int = 10) -> QuerySet[AuditEntry]:
+    of_loop = {"object_type": "loop", "object_id": str(loop.pk), "line_id": loop.equipment.line_id}
+    return AuditEntry.objects.filter(action="loop.tune", **of_loop).exclude(new=None).order_by("-number")[:most]
+
+
+def wander(loop: Loop, weight: float, now: datetime) -> Wander | None:
+    """From the predictions of the last hours, smoothed as the loop does (``weight`` a second); None where too few.
+
+    A loop decides once in its dead time. What its own moves did is left out.
+    """
+    streams = [stream.pk for stream in streams_of(loop).values()]
+    asked = {"streams": streams, "since": now - LOOKED_AT, "until": now}
+    with connection.cursor() as cursor:
+        cursor.execute(_PREDICTED, asked)
+        rows = cursor.fetchall()
+    told = {pk: np.array([row[1:] for row in own], float) for pk, own in groupby(rows, lambda row: row[0])}
+    speed = _speed(told)
+    if not speed:
+        return None
+    decision_s = max(loop.settings["dead_time_m"] / speed, 1.0 / weight)
+    moved = Change.objects.filter(loop=loop, applied_at__gt=now - LOOKED_AT).values_list("applied_at", flat=True)
+    instants = np.arange((now - LOOKED_AT).timestamp(), now.timestamp(), decision_s)
+    columns = [_sampled(rows[:, 0], rows[:, 2], weight, instants) for rows in told.values()]
+    deviations = np.column_stack(columns)
+    for at in moved:
+        deviations[np.abs(instants - at.astimezone(UTC).timestamp()) < 2 * decision_s] = np.nan
+    try:
+        return Wander(deadband.noise(deviations), decision_s)
+    except ValueError:
+        return None
+
+
+def _speed(told: dict[int, FloatArray]) -> float:
+    """Metres a second while the web ran; 0 where nothing is known of it."""
+    for rows in told.values():
+        steps = np.diff(rows[:, 1]) / np.diff(rows[:, 0])
+        if (steps > 0).any():
+            return float(np.median(steps[steps > 0]))
+    return 0.0
+
+
+def _sampled(at_s: FloatArray, value: FloatArray, weight: float, instants: FloatArray) -> FloatArray:
+    """The smoothed values at ``instants``, NaN where there is none so near before."""
+    share = 1.0 - (1.0 - weight) ** EVERY_S
+    smooth, _ = lfilter([share], [1.0, share - 1.0], value, zi=[(1.0 - share) * value[0]])
+    place = np.searchsorted(at_s, instants, "right") - 1
+    near = (place >= 0) & (instants - at_s[np.maximum(place, 0)] <= 2 * EVERY_S)
+    return np.where(near, smooth[np.maximum(place, 0)], np.nan)

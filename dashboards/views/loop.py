@@ -1,0 +1,107 @@
+"""One loop: what it moves and holds, how it is set and what that asks of people. An engineer sets it; others read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST, require_safe
+
+from control.actions import loops
+from control.actions.authority import Right
+from control.actions.errors import Invalid, Refused
+from control.core.r2r import deadband
+from control.models import Loop
+from control.plantvalues import SHIFT_S
+from control.queries import loops as queries
+from control.queries import overview
+from dashboards import loop_form, permissions, wording
+from dashboards.views import refusals
+
+USUAL_WEIGHT = 0.1  # a second, where the estimator has no fixed one: only to smooth what is looked at
+
+
+@login_required
+@require_safe
+def page(request: HttpRequest, pk: int) -> HttpResponse:
+    return render(request, "loop/page.html", _context(request, _found(request, pk)))
+
+
+@login_required
+@require_POST
+def tune(request: HttpRequest, pk: int) -> HttpResponse:
+    loop = _found(request, pk)
+    told = {"actor": permissions.person(request), "now": permissions.now()}
+    loop.settings_number = _seen(request, loop)
+    try:
+        settings = _asked(request, loop)
+        loops.tune(loop, settings, reason=request.POST.get("reason", "")[:400], **told)
+    except Invalid as refusal:
+        if refusal.code != "not_settings":
+            return refusals.shown(request, refusal, back=_at(loop))
+        kept = {"mistakes": str(refusal).split("; "), "typed": request.POST}
+        return render(request, "loop/page.html", _context(request, _found(request, pk)) | kept, status=refusal.status)
+    except Refused as refusal:
+        return refusals.shown(request, refusal, back=_at(loop))
+    messages.success(request, _("The loop is set anew; version %(n)d holds from now on.") % {"n": loop.settings_number})
+    return redirect(_at(loop))
+
+
+def _found(request: HttpRequest, pk: int) -> Loop:
+    return permissions.found(queries.visible_loops(permissions.line_ids(request)), pk=pk)
+
+
+def _at(loop: Loop) -> str:
+    return f"/loops/{loop.pk}/"
+
+
+def _seen(request: HttpRequest, loop: Loop) -> int:
+    """The version the engineer had before him."""
+    text = request.POST.get("number", "")
+    return int(text) if text.isdecimal() and len(text) < 9 else loop.settings_number
+
+
+def _asked(request: HttpRequest, loop: Loop) -> dict[str, Any]:
+    try:
+        return loop_form.asked(loop, request.POST)
+    except ValueError as why:
+        raise Invalid("not_settings", str(why)) from None
+
+
+def _context(request: HttpRequest, loop: Loop) -> dict[str, Any]:
+    line, streams = loop.equipment.line, queries.streams_of(loop)
+    unit = next((stream.characteristic.unit for stream in streams.values()), "")
+    return {
+        "lines": permissions.lines(request),
+        "line": line,
+        "loop": loop,
+        "zone": line.time_zone,
+        "unit": unit,
+        "numbers": loop_form.numbers(loop.settings),
+        "estimators": wording.ESTIMATORS.items(),
+        "estimator": loop.settings.get("estimator", "ewma"),
+        "tuned": [_row(entry) for entry in queries.tuned(loop)],
+        "may_configure": permissions.may(request, Right.CONFIGURE, line),
+        **loop_form.table(loop, streams, overview.active_recipe(line)),
+        **_cost(loop),
+    }
+
+
+def _cost(loop: Loop) -> dict[str, Any]:
+    """What the deadband asks of people, by how far the streams wander today, and by the noise it was chosen with."""
+    weight = loop.settings.get("ewma_weight") or USUAL_WEIGHT
+    wander = queries.wander(loop, min(weight / loop.equipment.cycle_s, 1.0), permissions.now())
+    if wander is None:
+        return {"wander": None}
+    cost = deadband.approvals(loop.settings["deadband"], wander.noise, SHIFT_S / wander.decision_s)
+    return {"wander": wander, "approvals": cost}
+
+
+def _row(entry: Any) -> dict[str, Any]:
+    old, new = entry.old or {}, entry.new or {}
+    changed = [(wording.setting(name), old.get(name), new[name]) for name in new if name != "settings"]
+    return {"entry": entry, "number": new.get("settings"), "changed": changed}

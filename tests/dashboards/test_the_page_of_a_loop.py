@@ -1,0 +1,137 @@
+"""The page of a loop: everybody reads how it is set, an engineer sets it, and the cost in approvals is beside it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import numpy as np
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from control.models import AuditEntry, Loop, Point
+from control.queries import loops as queries
+from tests.factories import Plant
+
+SEES = ("viewer", "operator", "supervisor", "engineer", "admin", "auditor")
+
+
+def form(loop: Loop, **changes: str) -> dict[str, str]:
+    told = loop.settings
+    gains = {f"gain-{i}-{j}": str(g) for i, row in enumerate(told["gains"]) for j, g in enumerate(row)}
+    weights = {f"weight-{i}": "1" for i in range(len(told["cvs"]))}
+    usual = {
+        "number": str(loop.settings_number), "reason": "Quieter nights", "band": "deadband", "deadband": "0.06",
+        "dead_time_m": "60", "ewma_weight": "0.3", "move_weight": "0.1", "nominal_weight": "0.02", "estimator": "ewma",
+        "drift_weight": "", "wander_per_m": "",
+    }  # fmt: skip
+    return usual | gains | weights | changes
+
+
+def at(plant: Plant) -> str:
+    return f"/loops/{plant.loop.pk}/"
+
+
+@pytest.mark.parametrize("name", SEES)
+def test_who_has_a_role_reads_it_and_only_an_engineer_finds_a_button(plant: Plant, signed_in, name: str) -> None:
+    page = signed_in(name).get(at(plant))
+    assert page.status_code == 200
+    assert ("data-writes" in page.content.decode()) == (name == "engineer")
+    assert ("disabled" in page.content.decode()) == (name != "engineer")
+
+
+def test_for_an_outsider_it_does_not_exist(plant: Plant, signed_in) -> None:
+    assert signed_in("outsider").get(at(plant)).status_code == 404
+    assert signed_in("outsider").post(at(plant) + "tune/", form(plant.loop)).status_code == 404
+    assert Client().get(at(plant)).headers["Location"].startswith("/accounts/login/")
+
+
+@pytest.mark.parametrize("name", ["viewer", "operator", "supervisor", "admin", "auditor"])
+def test_the_door_is_an_engineers(plant: Plant, signed_in, name: str) -> None:
+    assert signed_in(name).post(at(plant) + "tune/", form(plant.loop, deadband="0.2")).status_code == 403
+    assert Loop.objects.get().settings_number == 1
+
+
+def test_an_engineer_sets_it_and_sees_who_did_what(plant: Plant, signed_in) -> None:
+    engineer = signed_in("engineer")
+    changes = {"deadband": "0.09", "gain-1-0": "0.31", "weight-2": "2"}
+    assert engineer.post(at(plant) + "tune/", form(plant.loop, **changes)).status_code == 302
+    settings = Loop.objects.get().settings
+    assert (settings["deadband"], settings["gains"][1][0], settings["cv_weights"]) == (0.09, 0.31, [1.0, 1.0, 2.0, 1.0])
+    page = engineer.get(at(plant)).content.decode()
+    assert "Deadband: 0.06 → <b>0.09</b>" in page
+    assert "Quieter nights" in page
+    assert "version 2" in page
+
+
+def test_sending_the_page_as_it_stands_changes_no_gain_and_no_weight(plant: Plant, signed_in) -> None:
+    engineer = signed_in("engineer")
+    engineer.post(at(plant) + "tune/", form(plant.loop))
+    settings = Loop.objects.get().settings
+    for key in ("gains", "cvs", "mvs", "sum_zero", "deadband", "dead_time_m", "ewma_weight"):
+        assert settings[key] == plant.loop.settings[key]
+
+
+def test_a_mistake_is_said_and_what_was_typed_stays(plant: Plant, signed_in) -> None:
+    engineer = signed_in("engineer")
+    page = engineer.post(at(plant) + "tune/", form(plant.loop, deadband="-0.5", move_weight="0.77"))
+    assert page.status_code == 422
+    told = page.content.decode()
+    assert "deadband: must be more than 0" in told
+    assert 'value="0.77"' in told
+    assert Loop.objects.get().settings_number == 1
+    assert "not a number" in engineer.post(at(plant) + "tune/", form(plant.loop, deadband="wide")).content.decode()
+
+
+def test_an_engineer_who_looked_at_an_older_version_is_told(plant: Plant, signed_in) -> None:
+    engineer = signed_in("engineer")
+    engineer.post(at(plant) + "tune/", form(plant.loop, deadband="0.09"))
+    assert engineer.post(at(plant) + "tune/", form(plant.loop, deadband="0.2")).status_code == 409
+    assert Loop.objects.get().settings["deadband"] == 0.09
+    assert AuditEntry.objects.filter(action="loop.tune", new__isnull=False).count() == 1
+
+
+def walked(plant: Plant, noise: float, hours: float = 4.0) -> None:
+    """Predictions every five seconds that wander by ``noise`` a minute, the line at 60 m/min."""
+    now, rng = timezone.now().replace(microsecond=0), np.random.default_rng(4)
+    steps = int(hours * 720)
+    at_s = [int(now.timestamp()) // 5 * 5 - 5 * (steps - i) for i in range(steps)]
+    rows = []
+    for number, stream in enumerate(plant.streams.values()):
+        walk = 20 + np.cumsum(rng.normal(0, noise / np.sqrt(12), steps))
+        rows += [
+            Point(
+                equipment=plant.coater, stream=stream, seq=number * steps + i + 1,
+                at=now + timedelta(seconds=at_s[i] - now.timestamp()), known_at=now, by=0, roll=1, web_m=5.0 * i,
+                value=float(walk[i]), quality=0, verdict=0, rules=0,
+            )
+            for i in range(steps)
+        ]  # fmt: skip
+    Point.objects.bulk_create(rows)
+
+
+def test_the_noise_of_a_loop_is_that_of_its_streams(plant: Plant) -> None:
+    walked(plant, 0.03)
+    found = queries.wander(plant.loop, 0.3, timezone.now())
+    assert found is not None
+    assert found.decision_s == pytest.approx(60.0)
+    assert found.noise == pytest.approx(0.033, rel=0.15)  # the liveliest of four
+
+
+def test_the_page_says_what_a_deadband_costs_and_takes_the_cost_instead(plant: Plant, signed_in) -> None:
+    engineer = signed_in("engineer")
+    assert "Too little was predicted" in engineer.get(at(plant)).content.decode()
+    walked(plant, 0.03)
+    assert "approvals per shift" in engineer.get(at(plant)).content.decode()
+    wish = {"band": "approvals", "approvals_per_shift": "20", "noise": "0.03", "decision_s": "60"}
+    assert engineer.post(at(plant) + "tune/", form(plant.loop, **wish)).status_code == 302
+    settings = Loop.objects.get().settings
+    assert settings["approvals_per_shift"] == 20.0
+    assert settings["deadband"] == pytest.approx(0.03 * 4.3, rel=0.02)  # 480 decisions over 20: 24 intervals
+    back = form(plant.loop, number="2", deadband="0.07")
+    assert engineer.post(at(plant) + "tune/", back).status_code == 302
+    assert "approvals_per_shift" not in {k for k, v in Loop.objects.get().settings.items() if v is not None}
+
+
+def test_the_overview_leads_to_it(plant: Plant, signed_in) -> None:
+    assert f'href="{at(plant)}"' in signed_in("viewer").get(f"/lines/{plant.line.key}/").content.decode()
