@@ -60,7 +60,7 @@ def _value(equipment: Equipment, number: int, seq: int, now: datetime) -> int:
         return 0
     following = Roll.objects.filter(equipment=equipment, started_at__gt=began.started_at).order_by("started_at").first()
     end = following.started_at if following else now
-    given = {
+    given: dict[str, Any] = {
         "id": equipment.pk, "begin": began.started_at, "end": end, "roll": number,
         "bad": int(Quality.BAD), "good": int(Quality.GOOD),
     }  # fmt: skip

@@ -19,6 +19,7 @@ SignIn = Callable[[str], Client]
 def pages(plant: Plant, change: Change) -> list[str]:
     lane = plant.streams["loading/1-top"].lane_id
     return [
+        f"/models/{plant.coater.pk}/", f"/models/{plant.coater.pk}/training/",
         f"/lines/{plant.line.key}/", f"/lines/{plant.line.key}/now/", f"/lanes/{lane}/", f"/lanes/{lane}/signals/",
         f"/lanes/{lane}/capability/",
         f"/changes/{change.pk}/", f"/changes/{change.pk}/now/", f"/loops/{plant.loop.pk}/",
@@ -34,6 +35,8 @@ def writes(plant: Plant, change: Change) -> dict[str, dict[str, object]]:
     return {
         f"/changes/{change.pk}/decide/": {**decision, "verb": "approve", "key": "k1"},
         f"/lines/{plant.line.key}/hold/": {},
+        f"/models/{plant.coater.pk}/retrain/": {},
+        f"/models/{plant.coater.pk}/plan/": {"then": "propose", "reason": "Because"},
         f"/loops/{plant.loop.pk}/tune/": {"number": "1", "reason": "Because"},
         f"{limits(plant)}draft/": {"method": "moving_range", "reason": "x"},
         f"{limits(plant)}1/activate/": {"reason": "x"},

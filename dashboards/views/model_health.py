@@ -1,0 +1,125 @@
+"""Model health: how good the predictions are, what is in force and what would take its place. An engineer decides."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST, require_safe
+
+from control.actions import retraining
+from control.actions.authority import Right
+from control.actions.errors import Refused
+from control.models import Equipment, TrainingPlan, TrainingRun
+from control.queries import live, overview
+from control.queries import model_health as queries
+from dashboards import permissions, training_form
+from dashboards.views import refusals
+
+RUNS, ROLLS = 8, 3
+
+
+@login_required
+@require_safe
+def page(request: HttpRequest, pk: int) -> HttpResponse:
+    machine = _found(request, pk)
+    health = queries.of(machine)
+    values = list(queries.roll_values(machine)[: ROLLS * max(len(health), 1)])
+    context = _training(request, machine) | {
+        "lines": permissions.lines(request),
+        "siblings": overview.equipment_of(machine.line),
+        "health": health,
+        "asks": [one for one in health if one.trust and one.trust.asks_now],
+        "values": values,
+    }
+    return render(request, "models/page.html", context)
+
+
+@login_required
+@require_safe
+def training(request: HttpRequest, pk: int) -> HttpResponse:
+    return render(request, "models/_training.html", _training(request, _found(request, pk)))
+
+
+@login_required
+@require_POST
+def plan(request: HttpRequest, pk: int) -> HttpResponse:
+    machine = _found(request, pk)
+
+    def decide(told: dict[str, Any]) -> None:
+        schedule = training_form.asked(request.POST.dict())
+        retraining.plan(machine, schedule, reason=request.POST.get("reason", ""), **told)
+
+    return _done(request, machine, decide, _("The plan holds from now on."))
+
+
+@login_required
+@require_POST
+def retrain(request: HttpRequest, pk: int) -> HttpResponse:
+    machine = _found(request, pk)
+    return _done(request, machine, lambda told: retraining.ask(machine, **told), _("Retraining has been asked for."))
+
+
+@login_required
+@require_POST
+def decide(request: HttpRequest, pk: int, verb: str) -> HttpResponse:
+    runs = TrainingRun.objects.filter(equipment__line__in=permissions.line_ids(request))
+    run = permissions.found(runs.select_related("equipment__line__area__site"), pk=pk)
+    reason = request.POST.get("reason", "")
+    verbs: dict[str, Callable[[dict[str, Any]], object]] = {
+        "cancel": lambda told: retraining.cancel(run, **told),
+        "promote": lambda told: retraining.promote(run, reason=reason, **told),
+        "decline": lambda told: retraining.decline(run, reason=reason, **told),
+    }
+    said = {
+        "cancel": _("The run ends before its next step."),
+        "promote": _("The new estimators are in force."),
+        "decline": _("The estimators in force stay."),
+    }
+    if verb not in verbs:
+        raise Http404(verb)
+    return _done(request, run.equipment, verbs[verb], said[verb])
+
+
+def _done(request: HttpRequest, machine: Equipment, act: Callable[[dict[str, Any]], object], said: str) -> HttpResponse:
+    try:
+        act({"actor": permissions.person(request), "now": permissions.now()})
+    except Refused as refusal:
+        return refusals.shown(request, refusal, back=_at(machine))
+    messages.success(request, said)
+    return redirect(_at(machine))
+
+
+def _at(machine: Equipment) -> str:
+    return f"/models/{machine.pk}/"
+
+
+def _found(request: HttpRequest, pk: int) -> Equipment:
+    mine = Equipment.objects.filter(line__in=permissions.line_ids(request)).select_related("line__area__site")
+    return permissions.found(mine, pk=pk)
+
+
+def _training(request: HttpRequest, machine: Equipment) -> dict[str, Any]:
+    """The part that changes by itself: it follows what is recorded on the line and, while a run works, the machine."""
+    line = machine.line
+    runs = list(queries.runs(machine)[:RUNS])
+    under_way = next((run for run in runs if run.is_open), None)
+    proposed = next((run for run in runs if run.state == TrainingRun.State.PROPOSED), None)
+    return {
+        "machine": machine,
+        "line": line,
+        "zone": line.time_zone,
+        "follow": live.following([line], [machine] if under_way else []),
+        "runs": runs,
+        "under_way": under_way,
+        "progress": under_way and queries.progress(under_way, permissions.now()),
+        "proposed": proposed,
+        "plan": TrainingPlan.objects.filter(pk=machine.pk).select_related("decided_by").first(),
+        "choices": TrainingPlan.Then.choices,
+        "may_configure": permissions.may(request, Right.CONFIGURE, line),
+    }

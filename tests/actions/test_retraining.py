@@ -1,0 +1,193 @@
+"""Retraining: planned by people, carried out by workers, judged on labels it has not seen, decided by people."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from control.actions import audit, estimators, retraining, trainingrun
+from control.actions.errors import Conflict, Invalid, NoPermission
+from control.actions.retraining import Schedule
+from control.core.vm import challenge
+from control.core.vm.challenge import Score
+from control.models import AuditEntry, Cursor, Estimator, Point, Roll, TrainingPlan, TrainingRun
+from tests import factories
+from tests.factories import NOW
+from tests.running import running
+
+pytestmark = pytest.mark.django_db
+SOON = NOW + timedelta(minutes=1)
+
+
+@pytest.fixture
+def plant():
+    return factories.plant()
+
+
+def planned(plant, **told):
+    return retraining.plan(
+        plant.coater, Schedule(**told), actor=plant.person("engineer"), now=NOW, reason="The slurry changes weekly"
+    )
+
+
+def asked(plant):
+    return retraining.ask(plant.coater, actor=plant.person("engineer"), now=NOW)
+
+
+@pytest.mark.parametrize("name", ["viewer", "operator", "supervisor", "admin", "auditor", "outsider", "root"])
+def test_only_an_engineer_plans_asks_cancels_and_promotes(plant, name):
+    actor, run = plant.person(name), asked(plant)
+    with pytest.raises(NoPermission):
+        retraining.plan(plant.coater, Schedule(every_rolls=1), actor=actor, now=NOW, reason="because")
+    with pytest.raises(NoPermission):
+        retraining.ask(plant.coater, actor=actor, now=NOW)
+    for verb in (retraining.promote, retraining.decline):
+        with pytest.raises(NoPermission):
+            verb(run, actor=actor, now=NOW, reason="because")
+    with pytest.raises(NoPermission):
+        retraining.cancel(run, actor=actor, now=NOW)
+    assert not TrainingPlan.objects.exists()
+    assert AuditEntry.objects.filter(action__endswith=".refused").count() == 5
+
+
+@pytest.mark.parametrize(
+    "told", [{"every_rolls": 0}, {"every_hours": -1.0}, {"history_hours": 0.0}, {"then": "at_will"}]
+)
+def test_a_plan_that_makes_no_sense_is_refused(plant, told):
+    with pytest.raises(Invalid):
+        planned(plant, **told)
+
+
+def test_without_a_plan_nothing_is_retrained_by_itself(plant):
+    planned(plant)
+    assert retraining.due(NOW + timedelta(days=30)) == []
+
+
+def test_a_plan_by_rolls_asks_once_when_so_many_have_begun(plant):
+    planned(plant, every_rolls=2)
+    for number in (8, 9):
+        assert retraining.due(SOON) == []
+        Roll.objects.create(equipment=plant.coater, number=number, started_at=NOW + timedelta(seconds=number))
+    first = retraining.due(SOON)
+    assert len(first) == 1
+    assert retraining.due(SOON) == first
+    TrainingRun.objects.update(state=TrainingRun.State.NOT_BETTER)
+    assert retraining.due(SOON) == []
+
+
+def test_a_plan_by_hours_asks_when_they_have_passed(plant):
+    planned(plant, every_hours=8.0)
+    assert retraining.due(NOW + timedelta(hours=7.9)) == []
+    assert len(retraining.due(NOW + timedelta(hours=8))) == 1
+
+
+def test_asking_twice_is_one_run(plant):
+    assert asked(plant).pk == asked(plant).pk
+
+
+def test_a_run_that_waits_is_cancelled_at_once_and_one_under_way_at_its_next_step(plant):
+    engineer = plant.person("engineer")
+    run = asked(plant)
+    retraining.cancel(run, actor=engineer, now=NOW)
+    assert TrainingRun.objects.get().state == "cancelled"
+    with pytest.raises(Conflict):
+        retraining.cancel(run, actor=engineer, now=NOW)
+    again = asked(plant)
+    TrainingRun.objects.filter(pk=again.pk).update(state="running", cancel_asked=True)
+    with pytest.raises(trainingrun.Cancelled):
+        trainingrun._tell(again, "fitting", lambda: SOON)
+
+
+def test_a_run_whose_worker_fell_silent_is_given_up(plant):
+    run = asked(plant)
+    TrainingRun.objects.update(state="running", heard_at=NOW)
+    retraining.due(NOW + timedelta(minutes=11))
+    run.refresh_from_db()
+    assert (run.state, run.error) == ("failed", "the worker fell silent")
+
+
+def test_a_run_without_anything_measured_fails_and_says_why(plant):
+    Cursor.objects.create(equipment=plant.coater)
+    run = trainingrun.carry_out(asked(plant).pk, clock=lambda: SOON)
+    assert run.state == "failed"
+    assert "nothing was measured" in run.error
+    assert trainingrun.carry_out(run.pk, clock=lambda: SOON) is None
+
+
+GOOD, BAD = Score(100, 0.10, 0.9), Score(100, 0.20, 0.9)
+
+
+@pytest.mark.parametrize(
+    ("champion", "challenger", "gates", "why"),
+    [
+        ({"a": GOOD}, {"a": GOOD}, {}, ""),
+        ({}, {"a": BAD}, {}, ""),  # nobody to beat
+        ({"a": GOOD}, {"a": BAD}, {}, "worse"),
+        ({"a": BAD, "b": GOOD, "c": BAD}, {"a": GOOD, "b": Score(100, 0.12, 0.9), "c": GOOD}, {}, "worse_stream"),
+        ({"a": BAD}, {"a": GOOD}, {"loop": "loading/1 by pump: -1"}, "gain"),
+        ({"a": BAD}, {"a": GOOD}, {"loop": ""}, ""),
+        ({"a": BAD, "b": BAD}, {"a": GOOD}, {}, "nothing_new"),
+    ],
+)
+def test_a_challenger_takes_over_only_if_it_may_drive_the_loops_and_is_nowhere_much_worse(
+    champion, challenger, gates, why
+):
+    verdict = challenge.decide(champion, challenger, gates)
+    assert (verdict.passed, verdict.why) == (not why, why)
+
+
+@pytest.fixture
+def line():
+    line = running(scenario="shift")
+    line.run(2400)
+    line.advance()
+    line.train()
+    line.run(300)
+    line.advance()
+    return line
+
+
+def grown_up(line):
+    """The engineer of a running line."""
+    engineer = factories.user("engineer")
+    factories.grant(engineer, "engineer", line=line.line)
+    return engineer
+
+
+def test_a_run_trains_compares_proposes_and_is_put_in_force_by_a_person_or_by_the_plan(line):
+    coater, engineer = line.equipment[0], grown_up(line)
+    run = trainingrun.carry_out(retraining.ask(coater, actor=engineer, now=line.now).pk, clock=lambda: line.now)
+    assert run.error == ""
+    assert run.state in ("proposed", "not_better")
+    assert len(run.verdict["streams"]) == 8
+    assert all(one["champion"]["n"] >= 10 for one in run.verdict["streams"].values())
+    active = set(
+        Estimator.objects.filter(stream__lane__equipment=coater, state="active").values_list("number", flat=True)
+    )
+    assert active == {1}
+    drafts = run.estimators.all()
+    # what judged them they have not seen
+    assert all(row.trained_to.timestamp() < run.verdict["newest_from_s"] for row in drafts)
+    TrainingRun.objects.filter(pk=run.pk).update(state="proposed")
+    run.estimators.update(state="draft")
+    run.refresh_from_db()
+    retraining.promote(run, actor=engineer, now=line.now, reason="Better on the new batch")
+    assert set(
+        Estimator.objects.filter(stream__lane__equipment=coater, state="active").values_list("number", "run")
+    ) == {(2, run.pk)}
+    assert AuditEntry.objects.filter(action="training.promote").count() == 1
+    with pytest.raises(Conflict):
+        retraining.promote(run, actor=engineer, now=line.now, reason="again")
+    assert audit.verify().ok
+
+
+def test_what_the_pipeline_doubted_is_no_label(line):
+    coater = line.equipment[0]
+    span = (line.now - timedelta(hours=1), line.now)
+    before = estimators.history(coater, *span).measured.quality
+    doubted = Point.objects.filter(equipment=coater, by=1, quality=0)[:7]
+    for point in doubted:
+        Point.objects.filter(equipment=coater, seq=point.seq).update(doubt=3, quality=1)
+    after = estimators.history(coater, *span).measured.quality
+    assert (after != before).sum() == 7
