@@ -1,9 +1,13 @@
-"""Train the estimators of an equipment from its stored history and put them in force, the earlier ones superseded."""
+"""Train the estimators of an equipment from its stored history and put them in force, the earlier ones superseded.
+
+Of which kind they are is the plant file's choice (``model``), unless the caller makes another. A stream that is
+predicted by an outside model keeps it: only what stands around it (reference, interval, bias) is found anew.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,6 +21,9 @@ from control.actions.ingest import raw
 from control.core.pairing import locate
 from control.core.types import Measured, Quality, Trace
 from control.core.vm.estimator import content_hash
+from control.core.vm.gain import Gate
+from control.core.vm.inputs import Choice
+from control.core.vm.outside import taken
 from control.models import Equipment, Estimator, Recipe, Stream, Tag, VersionState
 
 MOST_ROWS = 200_000
@@ -38,10 +45,14 @@ WHERE equipment_id = %s AND at >= %s AND at < %s AND doubt > 0
 
 @dataclass(frozen=True, slots=True)
 class Training:
-    """Which streams have a new estimator, with its metrics, and why the others have none."""
+    """Which streams have a new estimator, with its metrics, and why the others have none.
+
+    ``gates``: what keeps the estimators from driving each loop, empty where nothing does.
+    """
 
     metrics: Mapping[str, Mapping[str, Any]]
     refused: Mapping[str, str]
+    gates: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,25 +98,57 @@ class Fitted:
     refused: Mapping[str, str]
 
 
+@dataclass(frozen=True, slots=True)
+class Kinds:
+    """An engineer's choice instead of the plant file's: ``main`` and ``reference``, None where the file's holds.
+
+    ``outside`` are main models from elsewhere, by stream (see core.vm.outside).
+    """
+
+    main: str | None = None
+    reference: str | None = None
+    outside: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
 def train(
-    equipment: Equipment, *, since: datetime, until: datetime, actor: Actor, now: datetime, reason: str = ""
+    equipment: Equipment,
+    *,
+    since: datetime,
+    until: datetime,
+    actor: Actor,
+    now: datetime,
+    reason: str = "",
+    kinds: Kinds | None = None,
 ) -> Training:
     """Fit every stream on ``[since, until)``; those that can be fitted are in force from ``now``."""
-    fitted = fit(equipment, history(equipment, since, until))
+    kinds = kinds or Kinds()
+    fitted = fit(equipment, history(equipment, since, until), kinds)
     by_key = {stream.key: stream for stream in fitted.past.streams}
     with audit.atomic():
         for key, content in fitted.contents.items():
             activate(by_key[key], content, now)
-        told = {"trained": sorted(fitted.contents), "refused": dict(fitted.refused)}
+        gates = {loop: gate.told for loop, gate in note_gates(equipment).items()}
+        told = {
+            "trained": {key: content["main"]["kind"] for key, content in sorted(fitted.contents.items())},
+            "refused": dict(fitted.refused),
+            "gates": gates,
+        }
         audit.record(
             actor=actor, action="estimator.train", obj=equipment, now=now, new=told, reason=reason,
             line=equipment.line_id,
         )  # fmt: skip
-    return Training({key: content["metrics"] for key, content in fitted.contents.items()}, fitted.refused)
+    return Training({key: content["metrics"] for key, content in fitted.contents.items()}, fitted.refused, gates)
 
 
-def fit(equipment: Equipment, past: History) -> Fitted:
+def outside(equipment: Equipment, data: bytes, declaration: Mapping[str, Any]) -> dict[str, Any]:
+    """An ONNX file and its declaration as main models by stream; a ValueError says why it is not taken."""
+    tags = tuple(tag.key for tag in equipment.tags.order_by("slot") if tag.kind != Tag.Kind.STATUS)
+    return taken(data, declaration, {stream.key for stream in machines.streams_of(equipment)}, tags)
+
+
+def fit(equipment: Equipment, past: History, kinds: Kinds | None = None) -> Fitted:
     """Fit every stream of an equipment on its past; nothing is stored."""
+    kinds = kinds or Kinds()
     from control.core.vm import training  # noqa: PLC0415 - scikit-learn takes over a second to import
 
     recipe = Recipe.objects.filter(line=equipment.line_id, state=VersionState.ACTIVE).first()
@@ -114,9 +157,53 @@ def fit(equipment: Equipment, past: History) -> Fitted:
         inputs=tuple(tag.key for tag in past.tags if tag.kind != Tag.Kind.STATUS),
         physics=equipment.physics or {"kind": "none"},
         gains=_gains(equipment),
+        outside=({} if kinds.main else _outside(equipment)) | dict(kinds.outside),
+        **_chosen(equipment, kinds),
     )
     trained = training.train([tag.key for tag in past.tags], configs, past.trace, past.measured, plan)
     return Fitted(past, trained.contents, trained.refused)
+
+
+def note_gates(equipment: Equipment) -> Mapping[str, Gate]:
+    """Whether the estimators in force may drive the loops, kept with each of them."""
+    gates = machines.built(equipment.pk).machine.gates
+    for loop in equipment.loops.filter(key__in=gates):
+        gate = gates[loop.key]
+        told = {"passes": gate.passes, "told": gate.told, "low": gate.low, "high": gate.high, "limit": gate.limit}
+        for row in _active(equipment):
+            if row.stream.key in loop.settings["cvs"]:
+                row.metrics = row.metrics | {"gates": row.metrics.get("gates", {}) | {loop.key: told}}
+                row.save(update_fields=["metrics"])
+    return gates
+
+
+def _active(equipment: Equipment) -> list[Estimator]:
+    rows = Estimator.objects.filter(stream__lane__equipment=equipment, state=VersionState.ACTIVE)
+    return list(rows.select_related("stream__lane", "stream__characteristic").order_by("stream_id"))
+
+
+def _outside(equipment: Equipment) -> dict[str, dict[str, Any]]:
+    """Outside models in force, by stream, as they were taken in."""
+    return {
+        row.stream.key: {key: value for key, value in row.content["main"].items() if key not in ("weight", "intercept")}
+        for row in _active(equipment)
+        if row.content["main"]["kind"] == "onnx"
+    }
+
+
+def _chosen(equipment: Equipment, kinds: Kinds) -> dict[str, Any]:
+    """Kinds, window and components for core.vm.training.Recipe; what the plant file leaves out is the recipe's own."""
+    told = equipment.model
+    given = {name: getattr(kinds, name) for name in ("main", "reference") if getattr(kinds, name)}
+
+    def choice(of: Mapping[str, Any]) -> Choice:
+        return Choice(**{name: of[name] for name in ("main", "reference") if name in of} | given)
+
+    return {
+        "choice": choice(told),
+        "choices": {stream: choice(of) for stream, of in told.get("streams", {}).items()},
+        **{name: told[name] for name in ("window_s", "components") if name in told},
+    }
 
 
 def _gains(equipment: Equipment) -> dict[str, dict[str, float]]:

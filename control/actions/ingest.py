@@ -24,7 +24,7 @@ from control.actions._blocks import Known, KnownEquipment, MeasurementBlock, Sna
 from control.actions._copy import Column, pack, timestamps
 from control.actions._rows import Refusal, Unreadable, measurements, snapshots
 from control.core.exchange import Scan
-from control.core.types import IntArray
+from control.core.types import IntArray, MeasuredBy
 from control.models import Source
 
 __all__ = [
@@ -48,6 +48,7 @@ __all__ = [
 
 PARTITIONED_DAYS = 400  # older days go to the default partition
 PIECES_A_SCAN = 1000
+REAL = (MeasuredBy.GAUGE, MeasuredBy.LAB)
 DAY_US = 86_400_000_000
 SNAPSHOT = (
     "equipment_id",
@@ -183,6 +184,8 @@ def _scans(machine: KnownEquipment, scans: list[Scan]) -> SnapshotBlock:
 
 
 def _pieces(machine: KnownEquipment, scans: list[Scan]) -> MeasurementBlock:
+    if any(piece.by not in REAL for scan in scans for piece in scan.measurements):
+        raise LookupError(f"{machine.key} sends a prediction as if it had been measured")
     found = [(scan.sequence * PIECES_A_SCAN + i, piece) for scan in scans for i, piece in enumerate(scan.measurements)]
     value = np.array([piece.value for _, piece in found], np.float64)
     value, quality = judged(value, np.array([piece.quality for _, piece in found], np.int64), -np.inf, np.inf)

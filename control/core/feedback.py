@@ -24,6 +24,7 @@ from control.core.vm.calibration import Calibration, Stated
 from control.core.vm.metrology import Doubt, Triple
 
 NEIGHBOUR_S = 60.0  # how old a neighbour's value may be to bear witness
+USED_TO_S = 600.0  # of doubtful inputs on end, after which they are how the line runs now
 FADED = 1e-3  # share of a value out of its turn under which it is let go
 
 
@@ -161,7 +162,7 @@ class Feedback:
             far_out = metrology.out_of_range(measured.value, checks.centre[stream], checks.reach[stream])
             broken = metrology.contradictions(checks.triples, measured, checks.sigma)
         self._judge(2.0 * self.paired.refused, Doubt.REVERSED)
-        self._judge(np.nan_to_num(far_out), Doubt.RANGE)
+        self._judge(np.asarray(np.nan_to_num(far_out), np.float64), Doubt.RANGE)
         self._judge(broken, Doubt.IDENTITY)
 
     def _judge(self, ratio: FloatArray, why: Doubt) -> None:
@@ -184,9 +185,21 @@ class Feedback:
             self._out_of_turn(k, index, off)
             return
         self._doubt(k, index, off)
-        if self.quality[k] == Quality.GOOD and self.paired.sound[k] == Quality.GOOD:
+        if self.quality[k] == Quality.GOOD and self._sound(k, index):
             self._learn(k, index, off)
         self.states[index] = replace(self.states[index], error=off, error_at_s=at_s)
+
+    def _sound(self, k: int, index: int) -> bool:
+        """Whether the inputs behind a value may teach: good ones, or doubtful ones for so long that they are the state.
+
+        An instrument that lies for a while must not move the bias; a machine that was retuned for good must.
+        """
+        since_s, at_s = self.states[index].unsound_s, float(self.paired.measured.at_s[k])
+        good = bool(self.paired.sound[k] == Quality.GOOD)
+        if good != (since_s is None):
+            since_s = None if good else at_s
+            self.states[index] = replace(self.states[index], unsound_s=since_s)
+        return since_s is None or at_s - since_s >= USED_TO_S
 
     def _of_this_bias(self, k: int, index: int) -> bool:
         """Whether the metre was made after what the bias is learned anew since; the first such metre begins it."""

@@ -38,6 +38,7 @@ class StreamState:
     ``gauge_lab`` is the CUSUM of gauge less lab (up, down), in sigma. ``waiting`` are events of which no foil made
     after them was measured yet, ``stage_s`` and ``relearn_s`` the instants of those that began the stage of the charts
     and let the bias be learned anew, ``relearned`` how many values it was learned from since (None: it is known).
+    ``unsound_s`` is since when the inputs behind its values have been doubtful on end.
     """
 
     bias: float = 0.0
@@ -54,6 +55,7 @@ class StreamState:
     stage_s: float | None = None
     relearn_s: float | None = None
     relearned: int | None = None
+    unsound_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -127,5 +127,11 @@ def test_a_roll_change_is_not_a_stop():
 
 
 def test_a_window_mostly_before_the_trace_is_not_covered():
-    seen = windows(trace_of(np.ones((40, 1))), np.array([5, 14, 15, 39]), np.array([0]), 30.0)
-    assert list(seen.covered) == [False, False, True, True]
+    seen = windows(trace_of(np.ones((40, 1))), np.array([5, 15, 26, 27, 39]), np.array([0]), 30.0)
+    assert list(seen.covered) == [False, False, False, True, True]
+
+
+def test_a_window_of_a_machine_read_seldom_is_covered_where_the_record_goes_on_before_it():
+    at_s = np.array([0.0, 10, 20, 30, 40, 200, 210, 215, 220])
+    seen = windows(trace_of(np.ones((9, 1)), at_s), np.array([2, 4, 6, 7, 8]), np.array([0]), 30.0)
+    assert list(seen.covered) == [False, True, False, False, False]

@@ -58,17 +58,24 @@ def windows(
     """
     varied = np.arange(len(columns)) if varied is None else varied
     start = np.searchsorted(trace.at_s, trace.at_s[rows] - window_s, "right")
-    span_s = trace.at_s[rows] - trace.at_s[np.minimum(start, rows)]
     seen = Windows(
         matrix=np.empty((len(rows), len(columns) + 2 * len(varied))),
         varied=len(varied),
         running=_moved_throughout(trace, start, rows),
-        covered=span_s >= 0.5 * window_s,
+        covered=_covered(trace.at_s, start, rows, window_s),
     )
     mean, std, slope = seen.mean, seen.std, seen.slope
     for part in _stretches(trace.at_s[rows], STRETCH * window_s):
         mean[part], std[part], slope[part] = _features(trace, columns, varied, start[part], rows[part])
     return seen
+
+
+def _covered(at_s: FloatArray, start: IntArray, rows: IntArray, window_s: float) -> BoolArray:
+    """The record reaches back over most of the window: a machine just switched on has not settled in half of one."""
+    first = np.minimum(start, rows)
+    span_s = at_s[rows] - at_s[first]
+    goes_on = (first > 0) & (at_s[first] - at_s[np.maximum(first - 1, 0)] <= window_s)
+    return np.asarray((span_s >= 0.9 * window_s) | (goes_on & (span_s >= 0.5 * window_s)))
 
 
 def _stretches(at_s: FloatArray, length_s: float) -> Iterator[slice]:

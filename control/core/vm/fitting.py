@@ -1,7 +1,7 @@
-"""Models fitted by scikit-learn and written down as plain numbers; of each kind a path of candidates, simplest first.
+"""Models fitted and written down as plain numbers; of each kind a path of candidates, simplest first.
 
-A linear model is ``intercept`` and ``coef``, boosted trees are arrays (see :mod:`trees`). Nothing is chosen here: the
-caller scores the candidates on rows that none of them has seen.
+Linear models, ``intercept`` and ``coef``, come from the moments of the inputs, trees (see :mod:`trees`) from
+scikit-learn. Nothing is chosen here: the caller scores the candidates on rows that none of them has seen.
 """
 
 from __future__ import annotations
@@ -10,9 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-from sklearn.cross_decomposition import PLSRegression
 from sklearn.ensemble import GradientBoostingRegressor
-from sklearn.linear_model import Ridge
 
 from control.core.types import FloatArray
 from control.core.vm.trees import NEVER, Forest
@@ -63,25 +61,48 @@ def weight(model: Mapping[str, Any], z: FloatArray) -> FloatArray:
 
 
 def _ridge(z: FloatArray, y: FloatArray, _components: int) -> list[Model]:
-    models = []
-    for alpha in ALPHAS:
-        fitted = Ridge(alpha=alpha).fit(z, y)
-        told = _linear(float(fitted.intercept_), np.asarray(fitted.coef_, np.float64))
-        models.append({"kind": "ridge", "alpha": alpha, **told})
-    return models
+    """coef = V (L + alpha)^-1 V' Z'y with Z'Z = V L V', so that one decomposition serves every penalty."""
+    centre, square, product = _moments(z, y)
+    size, directions = np.linalg.eigh(square)
+    along = directions.T @ product
+    coefs = [directions @ (along / (np.maximum(size, 0.0) + alpha)) for alpha in ALPHAS]
+    return [
+        {"kind": "ridge", "alpha": alpha, **_linear(float(y.mean() - centre @ coef), coef)}
+        for alpha, coef in zip(ALPHAS, coefs, strict=True)
+    ]
 
 
 def _pls(z: FloatArray, y: FloatArray, components: int) -> list[Model]:
-    """With W weights, P and Q loadings of the first k components: coef = W (P' W)^-1 Q'."""
-    most = max(min(components, z.shape[1], int(np.linalg.matrix_rank(z - z.mean(axis=0)))), 1)
-    fitted = PLSRegression(n_components=most, scale=False).fit(z, y)
-    models = []
-    for k in range(1, most + 1):
-        w, p, q = fitted.x_weights_[:, :k], fitted.x_loadings_[:, :k], fitted.y_loadings_[:, :k]
-        coef = w @ np.linalg.pinv(p.T @ w) @ q.T
-        told = _linear(float(y.mean() - z.mean(axis=0) @ coef[:, 0]), np.asarray(coef[:, 0], np.float64))
-        models.append({"kind": "pls", "components": k, **told})
-    return models
+    """PLS1 from Z'Z and Z'y alone, one component after the other.
+
+    B. S. Dayal, J. F. MacGregor, Journal of Chemometrics 11 (1997) 73-85, algorithm 1.
+    """
+    centre, square, product = _moments(z, y)
+    left, smallest = product.copy(), 1e-9 * float(np.abs(product).max())
+    directions: list[FloatArray] = []
+    loadings: list[FloatArray] = []
+    coef = np.zeros(z.shape[1])
+    models: list[Model] = []
+    while len(models) < components and float(np.abs(left).max()) > smallest:
+        direction = left / np.linalg.norm(left)
+        for earlier, loading in zip(directions, loadings, strict=True):
+            direction = direction - (loading @ left) / np.linalg.norm(left) * earlier
+        score = direction @ square @ direction
+        loading, share = square @ direction / score, float(direction @ product) / score
+        left = left - loading * share * score
+        coef = coef + share * direction
+        directions.append(direction)
+        loadings.append(loading)
+        told = _linear(float(y.mean() - centre @ coef), coef)
+        models.append({"kind": "pls", "components": len(models) + 1, **told})
+    return models or [{"kind": "pls", "components": 0, **_linear(float(y.mean()), coef)}]
+
+
+def _moments(z: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Mean of the inputs (q,), and Z'Z (q, q) and Z'y (q,) about the means."""
+    centre = z.mean(axis=0)
+    off = z - centre
+    return centre, off.T @ off, off.T @ (y - y.mean())
 
 
 def _boosting(z: FloatArray, y: FloatArray, _components: int) -> list[Model]:

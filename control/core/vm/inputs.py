@@ -133,7 +133,7 @@ def _indices(level: FloatArray, moved: BoolArray) -> dict[str, Any]:
         "similarity": [listed(line) for line in similarity],
         "gsi_threshold": digits(reliability.similarity_threshold(level[:, watched], own)),
         "consistency": [listed(line) for line in consistency],
-        "dqix_threshold": digits(reliability.consistency_threshold(level, consistency)),
+        "dqix_threshold": digits(reliability.consistency_threshold(level, consistency, moved)),
     }
 
 

@@ -150,7 +150,10 @@ def _check_input(item: Any, features: int) -> None:
 
 
 def _tried(outside: Outside, features: int) -> int:
-    """The columns of the output. One and three rows must be answered alike: a model that mixes rows, or counts them, is not a function of one."""
+    """How many columns the output has.
+
+    One and three rows must be answered alike: a model that mixes rows, or counts them, is no function of a row.
+    """
     try:
         three = outside.predict(np.zeros((3, features)))
         one = outside.predict(np.zeros((1, features)))

@@ -10,7 +10,7 @@ X = ["pump_top", "solids", "slurry_density.std"]    a tag's mean over the window
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 from control.core.vm.estimator import feature_column
 from control.core.vm.onnx import OutsideModelError, checked, load
@@ -49,7 +49,10 @@ def _check(declaration: Mapping[str, Any], streams: set[str], tags: tuple[str, .
         raise OutsideModelError("declaration: streams must be a list of different streams")
     if unknown := sorted(set(named) - streams):
         raise OutsideModelError(f"declaration: the equipment has no stream {', '.join(unknown)}")
-    inputs = declaration.get("inputs")
+    _check_inputs(declaration.get("inputs"), tags)
+
+
+def _check_inputs(inputs: Any, tags: tuple[str, ...]) -> None:
     if not isinstance(inputs, Mapping) or not inputs or not all(_texts(of) for of in inputs.values()):
         raise OutsideModelError("declaration: inputs must be a table of input name and list of features")
     for name in (name for of in inputs.values() for name in of):
@@ -59,5 +62,5 @@ def _check(declaration: Mapping[str, Any], streams: set[str], tags: tuple[str, .
             raise OutsideModelError(f"declaration: {error}") from None
 
 
-def _texts(value: Any) -> bool:
+def _texts(value: Any) -> TypeGuard[list[str]]:
     return isinstance(value, list) and bool(value) and all(isinstance(item, str) for item in value)

@@ -16,9 +16,11 @@ import numpy as np
 from scipy.special import ndtr
 
 from control.core.types import BoolArray, FloatArray, IntArray, Quality, Verdict
+from control.core.vm.splits import forward
 
 _COLLINEAR = 0.05  # added to the diagonal of R: inputs that repeat each other must not divide by nothing
 _EXPLAINED = 0.90  # share of the variance that the plane of the principal components holds
+_DRIFT = 4.0
 TIMES = 2.5  # the largest value of training, from which an index says no
 
 
@@ -58,23 +60,40 @@ def consistency_matrix(z: FloatArray, moved: BoolArray) -> FloatArray:
 
     Parameters that a loop moves (``moved`` (p,)) are taken as given: B is the regression of the others on them, so
     that a move, which drags pressures along, is no fault of the instruments. V (p, r) are the directions in which the
-    rest hardly varied: an instrument that lies leaves the plane there.
+    rest hardly varied: an instrument that lies leaves the plane there. What stood still throughout has no relation to
+    anything, and no say.
     """
-    others, given = z[:, ~moved], z[:, moved]
+    moves = z.any(axis=0)
+    others, given = z[:, moves & ~moved], z[:, moves & moved]
     toward = np.linalg.solve(given.T @ given / len(z) + _COLLINEAR * np.eye(given.shape[1]), given.T @ others / len(z))
     rest = others - given @ toward
     variance, directions = np.linalg.eigh(rest.T @ rest / len(z))
     off = np.cumsum(variance) <= (1 - _EXPLAINED) * variance.sum()  # eigh gives the smallest first
     across = np.zeros((z.shape[1], int(off.sum())))
-    across[~moved] = directions[:, off]
-    across[moved] = -toward @ directions[:, off]
+    across[moves & ~moved] = directions[:, off]
+    across[moves & moved] = -toward @ directions[:, off]
     return across @ across.T
 
 
-def consistency_threshold(z: FloatArray, matrix: FloatArray, times: float = TIMES) -> float:
-    """``times`` the largest DQIx of the training inputs (n, p); 1 where there is no relation to keep."""
+def consistency_threshold(z: FloatArray, matrix: FloatArray, moved: BoolArray, times: float = TIMES) -> float:
+    """``times`` the largest DQIx of the training inputs (n, p), in time order; 1 where there is no relation to keep.
+
+    Relations drift as a machine is retuned, and drift is no fault of an instrument: the 90 % quantile over rows that
+    the plane was not drawn from counts where it is larger, but no more than ``_DRIFT`` times, or nothing would be bad.
+    """
     largest = float(similarity(z, matrix).max(initial=0.0))
-    return times * largest if largest > 0 else 1.0
+    later = np.concatenate([_foretold(z[fit], z[score], moved) for fit, score in forward(len(z))])
+    drifted = min(float(np.quantile(later, 0.9)), _DRIFT * largest)
+    return times * max(largest, drifted) if largest > 0 else 1.0
+
+
+def _foretold(before: FloatArray, after: FloatArray, moved: BoolArray) -> FloatArray:
+    """DQIx of rows by the relations and the scales of those before them."""
+    scale = before.std(axis=0)
+    known = scale > 1e-6
+    centre = before.mean(axis=0)
+    before, after = ((z - centre)[:, known] / scale[known] for z in (before, after))
+    return similarity(after, consistency_matrix(before, moved[known]))
 
 
 def culprit(z: FloatArray) -> IntArray:

@@ -145,21 +145,24 @@ def _train_stream(stream: StreamConfig, inputs: Inputs, labels: _Labels) -> dict
     reference = _foretold(chosen.reference, inputs, labels)
     main = _foretold(chosen.main, inputs, labels) if outside is None else _from_outside(outside, inputs, labels)
     figures = _figures(stream, labels, main.error)
-    start = following.bias(main.left, figures["bias_weight"], _known(labels, len(labels)))[-1]
+    main_start, reference_start = (
+        following.bias(one.left, figures["bias_weight"], _known(labels, len(labels)))[-1] for one in (main, reference)
+    )
     content: dict[str, Any] = {
         "version": estimator.VERSION,
         "stream": stream.key,
         "inputs": inputs.stored,
         "physics": dict(recipe.physics) if known else {"kind": "none"},
         "gains": {tag: float(gain) for tag, gain in sorted(gains.items())},
-        "main": _shifted(main.model, start),
-        "reference": _shifted(reference.model, start),
+        "main": _shifted(main.model, main_start),
+        "reference": _shifted(reference.model, reference_start),
         "label_mean": digits(labels.value.mean()),
         "label_sigma": digits(labels.value.std()),
         **figures,
     }
     largest = _largest_error(stream, figures["residual_sigma"])
     content["ri_threshold"] = digits(reliability.reliance_threshold(largest, content["label_sigma"]))
+    content["metrics"] |= {"kind": content["main"]["kind"], "reference": content["reference"]["kind"]}
     content["window"] = {"from_s": float(labels.made_s[0]), "to_s": float(labels.made_s[-1])}
     return content
 

@@ -29,17 +29,24 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("line", help="the line's key")
         parser.add_argument("--hours", type=hours, default=timedelta(hours=24), help="how far back (default 24)")
+        parser.add_argument("--main", choices=("ridge", "pls", "boosting"), help="instead of the plant file's choice")
+        parser.add_argument("--reference", choices=("ridge", "pls"), help="instead of the plant file's choice")
         parser.add_argument("--reason", default="trained from the command line", help="kept in the audit")
 
     def handle(self, *, line: str, hours: timedelta, reason: str, **options: Any) -> None:
+        kinds = estimators.Kinds(options["main"], options["reference"])
         found = Line.objects.filter(key=line).first()
         if found is None:
             raise CommandError(f"there is no line {line!r}")
         now = timezone.now()
         span = {"since": now - hours, "until": now, "now": now}
         for machine in found.equipment.all():
-            trained = estimators.train(machine, **span, actor="command line", reason=reason)
+            try:
+                trained = estimators.train(machine, **span, actor="command line", reason=reason, kinds=kinds)
+            except ValueError as error:
+                raise CommandError(f"{machine.key}: {error}") from None
             drawn = limits.draw(machine, **span, actor="command line", reason=reason)
             self.stdout.write(f"{machine.key}: {len(trained.metrics)} models, limits of {len(drawn.streams)} streams")
-            for key, why in {**drawn.refused, **trained.refused}.items():
+            closed = {f"loop {loop}": f"stays silent: {why}" for loop, why in trained.gates.items() if why}
+            for key, why in {**drawn.refused, **trained.refused, **closed}.items():
                 self.stdout.write(f"  {key}: {why}")
