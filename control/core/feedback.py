@@ -162,7 +162,7 @@ class Feedback:
             far_out = metrology.out_of_range(measured.value, checks.centre[stream], checks.reach[stream])
             broken = metrology.contradictions(checks.triples, measured, checks.sigma)
         self._judge(2.0 * self.paired.refused, Doubt.REVERSED)
-        self._judge(np.asarray(np.nan_to_num(far_out), np.float64), Doubt.RANGE)
+        self._judge(np.where(np.isfinite(far_out), far_out, 0.0), Doubt.RANGE)
         self._judge(broken, Doubt.IDENTITY)
 
     def _judge(self, ratio: FloatArray, why: Doubt) -> None:

@@ -54,7 +54,7 @@ def test_error_bias_and_trust_of_every_lane_are_told_with_the_product(plant: Pla
 def test_a_lane_whose_model_cannot_tell_asks_for_a_sample(plant: Plant, signed_in: SignIn) -> None:
     predicted(plant, verdict=Verdict.MEASURE)
     text = signed_in("operator").get(page(plant)).content.decode()
-    asked = text.split("Samples asked")[1].split("</section>")[0]
+    asked = text.split("<h2>Samples asked")[1].split("</section>")[0]
     assert plant.streams["loading/1-top"].lane.key.split("-")[0] in asked
     assert "take a sample" in asked
 
