@@ -80,5 +80,12 @@ def test_points_in_a_row_that_break_a_rule_are_one_signal():
     assert count(np.zeros(0, np.int64)) == {}
 
 
+def test_a_gauge_that_goes_to_and_fro_sees_each_lane_as_often():
+    """From the edge 1 s and 9 s away in turn, from the middle 5 s: as many values a shift."""
+    edge, middle = np.cumsum([1.0, 9.0] * 50), np.cumsum([5.0] * 100)
+    assert sampled_every(edge) == pytest.approx(sampled_every(middle), rel=0.02)
+
+
 def test_a_stop_does_not_make_a_stream_slower():
-    assert sampled_every(np.array([0.0, 5.0, 10.0, 15.0, 9_000.0, 9_005.0])) == 5.0
+    at_s = np.concatenate([np.arange(40) * 5.0, 9_000.0 + np.arange(40) * 5.0])
+    assert sampled_every(at_s) == 5.0
