@@ -95,7 +95,7 @@ def verdict_words(run: TrainingRun) -> str:
 def plan_words(plan: TrainingPlan) -> str:
     parts = []
     if plan.every_rolls:
-        parts.append(ngettext("every roll", "every %(n)d rolls", plan.every_rolls) % {"n": plan.every_rolls})
+        parts.append(ngettext("every %(n)d roll", "every %(n)d rolls", plan.every_rolls) % {"n": plan.every_rolls})
     if plan.every_hours:
         parts.append(_("every %(n)g h") % {"n": plan.every_hours})
     return ", ".join(parts)
