@@ -19,6 +19,8 @@ from control.core.spc.rules import ON_LINE, RuleSet, broken
 from control.core.state import ChartState, StreamState
 from control.core.types import BoolArray, FloatArray, IntArray, Measured, Quality, Rule
 
+OUT_OF_SPEC, OUTER, ERROR = np.int64(Rule.OUT_OF_SPEC), np.int64(Rule.BEYOND_3_SIGMA), np.int64(Rule.RESIDUAL)
+JUMP, AVERAGE, SUM = np.int64(Rule.MOVING_RANGE), np.int64(Rule.EWMA), np.int64(Rule.CUSUM)
 Charts = tuple[ChartState | None, ChartState | None]  # of the values, and of the errors of their predictions
 
 
@@ -121,17 +123,17 @@ def judge(
         z = (value - frame.values.mean[stream]) / frame.values.sigma[stream]
         own = usable & (measured.by == frame.feedback[stream]) & np.isfinite(z)
         outside = own & (np.abs(z) > frame.beyond[stream] + ON_LINE)
-    order = np.lexsort((measured.at_s, stream))
-    runs = _in_turn(frame.values, states, measured, own & (quality == Quality.GOOD), order, stage)
-    rules = out * np.int64(Rule.OUT_OF_SPEC) | (outside & ~runs) * np.int64(Rule.BEYOND_3_SIGMA)
-    told = _Told(stream, stage, measured.at_s)
-    held = {index: state.chart for index, state in states.items()}
+    order, told = np.lexsort((measured.at_s, stream)), _Told(stream, stage, measured.at_s)
+    present = {index: states[index] for index in set(stream.tolist())}
+    runs = _in_turn(frame.values, present, told, own & (quality == Quality.GOOD), order)
+    rules = out * OUT_OF_SPEC | (outside & ~runs) * OUTER
+    held = {index: state.chart for index, state in present.items()}
     bits, charts = _continued(frame.values, held, z, order[runs[order]], told)
     z = (error - frame.errors.mean[stream]) / frame.errors.sigma[stream]
     foreseen = runs & np.isfinite(z)
-    held = {index: state.residual for index, state in states.items()}
+    held = {index: state.residual for index, state in present.items()}
     unforeseen, residuals = _continued(frame.errors, held, z, order[foreseen[order]], told)
-    rules |= bits | (unforeseen != 0) * np.int64(Rule.RESIDUAL)
+    rules |= bits | (unforeseen != 0) * ERROR
     behind = _left_behind(order[runs[order]], order[foreseen[order]], told) if stage.any() else set()
     return rules, {
         index: (chart, None if index in behind else residuals.get(index, held[index]))
@@ -149,24 +151,18 @@ class _Told:
 
 
 def _in_turn(
-    family: Family,
-    states: Mapping[int, StreamState],
-    measured: Measured,
-    good: BoolArray,
-    order: IntArray,
-    stage: IntArray,
+    family: Family, states: Mapping[int, StreamState], told: _Told, good: BoolArray, order: IntArray
 ) -> BoolArray:
     """The good values that enter runs: newer than what their chart has seen, and of its stage or a later one."""
     after = np.full(len(family.mean), -np.inf)
     for index, state in states.items():
-        last_at_s = family.standing(index, state.chart).last_at_s
-        if last_at_s is not None:
-            after[index] = last_at_s
-    turn = good & (measured.at_s > after[measured.stream]) & (stage >= 0)
-    if stage.any():
-        for index in np.unique(measured.stream).tolist():
-            own = order[(measured.stream[order] == index) & turn[order]]
-            turn[own] = stage[own] == np.maximum.accumulate(stage[own])
+        if state.chart is not None and state.chart.last_at_s is not None:
+            after[index] = state.chart.last_at_s
+    turn = good & (told.at_s > after[told.stream]) & (told.stage >= 0)
+    if told.stage.any():
+        for index in states:
+            own = order[(told.stream[order] == index) & turn[order]]
+            turn[own] = told.stage[own] == np.maximum.accumulate(told.stage[own])
     return turn
 
 
@@ -183,6 +179,8 @@ def _continued(
 ) -> tuple[IntArray, dict[int, ChartState]]:
     """Bits (k,) of the values ``taken`` (positions, stream by stream in time), and where the charts stand."""
     bits, states = np.zeros(len(z), np.int64), dict[int, ChartState]()
+    if not (family.designs and len(taken)):
+        return bits, states
     alike: dict[tuple[int, int, int], list[list[int]]] = {}
     for own in _stretches(taken, told):
         kind = family.kind[told.stream[own[0]]]
@@ -202,8 +200,6 @@ def _continued(
 
 def _stretches(taken: IntArray, told: _Told) -> list[list[int]]:
     """Positions cut where another stream or stage begins."""
-    if not len(taken):
-        return []
     stream, stage, positions = told.stream[taken], told.stage[taken], taken.tolist()
     cut = np.flatnonzero((stream[1:] != stream[:-1]) | (stage[1:] != stage[:-1])) + 1
     ends = [0, *cut.tolist(), len(positions)]
@@ -219,7 +215,7 @@ def _judged(
     line = np.concatenate([np.array(recent, np.float64), z], axis=1)
     bits = broken(line, design.rules)[:, context:].astype(np.int64)
     if Rule.MOVING_RANGE in design.rules.rules:
-        bits |= individuals.jumps(line)[:, context:] * np.int64(Rule.MOVING_RANGE)
+        bits |= individuals.jumps(line)[:, context:] * JUMP
     average, sums = [state.ewma for state in begun], [state.cusum for state in begun]
     if design.ewma is not None:
         average = _averaged(design.ewma, begun, z, bits)
@@ -244,7 +240,7 @@ def _averaged(design: ewma.Design, begun: list[ChartState], z: FloatArray, bits:
     """Where each EWMA stands afterwards; what is beyond is added to ``bits``."""
     start, count = np.array([state.ewma for state in begun]), np.array([state.count for state in begun])
     found = ewma.judge(z, design.weight, design.width, start, count)
-    bits |= found.beyond * np.int64(Rule.EWMA)
+    bits |= found.beyond * AVERAGE
     return list(found.value[:, -1].tolist())
 
 
@@ -255,5 +251,5 @@ def _summed(
     head = (design.head_start, design.head_start)
     start = np.array([state.cusum or head for state in begun])
     found = cusum.judge(z, design, (start[:, 0], start[:, 1]))
-    bits |= found.beyond * np.int64(Rule.CUSUM)
+    bits |= found.beyond * SUM
     return list(zip(*(one.tolist() for one in found.last), strict=True))

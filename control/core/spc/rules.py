@@ -11,7 +11,8 @@ Western Electric, Statistical Quality Control Handbook (1956) 25-28; L. S. Nelso
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -42,6 +43,7 @@ class RuleSet:
     alternating: int = 14
     stratified: int = 15
     mixture: int = 8
+    context: int = field(init=False, repr=False, compare=False)  # earlier points a verdict can depend on
 
     def __post_init__(self) -> None:
         for name in ZONES:
@@ -51,6 +53,8 @@ class RuleSet:
             length = getattr(self, name)
             if not (isinstance(length, int) and 3 <= length <= LONGEST):
                 raise ValueError(f"{name}: a rule looks at 3 to {LONGEST} points")
+        looks = [look(self) - 1 for rule, look in _LOOKS_AT.items() if rule in self.rules]
+        object.__setattr__(self, "context", max([1, *looks]))  # at least the one a moving range needs
 
     @classmethod
     def of(cls, rules: int, parameters: Mapping[str, Any]) -> RuleSet:
@@ -62,14 +66,9 @@ class RuleSet:
         """The zones and lengths, for JSON; with the bits all that :meth:`of` needs."""
         return {name: getattr(self, name) for name in (*ZONES, *LENGTHS)}
 
-    @property
-    def context(self) -> int:
-        """How many earlier points a verdict can depend on; at least the one a moving range needs."""
-        return max([1, *(look(self) - 1 for rule, look in _LOOKS_AT.items() if rule in self.rules)])
 
-
-ZONES = tuple(field.name for field in fields(RuleSet) if field.type == "float")
-LENGTHS = tuple(field.name for field in fields(RuleSet) if field.type == "int")
+ZONES = ("beyond", "two_of_three", "four_of_five", "inner")
+LENGTHS = ("run", "trend", "alternating", "stratified", "mixture")
 
 _LOOKS_AT: dict[Rule, Callable[[RuleSet], int]] = {
     Rule.TWO_OF_THREE: lambda _: 3,
@@ -113,52 +112,55 @@ def remembered(line: FloatArray, rules: RuleSet) -> Recent:
 
 def broken(line: FloatArray, rules: RuleSet) -> Bits:
     """Bits of the rules broken at each point of ``line`` (..., n): every row is a line of its own."""
-    bits = np.zeros(line.shape, np.int16)
+    bits, sides = np.zeros(line.shape, np.int16), np.stack([line, -line])
     with np.errstate(invalid="ignore"):
-        for rule in rules.rules & _EIGHT:
-            bits |= _FINDERS[rule](line, rules) * np.int16(rule)
+        for bit, find in _asked(rules.rules):
+            bits |= find(sides, rules) * bit
     return bits
 
 
-def _beyond(line: FloatArray, rules: RuleSet) -> BoolArray:
-    return np.asarray(np.abs(line) > rules.beyond + ON_LINE)
+@cache
+def _asked(rules: Rule) -> tuple[tuple[np.int16, Callable[[FloatArray, RuleSet], BoolArray]], ...]:
+    return tuple((np.int16(rule), find) for rule, find in _FINDERS.items() if rule in rules)
 
 
-def _two_of_three(line: FloatArray, rules: RuleSet) -> BoolArray:
-    zone = rules.two_of_three + ON_LINE
-    return _some(line > zone, 2, 3) | _some(line < -zone, 2, 3)
+# Each takes the line as seen from above and from below, (2, ..., n), and says where its rule is broken (..., n).
 
 
-def _four_of_five(line: FloatArray, rules: RuleSet) -> BoolArray:
-    zone = rules.four_of_five + ON_LINE
-    return _some(line > zone, 4, 5) | _some(line < -zone, 4, 5)
+def _beyond(sides: FloatArray, rules: RuleSet) -> BoolArray:
+    return _either(sides > rules.beyond + ON_LINE)
 
 
-def _run(line: FloatArray, rules: RuleSet) -> BoolArray:
-    return _unbroken(line > ON_LINE, rules.run) | _unbroken(line < -ON_LINE, rules.run)
+def _two_of_three(sides: FloatArray, rules: RuleSet) -> BoolArray:
+    return _either(_some(sides > rules.two_of_three + ON_LINE, 2, 3))
 
 
-def _trend(line: FloatArray, rules: RuleSet) -> BoolArray:
-    rising, falling = _steps(line)
-    return _unbroken(rising, rules.trend - 1) | _unbroken(falling, rules.trend - 1)
+def _four_of_five(sides: FloatArray, rules: RuleSet) -> BoolArray:
+    return _either(_some(sides > rules.four_of_five + ON_LINE, 4, 5))
 
 
-def _alternating(line: FloatArray, rules: RuleSet) -> BoolArray:
-    rising, falling = _steps(line)
-    turned = np.zeros(line.shape, np.bool_)
+def _run(sides: FloatArray, rules: RuleSet) -> BoolArray:
+    return _either(_unbroken(sides > ON_LINE, rules.run))
+
+
+def _trend(sides: FloatArray, rules: RuleSet) -> BoolArray:
+    return _either(_unbroken(_rising(sides), rules.trend - 1))
+
+
+def _alternating(sides: FloatArray, rules: RuleSet) -> BoolArray:
+    rising, falling = _rising(sides)
+    turned = np.zeros(rising.shape, np.bool_)
     turned[..., 1:] = (rising[..., 1:] & falling[..., :-1]) | (falling[..., 1:] & rising[..., :-1])
     return _unbroken(turned, rules.alternating - 2)
 
 
-def _stratified(line: FloatArray, rules: RuleSet) -> BoolArray:
-    return _unbroken(np.abs(line) <= rules.inner + ON_LINE, rules.stratified)
+def _stratified(sides: FloatArray, rules: RuleSet) -> BoolArray:
+    return _unbroken(np.abs(sides[0]) <= rules.inner + ON_LINE, rules.stratified)
 
 
-def _mixture(line: FloatArray, rules: RuleSet) -> BoolArray:
-    zone = rules.inner + ON_LINE
-    above, below = line > zone, line < -zone
-    one_sided = _unbroken(above, rules.mixture) | _unbroken(below, rules.mixture)
-    return _unbroken(above | below, rules.mixture) & ~one_sided
+def _mixture(sides: FloatArray, rules: RuleSet) -> BoolArray:
+    out = sides > rules.inner + ON_LINE
+    return _unbroken(_either(out), rules.mixture) & ~_either(_unbroken(out, rules.mixture))
 
 
 _FINDERS: dict[Rule, Callable[[FloatArray, RuleSet], BoolArray]] = {
@@ -173,12 +175,15 @@ _FINDERS: dict[Rule, Callable[[FloatArray, RuleSet], BoolArray]] = {
 }
 
 
-def _steps(line: FloatArray) -> tuple[BoolArray, BoolArray]:
-    """Where the line rose from the point before, and where it fell."""
-    rising, falling = np.zeros(line.shape, np.bool_), np.zeros(line.shape, np.bool_)
-    np.greater(line[..., 1:], line[..., :-1], out=rising[..., 1:])
-    np.less(line[..., 1:], line[..., :-1], out=falling[..., 1:])
-    return rising, falling
+def _either(sides: BoolArray) -> BoolArray:
+    return np.asarray(sides[0] | sides[1])
+
+
+def _rising(sides: FloatArray) -> BoolArray:
+    """Where each side rose from the point before."""
+    rising = np.zeros(sides.shape, np.bool_)
+    np.greater(sides[..., 1:], sides[..., :-1], out=rising[..., 1:])
+    return rising
 
 
 def _some(beyond: BoolArray, least: int, window: int) -> BoolArray:
