@@ -23,7 +23,7 @@ STANDARD = frozenset({"", "ai.onnx", "ai.onnx.ml"})
 RANDOM = frozenset(
     {"RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Multinomial", "Bernoulli"}
 )
-PICKLES = (b"\x80", b"PK", b"\x1f\x8b", b"x\x9c", b"BZh", b"ZF", b"\x93NUMPY")  # pickle, zip, and what joblib packs in
+PICKLES = (b"\x80", b"PK", b"\x1f\x8b", b"x", b"BZh", b"ZF", b"\x93NUMPY")  # pickle, zip, and what joblib packs in
 NUMBERS = {"tensor(float)": np.float32, "tensor(double)": np.float64}
 EXTERNAL = 1
 
@@ -67,7 +67,7 @@ class Outside:
 
 def checked(data: bytes) -> str:
     """The file as text to be stored; refused with the reason if it is not a model that may run here."""
-    if data[:6] == b"\x93NUMPY" or data.startswith(PICKLES):
+    if data.startswith(PICKLES):
         raise OutsideModelError(
             "this is a pickle or joblib file (or an archive of one): reading it would run whatever code it contains;"
             " export the model as ONNX"
