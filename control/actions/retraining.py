@@ -15,7 +15,7 @@ from typing import Any
 from django.contrib.auth.models import User
 from django.db.models import Max
 
-from control.actions import audit
+from control.actions import audit, estimators
 from control.actions.audit import Actor
 from control.actions.authority import Right, require
 from control.actions.errors import Conflict, Invalid
@@ -121,6 +121,7 @@ def put_in_force(run: TrainingRun, *, actor: Actor, now: datetime, reason: str) 
     streams = [row.stream_id for row in rows]
     active.filter(stream__in=streams).update(state=VersionState.SUPERSEDED, effective_to=now)
     run.estimators.filter(pk__in=[row.pk for row in rows]).update(state=VersionState.ACTIVE, effective_from=now)
+    estimators.note_gates(run.equipment)
     audit.record(
         actor=actor, action="training.promote", obj=run, now=now, reason=reason, line=line,
         old={"model": run.verdict.get("champion")}, new={"streams": [row.stream.key for row in rows], **run.verdict},
