@@ -8,7 +8,7 @@ from celery import shared_task
 from django.db import connection
 from django.utils import timezone
 
-from control.actions import ingest, pipeline, retraining, rollvalues, tending, trainingrun
+from control.actions import ingest, pipeline, retraining, rollvalues, stability, tending, trainingrun
 
 PASSES = 50  # of one task; the pulse rings again for the rest
 LONGEST_TRAINING_S = 1800
@@ -45,6 +45,12 @@ def retrain(run_id: int) -> None:
 def value_rolls() -> None:
     """Both values of the rolls that have news."""
     rollvalues.value_all(timezone.now())
+
+
+@shared_task(name="control.value_loops")
+def value_loops() -> None:
+    """What the newest measured values tell of every loop."""
+    stability.value_all(timezone.now())
 
 
 @shared_task(name="control.make_days")

@@ -9,8 +9,9 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from control.core.lifecycle import State
 from control.core.policy import Reason
+from control.core.r2r.stability import Concern
 from control.core.types import MeasuredBy, Quality, Rule
-from control.models import Change, SetPointMove
+from control.models import Change, LoopStability, SetPointMove
 from dashboards.figures import Risk
 
 STATES = {
@@ -72,6 +73,7 @@ CONTRIBUTIONS = {
     "feedback": gettext_lazy("Feedback from the deviation"),
     "return to nominal": gettext_lazy("Pull towards the recipe set-point"),
     "clipping": gettext_lazy("Clipped at a limit"),
+    "drift": gettext_lazy("Drift foretold"),
 }
 CONSTRAINTS = {
     "high": gettext_lazy("upper machine limit"),
@@ -87,6 +89,16 @@ MODE_REASONS = {
     "unconfirmed": gettext_lazy("A write is unconfirmed"),
     "ineffective": gettext_lazy("Two changes in a row had no effect"),
     "sensor_doubtful": gettext_lazy("Rejected twice in an hour as sensor doubtful"),
+}
+CONCERNS = {
+    Concern.WRONG_SIGN: gettext_lazy(
+        "The machine answers the other way round than the loop assumes: check the signs of its gains before anything is"
+        " approved"
+    ),
+    Concern.TOO_STRONG: gettext_lazy(
+        "The machine answers much more strongly than the loop assumes: with these gains it is about to hunt"
+    ),
+    Concern.SWINGING: gettext_lazy("The lanes swing to and fro under control: look at the gains and the weight"),
 }
 SILENCES = {
     Reason.NO_ESTIMATOR: gettext_lazy("No prediction model yet"),
@@ -122,6 +134,17 @@ def mode_reason(reason: Any) -> str:
         return str(MODE_REASONS.get(reason, reason))
     words = MODE_REASONS.get(reason.get("code", ""), reason.get("code", ""))
     return f"{words} {reason.get('detail', '')}".strip()
+
+
+def stability(row: LoopStability) -> str:
+    """How well a loop fits its machine: gain error with its 90 % interval, and Harris index."""
+    told = [_("Gain not yet estimated: no move has been measured")]
+    if row.moved:
+        gain = {"ratio": row.ratio, "low": row.low, "high": row.high}
+        told = [_("Gain estimated %(ratio).1f times the assumed (%(low).1f–%(high).1f)") % gain]
+    if row.harris is not None:
+        told.append(_("Harris index %(harris).2f") % {"harris": row.harris})
+    return "; ".join(told)
 
 
 def silence(reason: str) -> str:

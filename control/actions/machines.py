@@ -52,6 +52,7 @@ class Built:
     """
 
     stamp: str
+    equipment_id: int
     machine: Machine
     line_id: int
     gauge_distance_m: float
@@ -89,6 +90,7 @@ def _build(equipment_id: int, stamp: str) -> Built:
     contents = Estimator.objects.filter(stream__in=streams, state=VersionState.ACTIVE).order_by("stream_id")
     return Built(
         stamp=stamp,
+        equipment_id=equipment_id,
         machine=Machine(
             key=equipment.key,
             tags=tuple(tag.key for tag in tags),

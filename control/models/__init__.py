@@ -10,6 +10,7 @@ from .process_event import ProcessEvent
 from .recipe import Product, Recipe, Roll, VersionState
 from .result import CauseCode, Cursor, Point, Signal
 from .rollvalue import RollValue
+from .stability import LoopStability
 from .trace import Intake, Measurement, SetAside, Snapshot
 from .training import TrainingPlan, TrainingRun
 
@@ -32,6 +33,7 @@ __all__ = [
     "Limits",
     "Line",
     "Loop",
+    "LoopStability",
     "Measurement",
     "Mode",
     "Point",

@@ -162,7 +162,8 @@ def _stream_now(
 
 
 def loops_of(line: Line) -> QuerySet[Loop]:
-    return Loop.objects.filter(equipment__line=line).select_related("equipment").order_by("equipment__position", "id")
+    rows = Loop.objects.filter(equipment__line=line).select_related("equipment", "stability")
+    return rows.order_by("equipment__position", "id")
 
 
 def open_holds(line: Line) -> QuerySet[Hold]:

@@ -118,6 +118,16 @@ def mode_reason_words(reason: Any) -> str:
 
 
 @register.filter
+def stability_words(row: Any) -> str:
+    return wording.stability(row)
+
+
+@register.filter
+def concern_words(concern: Any) -> str:
+    return str(wording.CONCERNS[concern])
+
+
+@register.filter
 def percent(value: float) -> str:
     """A position in a drawing: with a point whatever the language."""
     return f"{value}%"

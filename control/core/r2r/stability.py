@@ -106,4 +106,4 @@ def limit(loop: LoopConfig, metres_a_value: float) -> float:
     """The ratio at which ``loop`` would hunt, moving once a dead time, with a value every ``metres_a_value`` of web."""
     values = max(loop.dead_time_m / metres_a_value, 1.0)
     taken = 1.0 - (1.0 - loop.disturbance.weight) ** values
-    return min(2.0 / taken, loop.disturbance.largest_gain_ratio)
+    return float(min(2.0 / taken, loop.disturbance.largest_gain_ratio))
