@@ -1,0 +1,88 @@
+"""The charts of a version in force judge what the line sends, and what they break becomes a signal."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from control.actions import estimators, limits
+from control.actions.phase_one import Choice
+from control.core.spc import cusum, ewma, individuals
+from control.core.spc.rules import NELSON, SETS, RuleSet
+from control.core.types import Quality, Rule
+from control.models import Limits, Point, Signal, Stream
+from tests.factories import grant, user
+from tests.running import START, running
+
+pytestmark = pytest.mark.django_db
+ALL = ("moving_range", "ewma", "cusum", "residual")
+
+
+@pytest.fixture
+def line():
+    found = running()
+    found.run(900)
+    found.advance()
+    return found
+
+
+@pytest.fixture
+def stream(line) -> Stream:
+    coater = line.equipment[0]
+    return Stream.objects.filter(lane__equipment=coater).order_by("id").first()
+
+
+def put_in_force(line, stream, **told):
+    engineer = user("engineer")
+    grant(engineer, "engineer", line=line.line)
+    number = limits.draft(stream, Choice(START, line.now, **told), actor=engineer, now=line.now, reason="a first hour")
+    limits.activate(stream, number, actor=engineer, now=line.now, reason="looked at it")
+    return {row.chart: row for row in Limits.objects.filter(stream=stream, number=number)}
+
+
+def judged_since(stream, seq):
+    points = Point.objects.filter(stream=stream, by=1, quality=Quality.GOOD, seq__gt=seq).order_by("seq")
+    return np.array(points.values_list("value", "predicted", "rules"), float)
+
+
+def test_every_chart_of_a_version_says_live_what_it_says_of_the_same_values_alone(line, stream):
+    coater = stream.lane.equipment
+    estimators.train(coater, since=START, until=line.now, actor="test", now=line.now)
+    line.run(600)
+    line.advance()
+    rows = put_in_force(line, stream, charts=ALL, rule_set="nelson")
+    assert set(rows) == {"i_mr", "ewma", "cusum", "residual"}
+    before = Point.objects.filter(stream=stream).order_by("-seq").values_list("seq", flat=True).first()
+    line.run(900)
+    line.advance()
+    value, predicted, rules = judged_since(stream, before).T
+    single, errors = rows["i_mr"], rows["residual"]
+    z = (value - single.mean) / single.sigma
+    with_range = RuleSet.of(NELSON.rules | Rule.MOVING_RANGE, NELSON.parameters)
+    expected = individuals.judge(value, single.mean, single.sigma, with_range)[0]
+    expected |= ewma.judge(z, 0.2, 2.962).beyond * int(Rule.EWMA)
+    expected |= cusum.judge(z, cusum.Design()).beyond * int(Rule.CUSUM)
+    unforeseen = individuals.judge(value - predicted, errors.mean, errors.sigma, NELSON)[0]
+    expected |= (unforeseen != 0) * int(Rule.RESIDUAL)
+    assert len(value) > 50
+    assert expected.any()
+    assert list(rules.astype(int) & ~int(Rule.OUT_OF_SPEC)) == list(expected)
+
+
+def test_a_broken_rule_of_any_chart_is_one_open_signal(line, stream):
+    rows = put_in_force(line, stream, charts=("cusum",), rule_set="beyond_3_sigma")
+    Limits.objects.filter(pk=rows["cusum"].pk).update(parameters={"k": 0.0, "h": 0.5, "head_start": 0.4})
+    line.run(600)
+    line.advance()
+    assert Signal.objects.filter(stream=stream, rule=Rule.CUSUM).count() == 1
+
+
+def test_a_version_of_single_values_alone_keeps_no_average_and_no_sums(line, stream):
+    put_in_force(line, stream, rule_set="western_electric")
+    line.run(120)
+    line.advance()
+    coater = line.equipment[0]
+    coater.cursor.refresh_from_db()
+    told = coater.cursor.state["streams"][stream.key]
+    assert (told["chart"]["ewma"], told["chart"]["cusum"], told["residual"]) == (0.0, None, None)
+    assert 0 < len(told["chart"]["recent"]) <= SETS["western_electric"].context
