@@ -15,7 +15,7 @@ from functools import partial
 for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
     os.environ.setdefault(name, "1")
 
-from bench.scratch import installation, table
+from bench.scratch import in_turns, installation, table
 
 TRAIN_S = 3000
 BACKLOG_S = 3600
@@ -107,7 +107,7 @@ def _prediction(line) -> None:
         assert np.allclose(
             features[:, : len(peer.columns)], machine.estimator.window_mean(past.trace, which, peer.columns)
         )
-        ours, numpy, sklearn = _in_turns(
+        ours, numpy, sklearn = in_turns(
             partial(machine.estimator.predict, past.trace, which),
             partial(peer.numpy, past.trace, which),
             partial(peer.sklearn, features),
@@ -176,17 +176,6 @@ class Peer:
 
     def sklearn(self, features):
         return [model.predict(features) for model in self.models]
-
-
-def _in_turns(*works: Callable[[], object], rounds: int = 200) -> list[float]:
-    """Seconds of the quickest of many rounds, each way in turn: a busy machine disturbs all of them alike."""
-    best = [float("inf")] * len(works)
-    for _ in range(rounds):
-        for i, work in enumerate(works):
-            begin = time.perf_counter()
-            work()
-            best[i] = min(best[i], time.perf_counter() - begin)
-    return best
 
 
 if __name__ == "__main__":
