@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 
 from control.core.types import Quality
+from control.core.vm import fitting
 from control.core.vm.estimator import Estimator
 from control.core.vm.features import windows
 from control.core.vm.physics import base
-from tests.core.tiny_line import BOLTS, STREAMS, TAGS, history
+from control.core.vm.training import Choice, train
+from tests.core.tiny_line import BOLTS, STREAMS, TAGS, history, recipe
 
 KEYS = [stream.key for stream in STREAMS]
 ROWS = np.arange(500, 520)
@@ -104,3 +106,77 @@ def test_without_contents_there_is_no_estimator_and_the_hash_follows_the_content
     other = Estimator.load(list(trained.contents.values())[:3], TAGS, KEYS)
     turned = Estimator.load(list(trained.contents.values())[::-1], TAGS, KEYS)
     assert one.hash == turned.hash != other.hash
+
+
+@pytest.fixture(scope="module")
+def mixed():
+    """One stream with boosted trees, one with PLS, two with ridge."""
+    choices = {KEYS[0]: Choice("boosting"), KEYS[1]: Choice("pls", "ridge")}
+    return train(TAGS, STREAMS, *history(1_500, seed=6), replace(recipe(), choices=choices))
+
+
+def test_kinds_may_differ_from_stream_to_stream_and_are_folded_all_the_same(mixed, trace):
+    kinds = [(content["main"]["kind"], content["reference"]["kind"]) for content in mixed.contents.values()]
+    assert kinds == [("boosting", "pls"), ("pls", "ridge"), ("ridge", "pls"), ("ridge", "pls")]
+    together = load(mixed).predict(trace, ROWS)
+    for index, content in enumerate(mixed.contents.values()):
+        inputs = content["inputs"]
+        mean, scale = np.array(inputs["mean"]), np.array(inputs["scale"])
+        seen = windows(trace, ROWS, np.arange(len(TAGS)), inputs["window_s"])
+        expected = base(content["physics"], "loading", "both", dict(zip(TAGS, seen.mean.T, strict=True)))
+        expected = expected + fitting.predict(content["main"], (seen.matrix - mean) / scale)
+        for tag, gain in content["gains"].items():
+            expected = expected + gain * (seen.mean[:, TAGS.index(tag)] - mean[TAGS.index(tag)])
+        assert together.value[:, index] == pytest.approx(expected, rel=1e-9)
+
+
+def test_trees_leave_the_gain_of_a_move_to_physics_as_every_kind_does(mixed):
+    settings, gains = load(mixed).gains([0, 1, 2, 3], ["pump", BOLTS[0]], np.array([0.5, 5.0]))
+    assert settings.shape == (27, 2)
+    assert np.ptp(gains[:, :, 1], axis=0) == pytest.approx(np.zeros(4), abs=1e-9)
+    assert gains[:, :, 0] == pytest.approx(np.full((27, 4), 20 / 60), rel=0.03)
+
+
+def test_a_parameter_that_is_no_input_has_no_gain(mixed):
+    settings, gains = load(mixed).gains([0], ["pump", "moon"], np.ones(2))
+    assert np.isnan(settings[:, 1]).all()
+    assert not gains[:, :, 1].any()
+
+
+def test_inputs_that_contradict_each_other_make_a_prediction_doubtful(trace):
+    twin = np.hstack([trace.values, trace.values[:, [TAGS.index("density")]] * 3 + 1])
+    wider = replace(trace, values=twin, quality=np.zeros(twin.shape, np.int64))
+    tags = (*TAGS, "density_again")
+    found = train(tags, STREAMS, wider, history(600, seed=3)[1], replace(recipe(), inputs=tags))
+    estimator = Estimator.load(list(found.contents.values()), tags, KEYS)
+    usual = estimator.predict(wider, ROWS)
+    assert (usual.dqix < 1).all()
+    lying = twin.copy()
+    lying[400:, -1] += 0.01
+    seen = estimator.predict(replace(wider, values=lying), ROWS)
+    assert (seen.dqix > 1).all()
+    assert (seen.quality == Quality.DOUBTFUL).all()
+    missing = twin.copy()
+    missing[400:, -1] = np.nan
+    assert np.isnan(estimator.predict(replace(wider, values=missing), ROWS).dqix).all()
+
+
+def test_how_far_each_input_is_from_training_can_be_asked(trained, trace):
+    values = trace.values.copy()
+    values[400:, TAGS.index("solids")] += 5.0
+    values[400:, TAGS.index("room")] = np.nan
+    isi = load(trained).isi(replace(trace, values=values), 519, 0)
+    assert sorted(isi) == ["density", "solids", "speed"]  # what a loop moves is not strange, what is missing unknown
+    assert max(isi, key=lambda tag: abs(isi[tag])) == "solids"
+    assert load(trained, [*KEYS, "thickness/1"]).isi(trace, 519, 4) == {}
+
+
+def test_contents_of_the_first_version_load_as_they_did(trained, trace):
+    old = [
+        {**content, "version": 1, "inputs": {key: value for key, value in content["inputs"].items()
+                                             if key not in ("consistency", "dqix_threshold", "operating")}}
+        for content in trained.contents.values()
+    ]  # fmt: skip
+    before, now = Estimator.load(old, TAGS, KEYS).predict(trace, ROWS), load(trained).predict(trace, ROWS)
+    assert np.array_equal(before.value, now.value)
+    assert not before.dqix.any()

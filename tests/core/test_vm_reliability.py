@@ -63,3 +63,56 @@ def test_nothing_doubtful_unfamiliar_or_disputed_is_reliable():
     ri, gsi = np.array([[0.9, 0.4, 0.9, 0.9, np.nan]]), np.array([[0.5, 0.5, 1.2, 0.5, 0.5]])
     quality = np.array([[good, good, good, doubtful, good]])
     assert list(reliability.reliable(ri, np.full(5, 0.6), gsi, quality)[0]) == [True, False, False, False, False]
+
+
+def related(n, seed):
+    """A third input that follows the first two, a fourth by itself, and a parameter that drags the second along."""
+    rng = np.random.default_rng(seed)
+    a, b, moved = rng.standard_normal((3, n))
+    dragged = b + moved
+    return np.column_stack(
+        [a, dragged, a + 0.05 * rng.standard_normal(n), dragged + 0.05 * rng.standard_normal(n), moved]
+    )
+
+
+MOVED = np.array([False, False, False, False, True])
+
+
+def test_an_instrument_that_leaves_the_relations_of_training_is_noticed_a_new_state_that_keeps_them_is_not():
+    z = related(4_000, 9)
+    matrix = reliability.consistency_matrix(z, MOVED)
+    threshold = reliability.consistency_threshold(z, matrix, MOVED)
+    assert (reliability.similarity(z, matrix) < threshold).all()
+    far_but_related = np.array([[6.0, -6.0, 6.0, -6.0, 0.0]])
+    lying = np.array([[0.0, 0.0, 1.5, 0.0, 0.0]])
+    assert reliability.similarity(far_but_related, matrix)[0] < threshold
+    assert reliability.similarity(lying, matrix)[0] > threshold
+
+
+def test_a_move_that_drags_others_along_contradicts_nothing():
+    z = related(4_000, 10)
+    matrix = reliability.consistency_matrix(z, MOVED)
+    moved = np.array([[0.0, 8.0, 0.0, 8.0, 8.0]])
+    assert reliability.similarity(moved, matrix)[0] < reliability.consistency_threshold(z, matrix, MOVED)
+
+
+def test_where_nothing_is_related_nothing_is_inconsistent():
+    z = np.random.default_rng(11).standard_normal((500, 1))
+    matrix = reliability.consistency_matrix(z, np.array([False]))
+    assert not matrix.any()
+    assert reliability.consistency_threshold(z, matrix, np.array([False])) == 1.0
+
+
+def test_relations_that_drift_in_training_widen_the_threshold_within_bounds():
+    rng = np.random.default_rng(12)
+    a, moved = rng.standard_normal(2_000), np.zeros(2, bool)
+    drifting = np.column_stack([a, a + np.repeat([0.0, 0.6], 1_000) + 0.02 * rng.standard_normal(2_000)])
+    steady = np.column_stack([a, a + 0.02 * rng.standard_normal(2_000)])
+    ratios = []
+    for z in (steady, drifting):
+        z = (z - z.mean(axis=0)) / z.std(axis=0)
+        matrix = reliability.consistency_matrix(z, moved)
+        largest = reliability.similarity(z, matrix).max()
+        ratios.append(reliability.consistency_threshold(z, matrix, moved) / largest)
+    assert ratios[0] == pytest.approx(reliability.TIMES)
+    assert reliability.TIMES < ratios[1] <= 4 * reliability.TIMES

@@ -10,7 +10,7 @@ import pytest
 
 from control.core.types import MeasuredBy, Quality
 from control.core.vm.estimator import Estimator, content_hash
-from control.core.vm.training import Recipe, train
+from control.core.vm.training import Choice, Recipe, train
 from tests.core.tiny_line import BOLTS, GAUGE_SIGMA, PHYSICS, STREAMS, TAGS, history, recipe
 from tests.core.tiny_line import trained as train_tiny
 
@@ -116,3 +116,82 @@ def test_a_recipe_that_cannot_be_is_refused_by_name(changes, reason):
     trace, labels = history(100)
     with pytest.raises(ValueError, match=reason):
         train(TAGS, STREAMS, trace, labels, replace(recipe(), **changes))
+
+
+@pytest.mark.parametrize(
+    ("choice", "reason"),
+    [
+        (Choice("forest"), "'forest' is not one of ridge, pls, boosting"),
+        (Choice("ridge", "boosting"), "reference must be linear"),
+        (Choice("pls", "pls"), "both pls"),
+    ],
+)
+def test_kinds_that_do_not_go_together_are_refused(choice, reason):
+    with pytest.raises(ValueError, match=reason):
+        train(TAGS, STREAMS, *history(100), replace(recipe(), choice=choice))
+
+
+def test_trees_foretell_what_is_not_linear_where_linear_models_cannot():
+    trace, labels = history(4_000, seed=9)
+    bent = trace.values[:, TAGS.index("room")] - 23.0
+    made = np.searchsorted(trace.web_m, labels.web_m)
+    curved = replace(labels, value=labels.value + 0.3 * (np.convolve(bent, np.ones(8) / 8)[made] > 0))
+    found = {
+        kind: train(TAGS, STREAMS, trace, curved, replace(recipe(), choice=Choice(kind)))
+        for kind in ("ridge", "boosting")
+    }
+    for key in KEYS:
+        ridge, trees = (found[kind].contents[key]["metrics"]["mae"] for kind in ("ridge", "boosting"))
+        assert trees < ridge
+
+
+def test_a_restart_in_the_history_does_not_blind_the_indices():
+    trace, labels = history(3_000, seed=10)
+    values = trace.values.copy()
+    values[1_500:1_512, TAGS.index("speed")] = np.linspace(20.0, 60.0, 12)
+    with_restart = replace(trace, values=values)
+    quiet, shaken = (
+        train(TAGS, STREAMS, one, labels, recipe()).contents[KEYS[0]]["inputs"] for one in (trace, with_restart)
+    )
+    assert shaken["gsi_threshold"] < 1.5 * quiet["gsi_threshold"]
+    scale = [one["scale"][TAGS.index("speed")] for one in (quiet, shaken)]
+    assert scale[1] < 1.5 * scale[0]
+
+
+def test_single_wild_readings_teach_nothing():
+    trace, labels = history(3_000, seed=11)
+    wild = labels.value.copy()
+    wild[::41] += 2.0
+    clean, shaken = (
+        train(TAGS, STREAMS, trace, one, recipe()).contents for one in (labels, replace(labels, value=wild))
+    )
+    for key in KEYS:
+        assert shaken[key]["half_width"] == pytest.approx(clean[key]["half_width"], rel=0.1)
+        assert shaken[key]["metrics"]["labels"] < clean[key]["metrics"]["labels"]
+
+
+def test_an_interval_counts_that_values_are_known_late():
+    trace, labels = history(4_000, seed=12)
+    late = replace(labels, at_s=labels.at_s + 900.0)
+    soon, later = (train(TAGS, STREAMS, trace, one, recipe()).contents for one in (labels, late))
+    for key in KEYS:
+        assert later[key]["half_width"] > soon[key]["half_width"]
+
+
+def test_a_new_model_begins_where_the_process_is_and_both_agree_there(trained):
+    trace, labels = history()
+    estimator = Estimator.load(list(trained.contents.values()), TAGS, KEYS)
+    last = np.arange(len(trace) - 200, len(trace))
+    seen = estimator.predict(trace, last)
+    newest = [labels.value[labels.stream == i][-30:].mean() for i in range(4)]
+    assert seen.value.mean(axis=0) == pytest.approx(newest, abs=0.06)
+    assert (seen.ri > estimator.ri_threshold).all()
+
+
+def test_what_is_stored_tells_its_kind_its_window_and_its_figures(trained):
+    for content in trained.contents.values():
+        assert (content["metrics"]["kind"], content["metrics"]["reference"]) == ("ridge", "pls")
+        assert {"labels", "tested", "mae", "rmse", "mae_of_mean", "mae_of_last", "coverage"} <= content[
+            "metrics"
+        ].keys()
+        assert content["window"]["from_s"] < content["window"]["to_s"]
