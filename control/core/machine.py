@@ -13,8 +13,10 @@ import numpy as np
 from control.core.process_events import Watched
 from control.core.r2r import estimators
 from control.core.r2r.disturbance import Estimator as DisturbanceEstimator
+from control.core.r2r.feedforward import FeedForward
 from control.core.r2r.schedule import Compaction
-from control.core.spc import cusum, ewma, residual
+from control.core.spc import cusum, ewma, hotelling, residual
+from control.core.spc.hotelling import Reference
 from control.core.spc.rules import WESTERN_ELECTRIC, RuleSet
 from control.core.types import FloatArray, MeasuredBy
 from control.core.vm import gain
@@ -24,12 +26,22 @@ NAN, INF = float("nan"), float("inf")
 WECO = WESTERN_ELECTRIC.rules
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Together:
+    """T2 of a stream and ``others`` (stream keys): ``reference`` has the stream's own value first."""
+
+    others: tuple[str, ...]
+    reference: Reference
+    alpha: float = hotelling.ALPHA
+
+
 @dataclass(frozen=True, slots=True)
 class ChartConfig:
     """The limits of one stream's charts: a mean and a sigma with the rules to apply, never bare lines.
 
     ``rules`` are those of the single values, ``Rule.MOVING_RANGE`` among them adds the MR chart. EWMA and CUSUM are
-    kept where they have a design; ``residual`` charts the error of the prediction, by a mean and sigma of its own.
+    kept where they have a design; ``residual`` charts the error of the prediction, by a mean and sigma of its own;
+    ``together`` holds the lane against the others of its characteristic.
     """
 
     mean: float
@@ -38,6 +50,7 @@ class ChartConfig:
     ewma: ewma.Design | None = None
     cusum: cusum.Design | None = None
     residual: residual.Chart | None = None
+    together: Together | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +108,7 @@ class LoopConfig:
     ``max_step``, a distance from nominal in the actuator's span. ``schedule`` is a curve that
     stands for one column of ``gains``. ``estimator`` says how the disturbance is followed: ``ewma`` with
     ``ewma_weight`` a snapshot, ``double_ewma`` with ``drift_weight`` too, or ``kalman`` with ``wander_per_m``; it is
-    ``disturbance``.
+    ``disturbance``. ``feed_forward`` are the measured disturbances it acts on at once.
     """
 
     key: str
@@ -118,6 +131,7 @@ class LoopConfig:
     neighbours: tuple[tuple[str, ...], ...] = ()
     bend_um: float = INF
     schedule: Compaction | None = None
+    feed_forward: tuple[FeedForward, ...] = ()
 
     def __post_init__(self) -> None:
         shape = (len(self.cvs), len(self.mvs))
@@ -129,19 +143,19 @@ class LoopConfig:
             raise ValueError(f"loop {self.key}: one target (and weight) for each of the {shape[0]} streams")
         if not self.deadband > 0:
             raise ValueError(f"loop {self.key}: deadband must be positive")
-        for name, tags in self._named().items():
+        self._check_parts()
+        object.__setattr__(self, "disturbance", self._estimator())
+
+    def _check_parts(self) -> None:
+        lips = tuple(tag for lip in self.neighbours for tag in lip)
+        named = {"sum_zero": self.sum_zero, "cross_direction": self.cross_direction, "neighbours": lips}
+        for name, tags in named.items():
             if unknown := set(tags) - {mv.tag for mv in self.mvs}:
                 raise ValueError(f"loop {self.key}: {name} names {sorted(unknown)}, which it does not move")
         if not self.bend_um > 0:
             raise ValueError(f"loop {self.key}: bend_um must be positive")
-        object.__setattr__(self, "disturbance", self._estimator())
-
-    def _named(self) -> dict[str, tuple[str, ...]]:
-        return {
-            "sum_zero": self.sum_zero,
-            "cross_direction": self.cross_direction,
-            "neighbours": tuple(tag for lip in self.neighbours for tag in lip),
-        }
+        for signal in self.feed_forward:
+            signal.check(self.key, len(self.cvs))
 
     def _estimator(self) -> DisturbanceEstimator:
         try:
@@ -156,6 +170,16 @@ class LoopConfig:
             return np.asarray(settings @ gains.T)
         gains[:, self.schedule.column] = 0.0
         return np.asarray(settings @ gains.T + self.schedule.effect(settings[:, self.schedule.column]))
+
+    @property
+    def fed_tags(self) -> tuple[str, ...]:
+        """Every signal that is fed forward (d,)."""
+        return tuple(tag for one in self.feed_forward for tag in one.tags)
+
+    @property
+    def fed_gains(self) -> FloatArray:
+        """What they do to the streams (cvs, d)."""
+        return np.hstack([np.empty((len(self.cvs), 0)), *(np.array(one.gains) for one in self.feed_forward)])
 
     def gains_at(self, setting: FloatArray) -> FloatArray:
         """The gains (cvs, mvs) where the parameters stand (mvs,)."""
@@ -196,7 +220,7 @@ class Machine:
         object.__setattr__(self, "stream_at", {stream.key: i for i, stream in enumerate(self.streams)})
         for loop in self.loops:
             missing = [cv for cv in loop.cvs if cv not in self.stream_at]
-            missing += [mv.tag for mv in loop.mvs if mv.tag not in self.tag_at]
+            missing += [tag for tag in (*(mv.tag for mv in loop.mvs), *loop.fed_tags) if tag not in self.tag_at]
             if missing:
                 raise ValueError(f"loop {loop.key}: {', '.join(missing)} is not on equipment {self.key}")
         object.__setattr__(self, "gates", {loop.key: self._gate(loop) for loop in self.loops if self._modelled(loop)})

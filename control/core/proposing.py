@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from control.core.outcome import Note, Predictions
 from control.core.pairing import moved_m, ran_back_m, travelled_m
 from control.core.policy import Reason, Situation
 from control.core.process_events import Event
+from control.core.r2r import feedforward
 from control.core.r2r.allocation import allocate
 from control.core.r2r.disturbance import Belief, Seen, belief, stored
 from control.core.state import LoopState, State
@@ -21,6 +23,7 @@ from control.core.vm.reliability import reliable
 
 NEVER_S = -1e18
 DRIFT = "drift"
+NO_SIGNAL = np.empty(0)
 LEAST_RI = 1e-3  # of a value that enters; keeps its variance finite
 
 
@@ -41,15 +44,22 @@ def follow(
     y = np.where(trusted, predictions.value, np.nan)[newer]
     noise = np.maximum(predictions.ri[newer], LEAST_RI) ** -2.0
     metres = _metres(trace, rows, state)
-    moved = sorted({mv.tag for loop in machine.loops for mv in loop.mvs})
-    settings = estimator.window_mean(trace, rows, np.array([machine.tag_at[tag] for tag in moved], np.int64))
+    read = sorted({tag for loop in machine.loops for tag in (*(mv.tag for mv in loop.mvs), *loop.fed_tags)})
+    means = estimator.window_mean(trace, rows, np.array([machine.tag_at[tag] for tag in read], np.int64))
     loops = {}
     for loop in machine.loops:
         held = await_foil(machine, loop, state, _held(loop, state), events)
-        u = settings[:, [moved.index(mv.tag) for mv in loop.mvs]]
+        u = means[:, [read.index(mv.tag) for mv in loop.mvs]]
         cvs = [machine.stream_at[cv] for cv in loop.cvs]
         seen = Seen(y[:, cvs] - loop.effect(u), metres, noise[:, cvs])
-        loops[loop.key] = _carried(machine, loop, held, seen, trace.at_s[rows])
+        if not loop.feed_forward:
+            loops[loop.key] = _carried(machine, loop, held, seen, trace.at_s[rows])
+            continue
+        gains, signals = loop.fed_gains, means[:, [read.index(tag) for tag in loop.fed_tags]]
+        held = feedforward.anew(held, gains, state.last_move_s.get(loop.key))
+        fed = feedforward.changes(held, signals)
+        seen = replace(seen, value=seen.value - fed @ gains.T)
+        loops[loop.key] = feedforward.after(_carried(machine, loop, held, seen, trace.at_s[rows]), signals, fed)
     return loops
 
 
@@ -97,12 +107,14 @@ def _propose_one(
     setting = trace.values[newest, [machine.tag_at[mv.tag] for mv in loop.mvs]]
     gains = loop.gains_at(setting)
     known = belief(state.loops[loop.key])
-    do_nothing = known.ahead + loop.effect(setting[None, :])[0]
+    signals = _signals(machine, loop, trace) if loop.feed_forward else NO_SIGNAL
+    fed = feedforward.parts(loop.feed_forward, state.loops[loop.key], signals)
+    do_nothing = known.ahead + loop.effect(setting[None, :])[0] + sum(fed.values())
     situation = _situation(machine, loop, state, trace, predictions, setting)
     quiet = policy.silence(loop, situation, do_nothing - np.array(loop.targets))
     if quiet is not None:
         return Note(loop.key, quiet.reason, quiet.detail)
-    solved = allocate(loop, setting, do_nothing, {DRIFT: known.drift} if known.drift.any() else {})
+    solved = allocate(loop, setting, do_nothing, fed | ({DRIFT: known.drift} if known.drift.any() else {}))
     if solved.refused:
         return Note(loop.key, Reason.NO_SOLUTION, solved.refused)
     moves = _worth_making(loop, solved.moves)
@@ -118,6 +130,7 @@ def _propose_one(
         moves=moves,
         expected=_expected(machine, loop, predictions, do_nothing, do_nothing + gains @ (after - setting)),
         active_constraints=solved.active,
+        not_fed=tuple(tag for tag, value in zip(loop.fed_tags, signals.tolist(), strict=True) if value != value),
     )
 
 
@@ -142,9 +155,27 @@ def _situation(
         since_move_m=travelled_m(trace, last_move_s) if last_move_s > NEVER_S else np.inf,
         since_move_s=float(trace.at_s[-1]) - last_move_s,
         window_s=window_s,
-        settling=_settling(belief(state.loops[loop.key])),
+        settling=max(_settling(belief(state.loops[loop.key])), _moving(machine, loop, trace)),
         event_is_over=is_over(state, loop, float(trace.at_s[newest])),
     )
+
+
+def _signals(machine: Machine, loop: LoopConfig, trace: Trace) -> FloatArray:
+    """What is fed forward as it is now (d,), averaged over a few seconds; NaN where the newest is missing."""
+    columns = [machine.tag_at[tag] for tag in loop.fed_tags]
+    first = int(np.searchsorted(trace.at_s, trace.at_s[-1] - feedforward.PRESENT_S, "right"))
+    recent = trace.values[first:, columns]
+    known = np.isfinite(recent)
+    mean = np.where(known, recent, 0.0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
+    return np.asarray(np.where(known[-1], mean, np.nan))
+
+
+def _moving(machine: Machine, loop: LoopConfig, trace: Trace) -> float:
+    """How far what is fed forward has run from its present average (CV unit); 0 where nothing is."""
+    if not loop.feed_forward:
+        return 0.0
+    newest = trace.values[-1, [machine.tag_at[tag] for tag in loop.fed_tags]]
+    return float(np.abs(loop.fed_gains @ np.nan_to_num(newest - _signals(machine, loop, trace))).max())
 
 
 def _settling(known: Belief) -> float:

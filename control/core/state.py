@@ -64,7 +64,8 @@ class LoopState:
 
     ``disturbance`` is the level, ``trend`` a slower one, ``drift`` how far it runs on until the next value and
     ``uncertainty`` P of the level in R; the last two are empty where all is 0. Other gains, or another curve of a
-    schedule, end it. ``waiting`` are events that the inputs' window still holds.
+    schedule, end it. ``waiting`` are events that the inputs' window still holds. ``fed`` is how far each signal that is
+    fed forward has gone since the move at ``fed_since_s``, ``fed_last`` where it was last (None: missing).
     """
 
     cvs: tuple[str, ...]
@@ -76,6 +77,9 @@ class LoopState:
     drift: tuple[float, ...] = ()
     uncertainty: tuple[float, ...] = ()
     waiting: tuple[Event, ...] = ()
+    fed: tuple[float, ...] = ()
+    fed_last: tuple[float | None, ...] = ()
+    fed_since_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +163,9 @@ def _loop(item: Mapping[str, Any]) -> LoopState:
         drift=tuple(item.get("drift", ())),
         uncertainty=tuple(item.get("uncertainty", ())),
         waiting=_events(item),
+        fed=tuple(item.get("fed", ())),
+        fed_last=tuple(item.get("fed_last", ())),
+        fed_since_s=item.get("fed_since_s"),
     )
 
 

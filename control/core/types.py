@@ -148,7 +148,10 @@ class Expected:
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """What the controller would do for one loop: one solve, one bundle of moves."""
+    """What the controller would do for one loop: one solve, one bundle of moves.
+
+    ``not_fed`` names the signals that could not be fed forward: late or missing.
+    """
 
     loop: str
     at_s: float
@@ -157,3 +160,4 @@ class Proposal:
     moves: tuple[Move, ...]
     expected: tuple[Expected, ...]
     active_constraints: tuple[str, ...]
+    not_fed: tuple[str, ...] = ()
