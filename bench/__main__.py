@@ -12,7 +12,14 @@ from pathlib import Path
 
 from bench.scratch import COLLECTED, ROOT, table
 
-MODULES = ("bench.ingest", "bench.pipeline", "bench.fanout", "bench.spc")
+MODULES = tuple(
+    f"bench.{name}"
+    for name in (
+        *("ingest", "pipeline", "fanout", "spc", "control_pass"),
+        *("stability", "deadband", "factory_wide", "control"),
+        *("vm_data", "continuous_line", "verdict", "coverage"),
+    )
+)
 
 
 @dataclass(frozen=True)
@@ -34,7 +41,7 @@ class Figure:
         return next(iter(line.values())).startswith(self.row)
 
     def _held(self, cell: str) -> bool:
-        number = float(cell.split(maxsplit=1)[0])
+        number = float(cell.split(maxsplit=1)[0].rstrip("%"))
         return number >= self.at_least if self.at_least is not None else number <= self.at_most
 
 
@@ -48,6 +55,13 @@ FIGURES = (
     Figure("prediction step / numpy, 1000 rows", "ours / numpy", "1000 rows", at_most=3),
     Figure("limits and rules over a million points, s", "ours", "limits and", at_most=0.5),
     Figure("limits and rules over a million points / numpy", "ours / numpy", "limits and", at_most=1.5),
+    Figure("proposing for 2 lines, 16 lane-sides, ms", "ms a pass", "proposing", at_most=5),
+    Figure("mean square cut by the automatic loop, % of by hand", "cut, % of by hand", "automatic", at_least=80),
+    Figure("Cpk gained by the automatic loop over the recipe, %", "Cpk gain, %", "automatic", at_least=30),
+    Figure("Harris index of the automatic loop", "Harris", "automatic", at_least=0.9),
+    Figure("samples after the dead time until a batch step is gone", "samples", "batch", at_most=2),
+    Figure("factory-wide control, MSE y1 with a VM", "MSE y1", "VM, 7", at_most=0.78),
+    Figure("factory-wide control, MSE y2 with a VM", "MSE y2", "VM, 7", at_most=0.57),
     Figure("deliveries, hub / bare broadcast, 200 sockets", "hub / bare", at_least=0.6),
     Figure("from POST to the last of 200 sockets, p99 in ms", "p99", "200", at_most=1000),
 )  # fmt: skip
