@@ -3,32 +3,27 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Any, get_args
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.http import QueryDict
 from django.utils.translation import gettext as _
 
 from control.actions.phase_one import MORE_CHARTS, Choice, Exclusion
-from control.core.spc.limits import METHODS, OfValues
+from control.core.spc.limits import METHODS
 from control.core.spc.rules import SETS
 
 HERE = "%Y-%m-%dT%H:%M:%S"  # what a browser's datetime-local field holds, in plant time
-USUAL_WINDOW = timedelta(hours=2)
 LONGEST_WINDOW = timedelta(days=31)
-USUAL = {"method": get_args(OfValues)[0], "rule_set": "western_electric", "charts": ("ewma",)}
 MARK = "~"  # between beginning, end and reason of what is left out
 
 
-def limits_choice(form: QueryDict, zone: str, newest: datetime) -> Choice:
-    """From what limits are to be drawn; where nothing was chosen yet, the last hours before ``newest``."""
-    if "method" not in form:
-        until = newest + timedelta(seconds=1)
-        return Choice(until - USUAL_WINDOW, until, **USUAL)  # type: ignore[arg-type]
+def limits_choice(form: QueryDict, zone: str) -> Choice:
+    """From what limits are to be drawn."""
     since, until = _instant(form.get("from", ""), zone), _instant(form.get("to", ""), zone)
     if not timedelta(0) < until - since <= LONGEST_WINDOW:
         raise ValueError(_("The window must end after it begins, at most 31 days later."))
-    if form["method"] not in METHODS or form.get("rule_set") not in SETS:
+    if form.get("method") not in METHODS or form.get("rule_set") not in SETS:
         raise ValueError(_("Choose a method and a set of rules from the list."))
     charts = tuple(chart for chart in MORE_CHARTS if chart in form.getlist("charts"))
     return Choice(since, until, form["method"], charts, form["rule_set"], _excluded(form))  # type: ignore[arg-type]

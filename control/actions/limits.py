@@ -26,7 +26,6 @@ from control.core.spc.false_alarms import sampled_every
 from control.core.types import MeasuredBy, Quality, Rule
 from control.models import Equipment, Limits, Measurement, Stream, VersionState
 
-AUTOCORRELATED = 0.3  # lag-1 correlation above which moving ranges understate sigma and runs mean little
 OF_FAST_DATA = Rule.BEYOND_3_SIGMA
 ROUGHLY = 100_000  # points simulated for each stream of a machine drawn at once
 
@@ -117,7 +116,7 @@ def _draw(stream: Stream, since: datetime, until: datetime, actor: Actor, now: d
     values = np.array([value for _, value in told], np.float64)
     wild = core.wild(values)
     found = core.phase_one(values, at_s, excluded=wild)
-    fast = found.lag_1 > AUTOCORRELATED
+    fast = found.lag_1 > phase_one.AUTOCORRELATED
     if fast:
         found = core.phase_one(values, at_s, method="standard_deviation", excluded=wild)
     common: dict[str, Any] = {

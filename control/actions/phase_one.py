@@ -18,6 +18,7 @@ from control.core.types import BoolArray, FloatArray, IntArray, Rule
 from control.models import Limits, Stream
 from control.queries import limits as queries
 
+AUTOCORRELATED = 0.3  # lag-1 correlation above which moving ranges understate sigma and runs mean little
 SEED = 20261121  # the same draft foretells the same number, whoever asks
 GROUP = 5  # neighbours taken together by the methods that need groups
 Chart = Limits.Chart
@@ -80,6 +81,15 @@ class Weighed:
     rows: Sequence[Limits]
     sample_s: float
     counted: Mapping[Rule, int]
+
+
+def usual(stream: Stream, since: datetime, until: datetime) -> Choice:
+    """What to begin with: where neighbours are alike, sigma of all values and only single points far out."""
+    values = queries.window(stream, since, until).value
+    alike = len(values) > 2 and values.std() > 0 and diagnostics.autocorrelation(values, 1).lag_1 > AUTOCORRELATED
+    if alike:
+        return Choice(since, until, "standard_deviation", (), "beyond_3_sigma")
+    return Choice(since, until, "moving_range", (Chart.EWMA,), "western_electric")
 
 
 def weigh(stream: Stream, choice: Choice) -> Weighed:

@@ -116,7 +116,13 @@ def _stages(stream: Stream, start: datetime, end: datetime, at_s: FloatArray, ro
     )
     begun += recipes.values_list("effective_from", flat=True)
     after = np.searchsorted(np.sort([at.timestamp() for at in begun]), at_s, "right")
-    return np.asarray(after + np.cumsum(np.diff(roll, prepend=roll[:1]) != 0), np.int64)
+    return np.asarray(after + _rolls_begun(roll), np.int64)
+
+
+def _rolls_begun(roll: IntArray) -> IntArray:
+    """How many rolls began up to each value; a value whose roll is not known (0) belongs to the one before it."""
+    known = np.maximum.accumulate(np.where(roll > 0, np.arange(len(roll)), 0))
+    return np.asarray(np.cumsum(np.diff(roll[known], prepend=roll[known][:1]) != 0), np.int64)
 
 
 def specification(stream: Stream, recipe: Recipe | None) -> Specification:

@@ -6,7 +6,7 @@ Looking writes nothing; the figures of a draft are found anew when it is stored,
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -36,6 +36,7 @@ from control.queries import overview
 from dashboards import diagrams, forms, limit_words, permissions, wording
 from dashboards.views import refusals
 
+USUAL_WINDOW = timedelta(hours=2)
 SUSPECTS = 30  # values pointed out for a look, the farthest first
 
 
@@ -140,7 +141,7 @@ def _choice(request: HttpRequest, stream: Stream) -> Choice:
     """What was chosen in the form that was sent; who may not choose is told that before anything else."""
     line, now = stream.lane.equipment.line, permissions.now()
     try:
-        return forms.limits_choice(request.POST, line.time_zone, now)
+        return forms.limits_choice(request.POST, line.time_zone)
     except ValueError as why:
         require(permissions.person(request), Right.CONFIGURE, line, now)
         raise Invalid("no_limits", str(why)) from None
@@ -151,13 +152,13 @@ def _chosen(request: HttpRequest, stream: Stream) -> dict[str, Any]:
     zone, newest = stream.lane.equipment.line.time_zone, queries.newest(stream)
     if newest is None:
         return {"why_not": _("Nothing has been measured on this stream yet.")}
-    form = request.GET
+    until = newest + timedelta(seconds=1)
+    usual = phase_one.usual(stream, until - USUAL_WINDOW, until)
     try:
-        choice = forms.limits_choice(form, zone, newest)
+        choice = forms.limits_choice(request.GET, zone) if request.GET else usual
     except ValueError as why:
-        usual = forms.limits_choice(type(form)(), zone, newest)
         return {"form": forms.limits_fields(usual, zone), "why_not": str(why)}
-    told = {"form": forms.limits_fields(choice, zone), "asked": form.urlencode()}
+    told = {"form": forms.limits_fields(choice, zone), "asked": request.GET.urlencode()}
     try:
         return told | {"preview": _preview(stream, choice)}
     except ValueError as why:
@@ -177,7 +178,7 @@ def _preview(stream: Stream, choice: Choice) -> Preview:
         lower=lower,
         upper=upper,
         sigmas=[(limit_words.method(name), sigma, name == found.method) for name, sigma in weighed.sigmas.items()],
-        alike=weighed.autocorrelation.lag_1 > limits.AUTOCORRELATED,
+        alike=weighed.autocorrelation.lag_1 > phase_one.AUTOCORRELATED,
         run=diagrams.run_chart(
             window.at_s, window.value, window.stage, kept, weighed.suspect,
             {**lines, "lsl": spec.lower, "usl": spec.upper}, decimals,

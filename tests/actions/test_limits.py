@@ -205,6 +205,14 @@ def test_a_new_roll_is_no_moving_range(plant, stream):
     assert phase_one.weigh(stream, choice()).limits.sigma == pytest.approx(whole, rel=0.01)
 
 
+def test_values_of_an_unknown_roll_break_nothing(plant, stream):
+    for second in (1000, 1500, 2500):
+        Point.objects.filter(at=START + timedelta(seconds=second)).update(roll=0)
+    Point.objects.filter(at__gte=START + timedelta(seconds=2000)).exclude(roll=0).update(roll=8)
+    stage = queries.window(stream, START, NOW).stage
+    assert list(np.flatnonzero(np.diff(stage))) == [2000 // EVERY_S - 1]
+
+
 @pytest.mark.parametrize("what", ["maintenance", "recipe"])
 def test_maintenance_and_another_recipe_begin_a_stage(plant, stream, what):
     at = START + timedelta(seconds=2000)
@@ -229,6 +237,18 @@ def test_the_error_of_the_prediction_has_limits_of_its_own(plant, stream):
     assert (rows["residual"].mean, rows["residual"].sigma) == pytest.approx((-0.5, 0.02), rel=0.1)
     assert set(rows["residual"].expected["by_rule"]) == {"4096"}
     assert rows["i_mr"].expected["per_shift"] > 10 * rows["residual"].expected["per_shift"]
+
+
+def test_what_is_usual_depends_on_whether_neighbours_resemble_each_other(plant, stream):
+    calm = phase_one.usual(stream, START, NOW)
+    assert (calm.method, calm.rule_set, calm.charts) == ("moving_range", "western_electric", ("ewma",))
+    Point.objects.all().delete()
+    drift = np.cumsum(np.random.default_rng(5).normal(0.0, 0.05, N))
+    measured(plant, 20.0 + drift)
+    alike = phase_one.usual(stream, START, NOW)
+    assert (alike.method, alike.rule_set, alike.charts) == ("standard_deviation", "beyond_3_sigma", ())
+    Point.objects.all().delete()
+    assert phase_one.usual(stream, START, NOW) == calm
 
 
 def test_the_window_itself_is_judged_too(plant, stream):
