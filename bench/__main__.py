@@ -62,6 +62,13 @@ FIGURES = (
     Figure("samples after the dead time until a batch step is gone", "samples", "batch", at_most=2),
     Figure("factory-wide control, MSE y1 with a VM", "MSE y1", "VM, 7", at_most=0.78),
     Figure("factory-wide control, MSE y2 with a VM", "MSE y2", "VM, 7", at_most=0.57),
+    Figure("samples spared by the verdict, share", "ours", "samples spared", at_least=0.7),
+    Figure("of them out of specification", "ours", "escaped", at_most=0),
+    Figure("graphite coating, ridge, mg", "ours", "ridge, leave one recipe", at_most=1.91),
+    Figure("graphite coating, boosting, mg", "ours", "boosting, leave one recipe", at_most=1.72),
+    Figure("graphite coating, share of the other campaign refused", "ours", "earlier campaign", at_least=1),
+    Figure("NMC calendering, physics and its bias, um", "ours", "physics and its bias, leave one trial", at_most=0.71),
+    Figure("90 % interval, hours within 3 % of it", "hours within 90 +- 3 %", "rolling width", at_least=95),
     Figure("deliveries, hub / bare broadcast, 200 sockets", "hub / bare", at_least=0.6),
     Figure("from POST to the last of 200 sockets, p99 in ms", "p99", "200", at_most=1000),
 )  # fmt: skip
