@@ -62,6 +62,7 @@ class Frame(Schema):
     streams: list[StreamFrame]
     events: list[Event]
     rules: dict[str, str]
+    doubts: dict[str, str]
 
 
 def frame(lane: Lane, start: datetime, end: datetime) -> Frame:
@@ -77,6 +78,7 @@ def frame(lane: Lane, start: datetime, end: datetime) -> Frame:
             key=lambda event: event.at,
         ),
         rules={rule.name.lower(): str(words) for rule, words in wording.RULES.items()},
+        doubts={doubt.name.lower(): str(words) for doubt, words in wording.DOUBTS.items()},
     )
 
 

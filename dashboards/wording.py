@@ -11,6 +11,7 @@ from control.core.lifecycle import State
 from control.core.policy import Reason
 from control.core.r2r.stability import Concern
 from control.core.types import MeasuredBy, Quality, Rule
+from control.core.vm.metrology import Doubt
 from control.models import Change, LoopStability, SetPointMove
 from dashboards.figures import Risk
 
@@ -68,6 +69,13 @@ QUALITIES = {
     Quality.DOUBTFUL: gettext_lazy("doubtful"),
     Quality.BAD: gettext_lazy("bad"),
     Quality.MISSING: gettext_lazy("missing"),
+}
+DOUBTS = {
+    Doubt.RANGE: gettext_lazy("out of any range"),
+    Doubt.ALONE: gettext_lazy("alone"),
+    Doubt.IDENTITY: gettext_lazy("three quantities contradict"),
+    Doubt.GAUGE_LAB: gettext_lazy("lab contradicts the gauge"),
+    Doubt.REVERSED: gettext_lazy("web ran back"),
 }
 CONTRIBUTIONS = {
     "feedback": gettext_lazy("Feedback from the deviation"),

@@ -175,7 +175,7 @@ def _rows(sql: str, given: dict[str, Any]) -> list[tuple[Any, ...]]:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a run is (0 to 1) and how long it will take yet; None where no earlier run tells."""
+    """How far a run is (0 to 1) and how long it will take yet; None where nothing tells."""
 
     share: float
     left_s: float | None
@@ -190,4 +190,5 @@ def progress(run: TrainingRun, now: datetime) -> Progress:
     if last is None or last[1] is None:
         return Progress(run.share, None)
     took_s, spent_s = (last[1] - last[0]).total_seconds(), (now - run.started_at).total_seconds()
-    return Progress(max(run.share, min(spent_s / max(took_s, 1.0), 0.99)), max(took_s - spent_s, 0.0))
+    left_s = took_s - spent_s
+    return Progress(max(run.share, min(spent_s / max(took_s, 1.0), 0.99)), left_s if left_s > 0 else None)

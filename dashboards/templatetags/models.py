@@ -12,18 +12,12 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from control.core.vm.metrology import Doubt
 from control.models import TrainingPlan, TrainingRun
+from dashboards import wording
 from dashboards.templatetags.apc import NOTHING, duration
 
 register = template.Library()
 RIGHT = (0.87, 0.93)  # of a 90 % interval
 TELLS = 100  # scores from which a share outside that says anything
-DOUBTS = {
-    Doubt.RANGE: gettext_lazy("out of any range"),
-    Doubt.ALONE: gettext_lazy("alone"),
-    Doubt.IDENTITY: gettext_lazy("three quantities contradict"),
-    Doubt.GAUGE_LAB: gettext_lazy("lab contradicts the gauge"),
-    Doubt.REVERSED: gettext_lazy("web ran back"),
-}
 STEPS = {
     "": gettext_lazy("Waiting for a worker"),
     "reading": gettext_lazy("Reading the history"),
@@ -66,7 +60,7 @@ def covered(value: float | None, scored: int) -> SafeString | str:
 
 @register.filter
 def doubt_words(doubt: int) -> str:
-    return str(DOUBTS.get(Doubt(doubt), doubt))
+    return str(wording.DOUBTS.get(Doubt(doubt), doubt))
 
 
 @register.filter
@@ -86,7 +80,7 @@ def verdict_words(run: TrainingRun) -> str:
         return str(VERDICTS[told["why"]]) % {"detail": told["detail"]}
     if told["ratio"] is None:
         return _("There was nothing in force to compare with.")
-    return _("On the newest values its mean error is %(percent).0f %% of that in force.") % {
+    return _("On the newest values its mean error is %(percent).1f %% of that in force.") % {
         "percent": 100 * told["ratio"]
     }
 

@@ -26,7 +26,7 @@ SIGNALS = 20
 LONGEST_FILE = timedelta(days=31)
 COLUMNS = (
     "seq", "stream", "by", "at", "plant_time", "known_at", "roll", "web_m", "value", "low", "high", "predicted",
-    "quality", "verdict", "rules",
+    "quality", "verdict", "rules", "doubt",
 )  # fmt: skip
 
 

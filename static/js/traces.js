@@ -42,7 +42,7 @@ export function tracesOf(store, stream, frame, words, clock) {
   const hover = (kind) => (p) => (p.value ?? null) === null ? "" :
     `${kind} ${p.value.toFixed(stream.decimals)} ${stream.unit}<br>${clock.full(p.t)}` +
     (kind === words.lab ? `<br>${words.known} ${clock.full(Date.parse(p.known_at))}` : "") +
-    (p.quality === "good" ? "" : `<br>${words.doubtful}`) + (p.rules?.length ? `<br>${p.rules.map((rule) => frame.rules[rule]).join(", ")}` : "");
+    (p.quality === "good" ? "" : `<br>${words.doubtful}${p.doubt ? `: ${frame.doubts[p.doubt]}` : ""}`) + (p.rules?.length ? `<br>${p.rules.map((rule) => frame.rules[rule]).join(", ")}` : "");
   const line = (name, points, look) => {
     const drawn = broken(points);
     return { type: "scatter", name, x: drawn.map((p) => p.t), y: drawn.map((p) => p.value ?? null), text: drawn.map(hover(name)), hoverinfo: "text", connectgaps: false, ...look(drawn) };
