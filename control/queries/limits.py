@@ -49,6 +49,15 @@ class Version:
         told = [row.expected["per_shift"] for row in self.rows if row.expected]
         return sum(told) if told else None
 
+    @property
+    def shares(self) -> list[tuple[int, float]]:
+        """Each rule's share of them in percent, the loudest first."""
+        by_rule = [
+            (int(bit), number) for row in self.rows if row.expected for bit, number in row.expected["by_rule"].items()
+        ]
+        whole = sum(number for _, number in by_rule)
+        return [(bit, 100.0 * number / whole) for bit, number in sorted(by_rule, key=lambda one: -one[1]) if number > 0]
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Window:

@@ -109,7 +109,9 @@ def test_from_the_window_to_the_draft_to_limits_in_force(plant: Plant, stream: S
     answer = client.post(at(stream, "draft/"), {**form, "reason": "first window after the start"}, follow=True)
     text = answer.content.decode()
     assert "first window after the start" in text
-    assert "False alarms a shift" in text
+    shares = re.search(r'<td class="n">[^<]+((<small>[^<]+ \d+ %</small>)+)</td>', text)
+    assert shares
+    assert sum(int(one) for one in re.findall(r"(\d+) %", shares.group(1))) == pytest.approx(100, abs=3)
     assert client.post(at(stream, "1/activate/"), {"reason": "looks right"}).status_code == 302
     rows = Limits.objects.filter(state="active")
     assert {row.chart for row in rows} == {"i_mr", "ewma"}
