@@ -172,7 +172,7 @@ class PlantAdmin(ReadOnly):
         return super().get_queryset(request).order_by("pk")
 
 
-@admin.register(models.Recipe, models.Estimator, models.Loop, models.Change, models.Roll)
+@admin.register(models.Recipe, models.Estimator, models.Loop, models.Change, models.Roll, models.ProcessEvent)
 class RecordAdmin(ReadOnly):
     show_full_result_count = False
 
