@@ -6,13 +6,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from django.db import connection
 
 from control.actions._incoming import incoming
-from control.core.machine import NAN, Actuator, ChartConfig, LoopConfig, Machine, StreamConfig
+from control.core.machine import NAN, Actuator, ChartConfig, LoopConfig, Machine, StreamConfig, Together
 from control.core.process_events import Kind, Watched
 from control.core.r2r.schedule import Compaction
 from control.core.spc import cusum, ewma
+from control.core.spc.hotelling import Reference
 from control.core.spc.residual import Chart as Residual
 from control.core.spc.rules import RuleSet
 from control.core.vm.estimator import Estimator as Folded
@@ -23,7 +25,7 @@ OPTIONAL = (  # settings of a loop that have a default
     *("ewma_weight", "estimator", "drift_weight", "wander_per_m"),
     *("move_weight", "nominal_weight", "bend_um"),
 )
-CHARTED = (Limits.Chart.INDIVIDUALS, Limits.Chart.EWMA, Limits.Chart.CUSUM, Limits.Chart.RESIDUAL)
+CHARTED = (*(Limits.Chart.INDIVIDUALS, Limits.Chart.EWMA, Limits.Chart.CUSUM), Limits.Chart.RESIDUAL, Limits.Chart.T2)
 # What a machine is built from, as one text that changes with any of it; an expression for a query with %(id)s
 STAMP = """
 md5(concat_ws('/',
@@ -143,7 +145,7 @@ def _or_nan(value: float | None) -> float:
 
 def _chart(charts: Mapping[str, Limits]) -> ChartConfig | None:
     """From the rows in force; a chart of single values is always among those of a version."""
-    single, smooth, sums, errors = (charts.get(kind) for kind in CHARTED)
+    single, smooth, sums, errors, lanes = (charts.get(kind) for kind in CHARTED)
     if single is None:
         return None
     return ChartConfig(
@@ -153,7 +155,13 @@ def _chart(charts: Mapping[str, Limits]) -> ChartConfig | None:
         ewma=ewma.Design(**_told(smooth, "weight", "width")) if smooth else None,
         cusum=cusum.Design(**_told(sums, "k", "h", "head_start")) if sums else None,
         residual=Residual(errors.mean, errors.sigma, RuleSet.of(errors.rules, errors.parameters)) if errors else None,
+        together=_together(lanes.parameters) if lanes else None,
     )
+
+
+def _together(told: Mapping[str, Any]) -> Together:
+    reference = Reference.of(np.array(told["mean"]), np.array(told["covariance"]), told["m"])
+    return Together(tuple(told["others"]), reference, told["alpha"])
 
 
 def _told(row: Limits, *names: str) -> dict[str, float]:

@@ -13,6 +13,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from control.core import together
 from control.core.machine import ChartConfig, Machine
 from control.core.spc import cusum, ewma, individuals
 from control.core.spc.rules import ON_LINE, RuleSet, broken
@@ -134,6 +135,7 @@ def judge(
     held = {index: state.residual for index, state in present.items()}
     unforeseen, residuals = _continued(frame.errors, held, z, order[foreseen[order]], told)
     rules |= bits | (unforeseen != 0) * ERROR
+    rules |= together.judge(machine, states, measured, runs)
     behind = _left_behind(order[runs[order]], order[foreseen[order]], told) if stage.any() else set()
     return rules, {
         index: (chart, None if index in behind else residuals.get(index, held[index]))

@@ -218,6 +218,10 @@ class Machine:
     def __post_init__(self) -> None:
         object.__setattr__(self, "tag_at", {tag: i for i, tag in enumerate(self.tags)})
         object.__setattr__(self, "stream_at", {stream.key: i for i, stream in enumerate(self.streams)})
+        for stream in self.streams:
+            told = stream.chart.together if stream.chart else None
+            if told and not set(told.others) <= set(self.stream_at):
+                raise ValueError(f"stream {stream.key}: {', '.join(told.others)} are not all on equipment {self.key}")
         for loop in self.loops:
             missing = [cv for cv in loop.cvs if cv not in self.stream_at]
             missing += [tag for tag in (*(mv.tag for mv in loop.mvs), *loop.fed_tags) if tag not in self.tag_at]

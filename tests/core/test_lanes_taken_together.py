@@ -1,0 +1,103 @@
+"""A lane that leaves the others is seen while each is inside its own limits."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from control.core import charting
+from control.core.loop import ChartConfig, Machine, StreamConfig, StreamState
+from control.core.machine import Together
+from control.core.spc.hotelling import Reference
+from control.core.spc.rules import BEYOND
+from control.core.together import AGE_S, Line, observations
+from control.core.types import Measured, MeasuredBy, Quality, Rule
+
+LANES, SIGMA = 4, 0.1
+KEYS = tuple(f"loading/{lane + 1}" for lane in range(LANES))
+COVARIANCE = SIGMA**2 * (0.9 + 0.1 * np.eye(LANES))
+TOGETHER = Together(KEYS[1:], Reference.of(np.full(LANES, 20.0), COVARIANCE, 5_000))
+PLAIN = ChartConfig(20.0, SIGMA, BEYOND)
+LINE = Machine(
+    "coater",
+    (),
+    tuple(StreamConfig(key, chart=replace(PLAIN, together=None if i else TOGETHER)) for i, key in enumerate(KEYS)),
+)
+
+
+def crossings(values, every_s=10.0) -> Measured:
+    """``values`` (n, lanes): one crossing after the other, lane 1 last."""
+    n, lanes = values.shape
+    stream = np.tile(np.arange(lanes)[::-1], n)
+    return Measured(
+        at_s=(np.arange(n)[:, None] * every_s + np.arange(lanes)).ravel(),
+        roll=np.ones(n * lanes, np.int64),
+        web_m=np.zeros(n * lanes),
+        stream=stream,
+        value=values[:, ::-1].ravel(),
+        quality=np.zeros(n * lanes, np.int64),
+        by=np.full(n * lanes, int(MeasuredBy.GAUGE)),
+    )
+
+
+def judged(told, states=None):
+    states = states or {i: StreamState() for i in range(LANES)}
+    rules, charts = charting.judge(LINE, states, told, told.quality, told.value * np.nan, np.zeros(len(told), np.int64))
+    return rules, states | {index: replace(states[index], chart=chart) for index, (chart, _) in charts.items()}
+
+
+def part(told, chosen):
+    return Measured(
+        **{name: getattr(told, name)[chosen] for name in Measured.__slots__ if getattr(told, name) is not None}
+    )
+
+
+def test_lanes_that_move_together_are_in_control_and_one_that_leaves_is_not():
+    rules, _ = judged(crossings(np.array([[20.2] * 4, [19.8] * 4, [20.15, 19.95, 19.95, 19.95], [20.0] * 4])))
+    assert list(np.flatnonzero(rules)) == [11]
+    assert rules[11] == Rule.MULTIVARIATE
+
+
+def test_lanes_are_told_apart_as_often_as_alpha_says():
+    values = np.random.default_rng(91).multivariate_normal(np.full(LANES, 20.0), COVARIANCE, 20_000)
+    rules, _ = judged(crossings(values))
+    assert np.mean(rules[LANES - 1 :: LANES] & Rule.MULTIVARIATE > 0) == pytest.approx(0.0027, rel=0.35)
+    assert not (rules.reshape(-1, LANES)[:, :-1] & Rule.MULTIVARIATE).any()
+
+
+@pytest.mark.parametrize("step", [1, 3, 4, 7])
+def test_in_whatever_portions_the_lanes_come_the_verdicts_are_the_same(step):
+    values = np.random.default_rng(92).multivariate_normal(np.full(LANES, 20.0), 3 * COVARIANCE, 60)
+    told = crossings(values)
+    whole, _ = judged(told)
+    rules, states = [], None
+    for begin in range(0, len(told), step):
+        bits, states = judged(part(told, slice(begin, begin + step)), states)
+        rules.extend(bits)
+    assert (np.array(rules) & Rule.MULTIVARIATE).any()
+    assert rules == list(whole)
+
+
+def test_a_lane_not_read_lately_makes_no_observation():
+    own = Line(np.array([5.0, 100.0, 200.0]), np.array([1.0, 2.0, 3.0]))
+    other = Line(np.array([100.0 - AGE_S, 150.0]), np.array([7.0, 8.0]))
+    found = observations(own, [other, Line(np.empty(0), np.empty(0))])
+    assert np.array_equal(found[:, :2], [[1.0, np.nan], [2.0, 7.0], [3.0, 8.0]], equal_nan=True)
+    assert np.isnan(found[:, 2]).all()
+
+
+def test_a_doubted_value_of_another_lane_is_not_held_against_this_one():
+    told = crossings(np.array([[20.0] * 4, [20.15, 19.95, 19.95, 19.95]]))
+    doubted = told.quality.copy()
+    doubted[4:7] = int(Quality.DOUBTFUL)
+    rules, _ = judged(replace(told, quality=doubted))
+    alone, _ = judged(told)
+    assert alone[7] == Rule.MULTIVARIATE
+    assert rules[7] == judged(crossings(np.array([[20.0] * 4, [20.15, 20.0, 20.0, 20.0]])))[0][7]
+
+
+def test_a_machine_without_the_other_lanes_is_refused():
+    with pytest.raises(ValueError, match="loading/4"):
+        Machine("coater", (), LINE.streams[:3])
