@@ -144,6 +144,25 @@ class LaneSpec(Table):
         return lane_key(self.number, self.side)
 
 
+class FeedForwardSpec(Table):
+    """A measured disturbance: a ``tag`` of this equipment, or ``streams`` of the ``equipment`` the foil comes from.
+
+    ``gains`` has a number for each of the loop's cvs, CV unit per unit of the signal. ``streams`` is the slitting map:
+    for each of the cvs those that make its foil, whose sum is the signal.
+    """
+
+    tag: TagKey | None = None
+    equipment: Key | None = None
+    streams: tuple[tuple[Text, ...], ...] = ()
+    gains: tuple[Number, ...]
+
+    @model_validator(mode="after")
+    def _has_one_source(self) -> FeedForwardSpec:
+        if (self.tag is None) == (self.equipment is None) or bool(self.streams) != bool(self.equipment):
+            raise wrong("needs a tag, or an equipment with streams")
+        return self
+
+
 class LoopSpec(Names):
     """One loop. ``gains`` has a row for each of ``cvs`` and a column for each of ``mvs``, CV unit per MV unit.
 
@@ -175,6 +194,7 @@ class LoopSpec(Names):
     approvals_per_shift: Positive | None = None
     noise: Positive | None = None
     decision_s: Positive | None = None
+    feed_forward: tuple[FeedForwardSpec, ...] = ()
 
     @model_validator(mode="before")
     @classmethod
@@ -184,6 +204,17 @@ class LoopSpec(Names):
             return data
         told = [data.get(name) for name in ("approvals_per_shift", "noise", "decision_s")]
         return data | {"deadband": deadband_of(*told)}
+
+    @field_validator("feed_forward")
+    @classmethod
+    def _fit_the_streams(
+        cls, signals: tuple[FeedForwardSpec, ...], info: ValidationInfo
+    ) -> tuple[FeedForwardSpec, ...]:
+        for one in signals:
+            streams = len(info.data.get("cvs", one.gains))
+            if len(one.gains) != streams or len(one.streams) not in (0, streams):
+                raise wrong(f"gains and streams must be one for each of the {streams} cvs")
+        return signals
 
     @field_validator("gain_schedule")
     @classmethod
@@ -377,6 +408,16 @@ class Plant(Table):
     equipment: Annotated[tuple[EquipmentSpec, ...], once(), AfterValidator(some)]
     columns: Columns | None = None
     _name: str = PrivateAttr(default="")
+
+    @model_validator(mode="after")
+    def _know_where_the_foil_comes_from(self) -> Plant:
+        known = {f"{machine.key}:{stream}" for machine in self.equipment for stream in machine.streams}
+        loops = [loop for machine in self.equipment for loop in machine.loops]
+        fed = [one for loop in loops for one in loop.feed_forward if one.equipment]
+        wanted = {f"{one.equipment}:{stream}" for one in fed for lane in one.streams for stream in lane}
+        if strange := sorted(wanted - known):
+            raise wrong(f"feed_forward: {', '.join(strange)} is not in this plant")
+        return self
 
     @property
     def name(self) -> str:

@@ -88,6 +88,8 @@ CONSTRAINTS = {
     "low": gettext_lazy("lower machine limit"),
     "step": gettext_lazy("largest step"),
     "sum_zero": gettext_lazy("moves that must cancel"),
+    "bend": gettext_lazy("bend of the lip"),
+    "not_fed": gettext_lazy("late or missing, not fed forward"),
 }
 
 
@@ -168,13 +170,15 @@ def contribution(name: str, streams: dict[str, str]) -> str:
     """A named part of a move: the deviation of a stream, or one of the controller's own terms."""
     if name in streams:
         return _("Deviation of %(stream)s") % {"stream": streams[name]}
-    return str(CONTRIBUTIONS.get(name, name))
+    if name in CONTRIBUTIONS:
+        return str(CONTRIBUTIONS[name])
+    return _("Fed forward: %(signal)s") % {"signal": name}
 
 
 def constraint(text: str) -> str:
     """``pump_top:high`` and the like."""
-    what, _sep, kind = text.partition(":")
-    return f"{what}: {CONSTRAINTS[kind]}" if kind in CONSTRAINTS else str(CONSTRAINTS.get(what, text))
+    what, _sep, kind = text.rpartition(":")
+    return f"{what}: {CONSTRAINTS[kind]}" if what and kind in CONSTRAINTS else str(CONSTRAINTS.get(text, text))
 
 
 def percent(move: SetPointMove) -> float | None:

@@ -10,6 +10,7 @@ import numpy as np
 from django.db import connection
 
 from control.actions._incoming import incoming
+from control.actions._upstream import Upstream, fed, upstreams
 from control.core.machine import NAN, Actuator, ChartConfig, LoopConfig, Machine, StreamConfig, Together
 from control.core.process_events import Kind, Watched
 from control.core.r2r.schedule import Compaction
@@ -62,6 +63,7 @@ class Built:
     tags: tuple[Tag, ...]
     loops: dict[str, Loop]
     stream_ids: tuple[int, ...]
+    upstream: tuple[Upstream, ...]
 
 
 _kept: dict[int, Built] = {}
@@ -90,12 +92,13 @@ def _build(equipment_id: int, stamp: str) -> Built:
     keys = [config.key for config in configs]
     loops = list(equipment.loops.exclude(actual_mode=Mode.OFF))
     contents = Estimator.objects.filter(stream__in=streams, state=VersionState.ACTIVE).order_by("stream_id")
+    before = upstreams(equipment, loops)
     return Built(
         stamp=stamp,
         equipment_id=equipment_id,
         machine=Machine(
             key=equipment.key,
-            tags=tuple(tag.key for tag in tags),
+            tags=(*(tag.key for tag in tags), *(column for one in before for column in one.columns)),
             streams=tuple(configs),
             estimator=Folded.load([row.content for row in contents], [tag.key for tag in tags], keys),
             loops=tuple(_loops(loops, equipment, configs, tags, recipe)),
@@ -108,6 +111,7 @@ def _build(equipment_id: int, stamp: str) -> Built:
         tags=tags,
         loops={loop.key: loop for loop in loops},
         stream_ids=tuple(stream.pk for stream in streams),
+        upstream=before,
     )
 
 
@@ -207,6 +211,7 @@ def _loop(loop: Loop, targets: tuple[float, ...], actuators: list[Actuator], phy
         cross_direction=tuple(told.get("cross_direction", ())),
         neighbours=tuple(tuple(lip) for lip in told.get("neighbours", ())),
         schedule=curve,
+        feed_forward=fed(told),
         **optional,
     )
 

@@ -19,7 +19,7 @@ from django.db import InterfaceError, OperationalError, connection, transaction
 from django.db.models import F
 
 from control import events
-from control.actions import _samples, _window, audit, machines, process_events, signals, situation
+from control.actions import _samples, _upstream, _window, audit, machines, process_events, signals, situation
 from control.actions._copy import Column, pack, timestamps
 from control.actions._window import Fresh, Span
 from control.actions.ingest import raw
@@ -140,6 +140,7 @@ def _advance(equipment_id: int, now: datetime) -> Advanced:
         return Advanced()
     span, built, head_seq, state, told_of = begun
     fresh = _placed(equipment_id, built, _window.read(raw(), span, built.stream_ids, len(built.tags), built.cycle_s))
+    fresh = _upstream.beside(raw(), built.upstream, fresh)
     found = core.run(built.machine, state, fresh.trace, fresh.new, fresh.measured, list(told_of.values()))
     _take_events(built, equipment_id, told_of, found, now)
     points = _points(built, fresh, found)

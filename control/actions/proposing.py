@@ -62,7 +62,7 @@ def propose(
         "seen_at": seen_at.isoformat(),
         "place": {"roll": proposal.roll, "web_m": proposal.web_m},
         "expected": [asdict(item) for item in proposal.expected],
-        "constraints": list(proposal.active_constraints),
+        "constraints": [*proposal.active_constraints, *(f"{tag}:not_fed" for tag in proposal.not_fed)],
     }
     try:
         recipe = situation.active_recipe(loop)

@@ -58,6 +58,7 @@ def test_what_a_loop_stores_is_what_json_gives_back(document, coater):
         "approvals_per_shift": None,
         "noise": None,
         "decision_s": None,
+        "feed_forward": [],
     }
 
 
