@@ -137,7 +137,7 @@ def _draw(stream: Stream, since: datetime, until: datetime, actor: Actor, now: d
     if not fast:
         more = more | phase_one.PARAMETERS[Limits.Chart.EWMA]
         charts.append(Limits(chart=Limits.Chart.EWMA, rules=Rule.EWMA, parameters=more, **common))
-    phase_one.foretell(charts, np.where(wild, np.nan, values), sampled_every(at_s), ROUGHLY)
+    phase_one.foretell(charts, values, sampled_every(at_s), ROUGHLY)
     Limits.objects.bulk_create(charts)
     _put_in_force(stream, charts, now, None if isinstance(actor, str) else actor)
 

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from control.core.spc import cusum, diagnostics, ewma, false_alarms, individuals
+from control.core import together
+from control.core.spc import cusum, diagnostics, ewma, false_alarms, hotelling, individuals
 from control.core.spc import limits as core
 from control.core.spc.diagnostics import Autocorrelation, Normality
 from control.core.spc.limits import METHODS, Method
@@ -27,8 +28,9 @@ PARAMETERS: dict[str, dict[str, float]] = {  # run lengths in control of about 5
     Chart.EWMA: {"weight": 0.2, "width": 2.962},
     Chart.CUSUM: {"k": 0.5, "h": 5.0, "head_start": 0.0},
 }
-MORE_CHARTS = (MOVING_RANGE, *PARAMETERS, Chart.RESIDUAL)  # beside single values, which are always charted
-BITS: dict[str, Rule] = {Chart.EWMA: Rule.EWMA, Chart.CUSUM: Rule.CUSUM}
+MORE_CHARTS = (MOVING_RANGE, *PARAMETERS, Chart.RESIDUAL, Chart.T2)  # beside single values, which are always charted
+BITS: dict[str, Rule] = {Chart.EWMA: Rule.EWMA, Chart.CUSUM: Rule.CUSUM, Chart.T2: Rule.MULTIVARIATE}
+ALONE = (Chart.INDIVIDUALS, *PARAMETERS)  # charts of nothing but the stream's own values
 Judge = Callable[[FloatArray], IntArray]
 
 
@@ -98,7 +100,7 @@ def weigh(stream: Stream, choice: Choice) -> Weighed:
     kept = _kept(window, choice)
     limits = _drawn(window, window.value, kept, choice.method)
     line = core.staged(np.where(kept, window.value, np.nan), window.stage)
-    rows = [_row(stream, choice, limits, chart) for chart in _charts(choice) if chart != Chart.RESIDUAL]
+    rows = [_row(stream, choice, limits, chart) for chart in _charts(choice) if chart in ALONE]
     sample_s = false_alarms.sampled_every(window.at_s)
     foretell(rows, line, sample_s)
     counted = _counted(rows, window, window.value, kept)
@@ -106,6 +108,10 @@ def weigh(stream: Stream, choice: Choice) -> Weighed:
         row = _residual(stream, choice, window, kept, sample_s)
         rows.append(row)
         counted |= _counted([row], window, window.error, kept & np.isfinite(window.error))
+    if Chart.T2 in choice.charts:
+        row, signals = _lanes(stream, choice, limits, window, kept)
+        rows.append(row)
+        counted |= signals
     return Weighed(
         window=window,
         kept=kept,
@@ -154,7 +160,7 @@ def _row(stream: Stream, choice: Choice, limits: core.Limits, chart: str) -> Lim
 
 def _judged_by(choice: Choice, chart: str) -> tuple[Rule, dict[str, Any]]:
     if chart in BITS:
-        return BITS[chart], dict(PARAMETERS[chart])
+        return BITS[chart], dict(PARAMETERS.get(chart, {}))
     told = SETS[choice.rule_set]
     more = Rule.MOVING_RANGE if chart == Chart.INDIVIDUALS and MOVING_RANGE in choice.charts else Rule.NONE
     return told.rules | more, {**told.parameters, "rule_set": choice.rule_set}
@@ -173,9 +179,10 @@ def _sigmas(line: FloatArray) -> dict[Method, float]:
 def foretell(rows: Sequence[Limits], line: FloatArray, sample_s: float, points: int = false_alarms.POINTS) -> None:
     """Tell each of these charts its false alarms in a shift of a stream that stays as it was.
 
-    ``line`` are values in time order, NaN where one is missing or a stage ends; ``points`` are simulated.
+    ``line`` are values in time order, NaN where one is missing or a stage ends; ``points`` are simulated. Wild
+    readings are no part of the process: one alone would make it seem much wider than it is.
     """
-    process = diagnostics.fit_autoregression(line)
+    process = diagnostics.fit_autoregression(np.where(core.wild(line), np.nan, line))
     found = false_alarms.expected(process, _judge(rows), sample_s, np.random.default_rng(SEED), points)
     for row in rows:
         own = Rule.RESIDUAL if row.chart == Chart.RESIDUAL else Rule(row.rules)
@@ -189,6 +196,36 @@ def _residual(stream: Stream, choice: Choice, window: queries.Window, kept: Bool
     row = _row(stream, choice, _drawn(window, window.error, predicted, choice.method), Chart.RESIDUAL)
     foretell([row], core.staged(np.where(predicted, window.error, np.nan), window.stage), sample_s)
     return row
+
+
+def _lanes(
+    stream: Stream, choice: Choice, limits: core.Limits, window: queries.Window, kept: BoolArray
+) -> tuple[Limits, dict[Rule, int]]:
+    """How the lane usually moves with the others, and the signals that T2 would have raised in the window.
+
+    The false alarms foretold are an upper bound: a share alpha of the values, if each were a signal of its own.
+    """
+    lanes = queries.beside(stream)
+    others = [queries.window(lane, choice.since, choice.until) for lane in lanes]
+    own = together.Line(window.at_s[kept], window.value[kept])
+    seen = together.observations(own, [together.Line(one.at_s, one.value) for one in others])
+    usual = seen[~np.column_stack([core.wild(column) for column in seen.T]).any(axis=1)]
+    complete = int(np.isfinite(usual).all(axis=1).sum())
+    if not lanes or complete < max(core.FEWEST_VALUES, 2 * len(seen.T)):
+        raise ValueError("the other lanes tell too little: they were not measured beside this one")
+    reference = hotelling.Reference.found(usual)
+    row = _row(stream, choice, limits, Chart.T2)
+    row.parameters |= {
+        "others": [lane.key for lane in lanes],
+        "mean": reference.mean.tolist(),
+        "covariance": reference.covariance.tolist(),
+        "m": reference.m,
+        "alpha": hotelling.ALPHA,
+    }
+    most = hotelling.ALPHA * false_alarms.SHIFT_S / false_alarms.sampled_every(window.at_s)
+    row.expected = {"per_shift": most, "by_rule": {str(int(Rule.MULTIVARIATE)): most}}
+    beyond = hotelling.judge(seen, reference).beyond * np.int64(Rule.MULTIVARIATE)
+    return row, false_alarms.count(beyond)
 
 
 def _judge(rows: Sequence[Limits]) -> Judge:

@@ -239,6 +239,13 @@ def test_the_error_of_the_prediction_has_limits_of_its_own(plant, stream):
     assert rows["i_mr"].expected["per_shift"] > 10 * rows["residual"].expected["per_shift"]
 
 
+def test_one_wild_reading_does_not_make_the_process_seem_wider(plant, stream):
+    told = {"rule_set": "beyond_3_sigma", "method": "median_moving_range"}
+    clean = phase_one.weigh(stream, choice(**told)).rows[0].expected["per_shift"]
+    Point.objects.filter(at=START + timedelta(seconds=100)).update(value=27.0)
+    assert phase_one.weigh(stream, choice(**told)).rows[0].expected["per_shift"] == pytest.approx(clean, rel=0.3)
+
+
 def test_what_is_usual_depends_on_whether_neighbours_resemble_each_other(plant, stream):
     calm = phase_one.usual(stream, START, NOW)
     assert (calm.method, calm.rule_set, calm.charts) == ("moving_range", "western_electric", ("ewma",))
