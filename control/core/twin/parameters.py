@@ -1,19 +1,58 @@
 """The numbers that make one twin line: a frozen dataclass for each machine, units in the names.
 
-They are data: limits and set-points come from the plant file, physics from the line's twin file.
+They are data: limits and set-points come from the plant file, physics from the line's twin file. Whatever they come
+from, what no machine could be is refused, with the name of the parameter and what it would have to be.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields
+from itertools import pairwise
 from typing import Any, TypeVar, get_type_hints
 
 T = TypeVar("T")
 
 
+# What is divided by, or would make a machine nothing; all else may be 0, and nothing but what has limits negative
+ABOVE_ZERO = frozenset(
+    {
+        *("ramp_per_s", "travel_m", "head_speed_m_s", "lane_pitch_m", "bias_time_s", "lanes", "width_m", "width_mm"),
+        *("density_g_cm3", "solids_percent", "viscosity_mpa_s", "flow_ml_per_rpm", "pump_lag_s", "bolt_lag_s"),
+        *("bolt_reach_m", "slow_noise_s", "fast_noise_s", "restart_reach_m", "splice_reach_m", "pressure_kpa"),
+        *("filter_dp_kpa", "rho_0_g_cm3", "rho_max_g_cm3", "gamma_n_mm", "force_lag_s", "press_distance_m"),
+        *("roll_length_m", "stop_s", "start_s"),
+    }
+)
+UP_TO = {"_rel": 1.0, "_share": 1.0, "_percent": 100.0, "_per_k": 1.0, "slip": 1.0, "springback": 1.0}  # by how it ends
+SIGNED = frozenset({"set_point", "low", "high", "machine_low", "machine_high", "temperature_degc", "dryer_degc"})
+
+
 class ParameterError(ValueError):
-    """A parameter is missing, unknown or of the wrong type; the text names it."""
+    """A parameter is missing, unknown, of the wrong type or out of its range; the text names it."""
+
+
+def _within_range(parameters: Any) -> None:
+    """Refuse a number that its name, which carries the unit, does not allow."""
+    for field in fields(parameters):
+        value, name = getattr(parameters, field.name), field.name
+        if not isinstance(value, int | float):
+            continue
+        most = next((bound for ending, bound in UP_TO.items() if name.endswith(ending)), math.inf)
+        least_told = "above 0" if name in ABOVE_ZERO else "0 or more"
+        low_enough = name in SIGNED or (value > 0 if name in ABOVE_ZERO else value >= 0)
+        if not (math.isfinite(value) and low_enough and value <= most):
+            told = f"{least_told} and at most {most:g}" if most < math.inf else least_told
+            raise ParameterError(f"{name} must be {'finite' if name in SIGNED else told}, not {value!r}")
+
+
+def _in_order(named: Mapping[str, float], where: str) -> None:
+    """Refuse numbers that do not rise in the order they are named."""
+    values = list(named.values())
+    if any(later < earlier for earlier, later in pairwise(values)):
+        told = ", ".join(f"{name} {value:g}" for name, value in named.items())
+        raise ParameterError(f"{where}: these must rise: {told}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +66,11 @@ class Actuator:
     machine_low: float  # mechanical range: outside it a command is clamped
     machine_high: float
     ramp_per_s: float
+
+    def __post_init__(self) -> None:
+        _within_range(self)
+        names = ("low", "machine_low", "set_point", "machine_high", "high")
+        _in_order({name: getattr(self, name) for name in names}, self.tag)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +88,9 @@ class GaugeParameters:
     wild_rel: float  # standard deviation of a wild value, relative
     missing_share: float  # share of values that never come
 
+    def __post_init__(self) -> None:
+        _within_range(self)
+
 
 @dataclass(frozen=True, slots=True)
 class LabParameters:
@@ -52,6 +99,10 @@ class LabParameters:
     noise_rel: float
     delay_low_s: float
     delay_high_s: float
+
+    def __post_init__(self) -> None:
+        _within_range(self)
+        _in_order({"delay_low_s": self.delay_low_s, "delay_high_s": self.delay_high_s}, "lab")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +147,10 @@ class CoaterParameters:
     splice_rel: float  # loss of loading at a splice
     splice_reach_m: float
 
+    def __post_init__(self) -> None:
+        _within_range(self)
+        _lanes_under(self.gauge, self.lanes)
+
 
 @dataclass(frozen=True, slots=True)
 class PressParameters:
@@ -126,6 +181,11 @@ class PressParameters:
     tension_n: float
     force_lag_s: float
 
+    def __post_init__(self) -> None:
+        _within_range(self)
+        _lanes_under(self.gauge, self.lanes)
+        _in_order({"rho_0_g_cm3": self.rho_0_g_cm3, "rho_max_g_cm3": self.rho_max_g_cm3}, self.key)
+
 
 @dataclass(frozen=True, slots=True)
 class LineParameters:
@@ -138,6 +198,18 @@ class LineParameters:
     roll_length_m: float
     stop_s: float  # from full speed to standstill
     start_s: float  # from standstill to full speed
+
+    def __post_init__(self) -> None:
+        _within_range(self)
+        if self.coater.lanes != self.press.lanes:
+            raise ParameterError(f"{self.coater.lanes} lanes are coated and {self.press.lanes} pressed")
+
+
+def _lanes_under(gauge: GaugeParameters, lanes: int) -> None:
+    """Refuse lanes whose middles lie further apart than the gauge crosses."""
+    span_m = (lanes - 1) * gauge.lane_pitch_m
+    if span_m >= gauge.travel_m:
+        raise ParameterError(f"{lanes} lanes with lane_pitch_m {gauge.lane_pitch_m:g} need travel_m above {span_m:g}")
 
 
 def line_parameters(plant: Mapping[str, Any], twin: Mapping[str, Any]) -> LineParameters:
@@ -201,7 +273,10 @@ def _build(cls: type[T], where: str, table: Mapping[str, Any], **given: Any) -> 
     for name, field in declared.items():
         if name not in values and field.default is MISSING:
             raise ParameterError(f"{where}: {name} is missing")
-    return cls(**values)
+    try:
+        return cls(**values)
+    except ParameterError as error:
+        raise ParameterError(f"{where}: {error}") from None
 
 
 def _number(where: str, value: Any, kind: Any) -> float | int:
