@@ -91,7 +91,10 @@ def _of_this_model(machine: Machine, state: State) -> State:
     model = machine.estimator.hash if machine.estimator else None
     if state.estimator == model:
         return state
-    streams = {key: StreamState(chart=kept.chart, gauge_lab=kept.gauge_lab) for key, kept in state.streams.items()}
+    streams = {
+        key: StreamState(chart=kept.chart, gauge_lab=kept.gauge_lab, waiting=kept.waiting, stage_s=kept.stage_s)
+        for key, kept in state.streams.items()
+    }
     return replace(state, estimator=model, streams=streams, loops={})
 
 

@@ -17,6 +17,7 @@ from control.core.r2r.disturbance import belief
 from control.core.state import LoopState, StreamState
 from control.core.types import Measured, Quality, Rule
 from tests.core.tiny_line import BOLTS, LOOP, STREAMS, TAGS, TARGET, TinyLine, joined, live, measured
+from tests.core.tiny_line import machine as tiny_machine
 
 HELD = LoopState(
     cvs=LOOP.cvs,
@@ -249,6 +250,16 @@ def test_values_of_a_new_stage_are_averaged_until_the_usual_weight_is_more(weigh
         shares.append(share)
     assert shares == [max(weight, 1 / (n + 1)) for n in range(len(shares))]
     assert interventions.share_of(None, weight) == (weight, None)
+
+
+def test_another_model_does_not_forget_what_waits_to_be_measured(trained, machine):
+    line, state = settled_line(machine, seconds=120)
+    event = Event(Kind.FILTER_CHANGE, float(line.at_s))
+    found = live(line, machine, interventions.await_measured(machine, state, [event]))
+    other = tiny_machine(replace(trained, contents=dict(list(trained.contents.items())[:2])), loops=())
+    trace = line.trace(last=150)
+    kept = run(other, found.state, trace, np.zeros(len(trace), bool), Measured.none()).state
+    assert kept.streams["loading/1"].waiting == (event,)
 
 
 # The loops
