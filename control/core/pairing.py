@@ -132,8 +132,10 @@ def moved_m(trace: Trace) -> FloatArray:
 
 def ran_back_m(trace: Trace) -> float:
     """How far the web stands behind the farthest it reached on its roll: 0 while it runs."""
-    known = np.flatnonzero(np.isfinite(trace.web_m) & (trace.roll == trace.roll[-1])) if len(trace) else ()
-    return float(trace.web_m[known].max() - trace.web_m[known[-1]]) if len(known) else 0.0
+    if not len(trace):
+        return 0.0
+    on_roll = trace.web_m[np.isfinite(trace.web_m) & (trace.roll == trace.roll[-1])]
+    return float(on_roll.max() - on_roll[-1]) if len(on_roll) else 0.0
 
 
 def _travel(trace: Trace) -> _Travel:
