@@ -29,10 +29,15 @@ MORE_CHARTS = {
     Limits.Chart.EWMA.value: Limits.Chart.EWMA.label,
     Limits.Chart.CUSUM.value: Limits.Chart.CUSUM.label,
     Limits.Chart.RESIDUAL.value: Limits.Chart.RESIDUAL.label,
+    Limits.Chart.T2.value: gettext_lazy("This lane and the others together (T²)"),
 }
 NO_LIMITS = {
     "limits need at least": gettext_lazy("Limits need at least %(n)d good values; there are fewer in this window."),
     "the values do not vary": gettext_lazy("The values do not vary: no limits can be drawn from them."),
+    "the other lanes": gettext_lazy(
+        "The other lanes tell too little: they have no limits, or were not measured beside this one."
+    ),
+    "two of the values": gettext_lazy("Two lanes always move together: nothing tells them apart."),
     "no two values": gettext_lazy("No two values follow each other: take another method or window."),
 }
 

@@ -212,7 +212,7 @@ def _lanes(
     usual = seen[~np.column_stack([core.wild(column) for column in seen.T]).any(axis=1)]
     complete = int(np.isfinite(usual).all(axis=1).sum())
     if not lanes or complete < max(core.FEWEST_VALUES, 2 * len(seen.T)):
-        raise ValueError("the other lanes tell too little: they were not measured beside this one")
+        raise ValueError("the other lanes tell too little: they have no limits, or were not measured beside this one")
     reference = hotelling.Reference.found(usual)
     row = _row(stream, choice, limits, Chart.T2)
     row.parameters |= {

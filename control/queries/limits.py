@@ -14,7 +14,7 @@ from django.db.models import QuerySet
 from control.core.spc.capability import MOVING_RANGE_EFFICIENCY, Capability, Specification, capability
 from control.core.spc.constants import d2
 from control.core.types import FloatArray, IntArray, MeasuredBy, Quality
-from control.models import Lane, Limits, Point, Recipe, Stream
+from control.models import Lane, Limits, Point, Recipe, Stream, VersionState
 
 from . import process_events
 
@@ -98,6 +98,13 @@ def _place(row: Limits) -> int:
 def visible_streams(line_ids: Iterable[int]) -> QuerySet[Stream]:
     rows = Stream.objects.filter(lane__equipment__line__in=line_ids)
     return rows.select_related("characteristic", "lane__equipment__line__area__site")
+
+
+def beside(stream: Stream) -> list[Stream]:
+    """The other lanes of its characteristic on the same machine, as far as they are charted."""
+    alike = Stream.objects.filter(lane__equipment=stream.lane.equipment_id, characteristic=stream.characteristic_id)
+    charted = alike.filter(limits__chart=Limits.Chart.INDIVIDUALS, limits__state=VersionState.ACTIVE)
+    return list(charted.exclude(pk=stream.pk).select_related("lane", "characteristic").order_by("id"))
 
 
 def newest(stream: Stream) -> datetime | None:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from control.actions import estimators, limits
+from control.actions.errors import Invalid
 from control.actions.phase_one import Choice
 from control.core.spc import cusum, ewma, individuals
 from control.core.spc.rules import NELSON, SETS, RuleSet
@@ -86,3 +87,26 @@ def test_a_version_of_single_values_alone_keeps_no_average_and_no_sums(line, str
     told = coater.cursor.state["streams"][stream.key]
     assert (told["chart"]["ewma"], told["chart"]["cusum"], told["residual"]) == (0.0, None, None)
     assert 0 < len(told["chart"]["recent"]) <= SETS["western_electric"].context
+
+
+def test_a_lane_is_held_against_the_others_as_the_window_told(line, stream):
+    coater = stream.lane.equipment
+    limits.draw(coater, since=START, until=line.now, actor="test", now=line.now)
+    row = put_in_force(line, stream, charts=("t2",))["t2"]
+    told = row.parameters
+    assert stream.key not in told["others"]
+    assert len(told["mean"]) == len(told["others"]) + 1
+    assert told["mean"][0] == pytest.approx(row.mean, rel=0.01)
+    assert 0 < row.expected["per_shift"] < 60
+    Limits.objects.filter(pk=row.pk).update(parameters={**told, "alpha": 0.999})
+    before = Point.objects.filter(stream=stream).order_by("-seq").values_list("seq", flat=True).first()
+    line.run(300)
+    line.advance()
+    rules = judged_since(stream, before)[:, 2].astype(int)
+    assert np.mean(rules & int(Rule.MULTIVARIATE) > 0) > 0.8
+    assert list(Signal.objects.filter(rule=Rule.MULTIVARIATE).values_list("stream", flat=True)) == [stream.pk]
+
+
+def test_a_lane_is_not_held_against_lanes_that_are_not_charted(line, stream):
+    with pytest.raises(Invalid, match="other lanes"):
+        put_in_force(line, stream, charts=("t2",))
