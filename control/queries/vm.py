@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from django.db import connection
 
 from control.core.types import FloatArray, MeasuredBy, Quality
-from control.models import Estimator, Line, Measurement, Point, VersionState
+from control.models import Estimator, Line, Measurement, VersionState
 
 
 @dataclass(frozen=True, slots=True)
 class Error:
     """One stream: mean absolute and root mean square error of ``n`` predictions, each made before its value was known.
 
-    Beside them those of the mean of what was measured up to the end of training, and of the last value measured.
-    ``coverage`` is the share of values inside the 90 % interval.
+    They are those shown when the metre was at the die. Beside them the errors of the mean of what was measured up to
+    the end of training, and of the last value measured. ``coverage`` is the share of values inside the interval that
+    was shown, ``vouched`` that of predictions the model stood by. ``kind`` is the main model's; ``closed`` says which
+    loops it may not drive, and why.
     """
 
     stream: str
+    kind: str
     n: int
     mae: float
     rmse: float
@@ -27,6 +32,16 @@ class Error:
     mae_of_last: float
     rmse_of_last: float
     coverage: float
+    vouched: float
+    closed: Mapping[str, str]
+
+
+SHOWN = """
+SELECT m.value, p.value, p.low, p.high, p.quality
+FROM control_point m JOIN control_point p ON p.stream_id = m.stream_id AND p.at = m.at AND p.by = %s
+WHERE m.stream_id = %s AND m.by = %s AND m.quality = %s AND m.at > %s AND m.value IS NOT NULL AND p.value IS NOT NULL
+ORDER BY m.at, m.seq
+"""
 
 
 def errors(line: Line) -> list[Error]:
@@ -39,21 +54,23 @@ def errors(line: Line) -> list[Error]:
 def _error(estimator: Estimator) -> Error | None:
     stream = estimator.stream
     real = {"stream": stream, "by": MeasuredBy.GAUGE, "quality": Quality.GOOD, "value__isnull": False}
-    points = Point.objects.filter(
-        equipment=stream.lane.equipment_id, at__gt=estimator.trained_to, predicted__isnull=False, **real
-    )
-    told = np.array(list(points.order_by("at", "seq").values_list("value", "predicted")), np.float64).reshape(-1, 2)
+    with connection.cursor() as cursor:
+        good = [MeasuredBy.PREDICTION, stream.pk, MeasuredBy.GAUGE, Quality.GOOD, estimator.trained_to]
+        cursor.execute(SHOWN, good)
+        told = np.array(cursor.fetchall(), np.float64).reshape(-1, 5)
     before = Measurement.objects.filter(
         equipment=stream.lane.equipment_id, at__gte=estimator.trained_from, at__lte=estimator.trained_to, **real
     )
     known = np.array(list(before.order_by("at", "sequence").values_list("value", flat=True)), np.float64)
     if not len(told) or not len(known):
         return None
-    value, error = told[:, 0], told[:, 0] - told[:, 1]
+    value, predicted, low, high, quality = told.T
+    error = value - predicted
     of_mean = value - known.mean()
     of_last = np.diff(value, prepend=known[-1])
     return Error(
         stream=stream.key,
+        kind=estimator.content["main"]["kind"],
         n=len(value),
         mae=_mae(error),
         rmse=_rmse(error),
@@ -61,7 +78,9 @@ def _error(estimator: Estimator) -> Error | None:
         rmse_of_mean=_rmse(of_mean),
         mae_of_last=_mae(of_last),
         rmse_of_last=_rmse(of_last),
-        coverage=float(np.mean(np.abs(error) <= estimator.content["half_width"])),
+        coverage=float(np.mean((value >= low) & (value <= high))),
+        vouched=float(np.mean(quality == Quality.GOOD)),
+        closed={loop: gate["told"] for loop, gate in estimator.metrics.get("gates", {}).items() if gate["told"]},
     )
 
 

@@ -117,12 +117,14 @@ class _Group:
         z, missing = self._standardised(seen)
         value, ri = self.respond(z)
         level = z[:, : len(self.tags)]
-        found = np.einsum("kip,kp->ki", (level @ self.indices).reshape(len(z), 2, len(self.tags)), level)
-        gsi, dqix = found[:, :1], found[:, 1:]
+        found = (level @ self.indices).reshape(len(z), 2, len(self.tags)) @ level[:, :, None]
+        gsi, dqix = found[:, 0], found[:, 1]
         if missing.any():
             dqix[missing[:, : len(self.tags)].any(axis=1)] = np.nan
         quality = self._quality(trace, rows, seen, missing, np.isfinite(value))
-        quality[(dqix[:, 0] > 1.0)[:, None] & (quality == int(Quality.GOOD))] = int(Quality.DOUBTFUL)
+        lying = dqix > 1.0
+        if lying.any():
+            quality[lying & (quality == int(Quality.GOOD))] = int(Quality.DOUBTFUL)
         bad = quality == int(Quality.BAD)
         value[bad] = ri[bad] = np.nan
         into.value[:, self.streams] = value

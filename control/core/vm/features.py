@@ -74,8 +74,11 @@ def _covered(at_s: FloatArray, start: IntArray, rows: IntArray, window_s: float)
     """The record reaches back over most of the window: a machine just switched on has not settled in half of one."""
     first = np.minimum(start, rows)
     span_s = at_s[rows] - at_s[first]
+    whole: BoolArray = span_s >= 0.9 * window_s
+    if whole.all():
+        return whole
     goes_on = (first > 0) & (at_s[first] - at_s[np.maximum(first - 1, 0)] <= window_s)
-    return np.asarray((span_s >= 0.9 * window_s) | (goes_on & (span_s >= 0.5 * window_s)))
+    return np.asarray(whole | (goes_on & (span_s >= 0.5 * window_s)))
 
 
 def _stretches(at_s: FloatArray, length_s: float) -> Iterator[slice]:

@@ -28,11 +28,15 @@ class Command(BaseCommand):
         self.stdout.write(f"{line.key}: {len(rows)} streams measured after training")
         if not rows:
             return
-        names = ("stream", "n", "MAE", "RMSE", "MAE of mean", "of last value", "RMSE of mean", "of last", "coverage")
-        self.stdout.write(f"  {names[0]:<24}{names[1]:>7}" + "".join(f"{name:>15}" for name in names[2:]))
+        names = ("MAE", "RMSE", "MAE of mean", "of last value", "RMSE of mean", "of last", "coverage", "stood by")
+        self.stdout.write(f"  {'stream':<24}{'model':<10}{'n':>7}" + "".join(f"{name:>15}" for name in names))
         for row in rows:
             figures = (row.mae, row.rmse, row.mae_of_mean, row.mae_of_last, row.rmse_of_mean, row.rmse_of_last)
             told = "".join(f"{figure:>15.4g}" for figure in figures)
-            self.stdout.write(f"  {row.stream:<24}{row.n:>7}{told}{row.coverage:>14.1%}")
+            self.stdout.write(
+                f"  {row.stream:<24}{row.kind:<10}{row.n:>7}{told}{row.coverage:>15.1%}{row.vouched:>15.1%}"
+            )
+        for loop, why in sorted({item for row in rows for item in row.closed.items()}):
+            self.stdout.write(f"  loop {loop} stays silent: {why}")
         better = sum(row.mae < min(row.mae_of_mean, row.mae_of_last) for row in rows)
         self.stdout.write(f"  better than both guesses in {better} of {len(rows)}")
