@@ -20,7 +20,7 @@ from control.actions.replaying import Replay
 from control.models import Estimator, Line
 
 STEP_S = 0.2  # of real time between two bodies
-MOST_ROWS = 500  # of a body
+MOST_ROWS = 500  # of a body; fewer where more is measured, see bodies()
 CATCH_UP_S = 300.0  # how long the running pipeline is waited for before training
 ACTOR = "replay"
 
@@ -63,6 +63,7 @@ class Command(BaseCommand):
         stored = plant.store(described, actor=ACTOR, reason=f"replay of {options['file'].name}", now=timezone.now())
         replay = Replay(ingest.known(ingest.raw(), stored.source.pk), table.at_us, table.feeds)
         self.line, self.inline, self.stopped = stored.line, options["inline"], False
+        self.most_rows = bodies(table)
         for signum in (signal.SIGTERM, signal.SIGINT):
             signal.signal(signum, self.stop)
         begin = replay.fed(ingest.raw())
@@ -132,7 +133,7 @@ class Command(BaseCommand):
         started, at = time.monotonic(), begin
         machines = list(Line.objects.get(pk=self.line.pk).equipment.values_list("pk", flat=True))
         with tqdm(total=end, initial=min(begin, end), desc=what, unit="row", disable=None) as bar:
-            for upto, when_s in replay.due(begin, end, speed, STEP_S, MOST_ROWS):
+            for upto, when_s in replay.due(begin, end, speed, STEP_S, self.most_rows):
                 while not self.stopped and (left := started + when_s - time.monotonic()) > 0:
                     time.sleep(min(left, STEP_S))
                 if self.stopped:
@@ -143,6 +144,12 @@ class Command(BaseCommand):
                     pipeline.settle(machines, now=timezone.now())
                 bar.update(upto - at)
                 at = upto
+
+
+def bodies(table: history.Table) -> int:
+    """Rows of a body that one pass takes whole: else its later rows are predicted without what was measured before."""
+    of_a_row = sum(1 + feed.measured.shape[1] for feed in table.feeds)
+    return max(min(MOST_ROWS, pipeline.BATCHES[0] // of_a_row), 1)
 
 
 def _shapes(table: history.Table) -> list[tuple[Any, Any]]:
