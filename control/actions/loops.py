@@ -85,16 +85,26 @@ def tune(loop: Loop, settings: Mapping[str, Any], *, actor: User, now: datetime,
         require(actor, Right.CONFIGURE, lock(line.pk), now)
         if not reason.strip():
             raise Invalid("reason_needed", "Tuning a loop needs a reason.")
+        known = _declared(loop)
         try:
-            new = loop_settings(loop.key, settings, _declared(loop))
+            new = loop_settings(loop.key, settings, known)
         except PlantFileError as error:
             raise Invalid("not_settings", "; ".join(error.errors)) from None
-        _retune(loop, new, actor=actor, now=now, reason=reason)
+        _retune(loop, _in_force(loop, known), new, actor=actor, now=now, reason=reason)
     loop.refresh_from_db()
 
 
-def _retune(loop: Loop, new: dict[str, Any], *, actor: User, now: datetime, reason: str) -> None:
-    old, number = {key: value for key, value in loop.settings.items() if key != FILED}, loop.settings_number
+def _in_force(loop: Loop, known: Declared) -> dict[str, Any]:
+    """The settings as they are, with what is not among them at its usual value."""
+    told = {key: value for key, value in loop.settings.items() if key != FILED}
+    try:
+        return loop_settings(loop.key, told, known)
+    except PlantFileError:  # the plant has changed around them: that is what the engineer is mending
+        return told
+
+
+def _retune(loop: Loop, old: dict[str, Any], new: dict[str, Any], *, actor: User, now: datetime, reason: str) -> None:
+    number = loop.settings_number
     different = sorted(key for key in new.keys() | old.keys() if new.get(key) != old.get(key))
     if not different:
         return

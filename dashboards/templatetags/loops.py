@@ -13,9 +13,9 @@ register = template.Library()
 
 
 @register.filter
-def plainly(value: Any) -> str:
-    """A number in as many digits as it needs, six at most."""
-    return f"{value:.6g}" if isinstance(value, int | float) else NOTHING
+def plainly(value: Any, digits: int = 6) -> str:
+    """A number in as many digits as it needs, at most so many."""
+    return f"{value:.{digits}g}" if isinstance(value, int | float) else NOTHING
 
 
 @register.filter
@@ -26,6 +26,14 @@ def setting_value(value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(map(setting_value, value)) or NOTHING
     return plainly(value) if isinstance(value, int | float) else str(value or NOTHING)
+
+
+@register.filter
+def signal_words(told: dict[str, Any]) -> str:
+    """A measured disturbance by its tag, or by the machine the foil comes from and what it measures there."""
+    if told.get("tag"):
+        return str(told["tag"])
+    return f"{told['equipment']}: {', '.join(' + '.join(lane) for lane in told['streams'])}"
 
 
 @register.simple_tag(takes_context=True)

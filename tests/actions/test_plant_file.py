@@ -58,7 +58,10 @@ def test_what_a_loop_stores_is_what_json_gives_back(document, coater):
         "approvals_per_shift": None,
         "noise": None,
         "decision_s": None,
-        "feed_forward": [],
+        "feed_forward": [
+            {"tag": "solids", "equipment": None, "streams": [], "gains": [0.2857] * 4},
+            {"tag": "slurry_density", "equipment": None, "streams": [], "gains": [9.091] * 4},
+        ],
     }
 
 

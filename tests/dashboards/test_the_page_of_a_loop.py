@@ -133,5 +133,14 @@ def test_the_page_says_what_a_deadband_costs_and_takes_the_cost_instead(plant: P
     assert "approvals_per_shift" not in {k for k, v in Loop.objects.get().settings.items() if v is not None}
 
 
+def test_it_says_what_is_fed_forward(plant: Plant, signed_in) -> None:
+    plant.loop.settings = plant.loop.settings | {
+        "feed_forward": [{"tag": "solids", "equipment": None, "streams": [], "gains": [0.286] * 4}]
+    }
+    plant.loop.save()
+    page = signed_in("viewer").get(at(plant)).content.decode()
+    assert "Fed forward: <b>solids</b>, by 0.286, 0.286, 0.286, 0.286 mg/cm2" in page
+
+
 def test_the_overview_leads_to_it(plant: Plant, signed_in) -> None:
     assert f'href="{at(plant)}"' in signed_in("viewer").get(f"/lines/{plant.line.key}/").content.decode()
