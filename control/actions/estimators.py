@@ -6,7 +6,7 @@ predicted by an outside model keeps it: only what stands around it (reference, i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -146,8 +146,13 @@ def outside(equipment: Equipment, data: bytes, declaration: Mapping[str, Any]) -
     return taken(data, declaration, {stream.key for stream in machines.streams_of(equipment)}, tags)
 
 
-def fit(equipment: Equipment, past: History, kinds: Kinds | None = None) -> Fitted:
-    """Fit every stream of an equipment on its past; nothing is stored."""
+def fit(
+    equipment: Equipment,
+    past: History,
+    kinds: Kinds | None = None,
+    progress: Callable[[float], None] = lambda share: None,
+) -> Fitted:
+    """Fit every stream of an equipment on its past; nothing is stored. For ``progress`` see training.train."""
     kinds = kinds or Kinds()
     from control.core.vm import training  # noqa: PLC0415 - scikit-learn takes over a second to import
 
@@ -160,7 +165,7 @@ def fit(equipment: Equipment, past: History, kinds: Kinds | None = None) -> Fitt
         outside=({} if kinds.main else _outside(equipment)) | dict(kinds.outside),
         **_chosen(equipment, kinds),
     )
-    trained = training.train([tag.key for tag in past.tags], configs, past.trace, past.measured, plan)
+    trained = training.train([tag.key for tag in past.tags], configs, past.trace, past.measured, plan, progress)
     return Fitted(past, trained.contents, trained.refused)
 
 

@@ -22,6 +22,7 @@ from control.models import Equipment, Estimator, Stream, TrainingPlan, TrainingR
 NEWEST = 0.15  # share of the labels that decides between champion and challenger
 BEFORE_S = 7200.0  # of trace before the first of them: the foil of a lab sample was made an hour ago
 STEPS = {"reading": 0.0, "fitting": 0.1, "comparing": 0.8, "storing": 0.95}  # where on the way each begins
+FITTING = 0.7  # of the way
 
 
 class Cancelled(Exception):
@@ -54,7 +55,7 @@ def _carry_out(run: TrainingRun, clock: Callable[[], datetime]) -> None:
     past = estimators.history(equipment, asked_at - timedelta(hours=hours), asked_at)
     older, newer = _parted(past)
     _tell(run, "fitting", clock)
-    fitted = estimators.fit(equipment, older)
+    fitted = estimators.fit(equipment, older, progress=lambda share: _tell(run, "fitting", clock, share))
     _tell(run, "comparing", clock)
     verdict = _compared(equipment, fitted, newer)
     _tell(run, "storing", clock)
@@ -127,11 +128,11 @@ def _draft(stream: Stream, content: dict[str, Any], run: TrainingRun, now: datet
     row.save(force_insert=True)
 
 
-def _tell(run: TrainingRun, step: str, clock: Callable[[], datetime]) -> None:
+def _tell(run: TrainingRun, step: str, clock: Callable[[], datetime], part: float = 0.0) -> None:
     """Say how far the run is, and hear whether it is to end."""
     with transaction.atomic():
         row = TrainingRun.objects.select_for_update().get(pk=run.pk)
         if row.cancel_asked or row.state != State.RUNNING:
             raise Cancelled
-        row.step, row.share, row.heard_at = step, STEPS[step], clock()
+        row.step, row.share, row.heard_at = step, STEPS[step] + part * FITTING, clock()
         row.save(update_fields=["step", "share", "heard_at"])

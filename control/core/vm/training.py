@@ -12,7 +12,7 @@ and a model of more rows is not worse than those the interval was drawn from.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,11 +79,17 @@ class _Foretold:
 
 
 def train(
-    tags: Sequence[str], streams: Sequence[StreamConfig], trace: Trace, measured: Measured, recipe: Recipe
+    tags: Sequence[str],
+    streams: Sequence[StreamConfig],
+    trace: Trace,
+    measured: Measured,
+    recipe: Recipe,
+    progress: Callable[[float], None] = lambda share: None,
 ) -> Trained:
     """Train every stream of one equipment. ``tags`` name the trace's columns, ``streams`` what ``measured`` indexes.
 
     Only good values of the metrology each stream is fed by are used; a prediction among them is an error, not a label.
+    ``progress`` hears before each stream what share is done, and may raise to end it.
     """
     if np.any(measured.by == int(MeasuredBy.PREDICTION)):
         raise ValueError("a prediction is not a label: estimators are trained on metrology only")
@@ -101,6 +107,7 @@ def train(
     contents: dict[str, dict[str, Any]] = {}
     refused: dict[str, str] = {}
     for index, stream in enumerate(streams):
+        progress(index / len(streams))
         of_stream = (measured.stream[order] == index) & inputs.usable[at]
         try:
             contents[stream.key] = _train_stream(stream, inputs, every.take(of_stream))
