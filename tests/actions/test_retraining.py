@@ -5,7 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from django.conf import settings
 
+from apcweb.celery import app
 from control.actions import audit, estimators, retraining, trainingrun
 from control.actions.errors import Conflict, Invalid, NoPermission
 from control.actions.retraining import Schedule
@@ -180,6 +182,46 @@ def test_a_run_trains_compares_proposes_and_is_put_in_force_by_a_person_or_by_th
     with pytest.raises(Conflict):
         retraining.promote(run, actor=engineer, now=line.now, reason="again")
     assert audit.verify().ok
+
+
+def test_while_it_fits_a_run_tells_how_far_it_is_and_can_be_ended_between_two_streams(line):
+    coater, engineer = line.equipment[0], grown_up(line)
+    run, shares = retraining.ask(coater, actor=engineer, now=line.now), []
+
+    def clock():
+        row = TrainingRun.objects.get(pk=run.pk)
+        shares.append(row.share)
+        if row.step == "fitting" and len(shares) > 6:
+            retraining.cancel(run, actor=engineer, now=line.now)
+        return line.now
+
+    assert trainingrun.carry_out(run.pk, clock=clock).state == "cancelled"
+    assert shares == sorted(shares)
+    assert 0.1 < shares[-1] < 0.8
+    assert not run.estimators.exists()
+
+
+def test_by_a_standing_decision_what_passes_is_put_in_force_at_once_and_the_audit_names_who_decided():
+    line = running(scenario="shift")
+    line.run(1800)
+    line.advance()
+    press, engineer = line.equipment[1], grown_up(line)
+    standing = Schedule(every_rolls=1, then=TrainingPlan.Then.PUT_IN_FORCE)
+    retraining.plan(press, standing, actor=engineer, now=line.now, reason="Nobody is here at night")
+    Roll.objects.create(equipment=press, number=99, started_at=line.now + timedelta(seconds=1))
+    soon = line.now + timedelta(seconds=2)
+    (due,) = retraining.due(soon)
+    run = trainingrun.carry_out(due, clock=lambda: soon)
+    assert (run.error, run.state) == ("", "in_force")  # there was nothing in force to be worse than
+    active = Estimator.objects.filter(stream__lane__equipment=press, state="active", run=run)
+    assert active.count() == 8
+    entry = AuditEntry.objects.get(action="training.promote")
+    assert (entry.actor_name, "engineer: Nobody is here at night" in entry.reason) == ("retraining", True)
+
+
+def test_every_slot_of_the_schedule_names_a_task():
+    app.loader.import_default_modules()
+    assert {slot["task"] for slot in settings.CELERY_BEAT_SCHEDULE.values()} <= set(app.tasks)
 
 
 def test_what_the_pipeline_doubted_is_no_label(line):
