@@ -349,7 +349,7 @@ def _retract(built: Built, found: Pass, now: datetime) -> int:
 
 
 def _evidence(built: Built, fresh: Fresh, found: Pass, loop: Loop) -> dict[str, Any]:
-    """Inputs with quality, predictions with interval, trust and limits, as they were at the newest snapshot."""
+    """Inputs with quality and ISI, predictions with interval, trust and limits, as they were at the newest snapshot."""
     newest, machine, told = len(fresh.trace) - 1, built.machine, found.predictions
     values, quality = fresh.trace.values[newest], fresh.trace.quality[newest]
     streams = {}
@@ -366,8 +366,15 @@ def _evidence(built: Built, fresh: Fresh, found: Pass, loop: Loop) -> dict[str, 
             "spec": [_number(bound) for bound in (config.lower, config.target, config.upper)],
             "limits": [config.chart.mean, config.chart.sigma] if config.chart else None,
         }
+    estimator, first = machine.estimator, machine.stream_at[loop.settings["cvs"][0]]
+    isi = estimator.isi(fresh.trace, newest, first) if estimator else {}
     inputs = {
-        tag.key: {"value": _number(values[tag.slot]), "quality": int(quality[tag.slot]), "unit": tag.unit}
+        tag.key: {
+            "value": _number(values[tag.slot]),
+            "quality": int(quality[tag.slot]),
+            "unit": tag.unit,
+            "isi": isi.get(tag.key),
+        }
         for tag in built.tags
     }
     return {"inputs": inputs, "streams": streams, "model": found.state.estimator}

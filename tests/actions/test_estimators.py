@@ -13,12 +13,14 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import IntegrityError, connection, transaction
 
-from control.actions import estimators, ingest, machines
+from control.actions import _window, estimators, ingest, machines, pipeline
 from control.actions.estimators import Kinds
+from control.actions.ingest import raw
 from control.core.exchange import MeasuredPiece
+from control.core.loop import State, run
 from control.core.types import MeasuredBy, Quality
 from control.core.vm import training
-from control.models import AuditEntry, Estimator, Measurement
+from control.models import AuditEntry, Estimator, Intake, Measurement
 from control.queries import vm
 from tests.core.onnx_files import linear
 from tests.running import START, running
@@ -220,3 +222,18 @@ def test_the_report_scores_what_was_shown_when_the_metre_was_made(line):
         assert 0.7 < error.coverage <= 1.0
         assert 0.0 < error.vouched <= 1.0
         assert not error.closed
+
+
+def test_the_evidence_of_a_change_tells_how_far_each_input_was_from_training(line):
+    trained(line)
+    line.run(480)  # into a batch with fewer solids
+    built = machines.built(line.equipment[0].pk)
+    arrived = Intake.objects.get(pk=line.equipment[0].pk).arrived
+    fresh = _window.read(
+        raw(), _window.Span(line.equipment[0].pk, 0, arrived, START), built.stream_ids, len(built.tags), 1
+    )
+    found = run(built.machine, State(), fresh.trace, fresh.new, fresh.measured)
+    inputs = pipeline._evidence(built, fresh, found, built.loops["loading-top"])["inputs"]
+    assert inputs["solids"]["isi"] < -3
+    assert inputs["pump_top"]["isi"] is None  # a loop moves it
+    assert inputs["line_state"]["isi"] is None  # no input of the model
