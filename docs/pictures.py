@@ -198,7 +198,8 @@ def _figure(rows: int, titles: tuple[str, ...] = (), heights: tuple[float, ...] 
     figure.update_layout(
         template="simple_white", width=WIDTH, height=HEIGHT, showlegend=False, shapedefaults={"opacity": 1.0},
         paper_bgcolor="#f4f6f6", plot_bgcolor="#f4f6f6",
-        font={"family": "DejaVu Sans, sans-serif", "size": 12, "color": INK}, margin={"l": 70, "r": 20, "t": 30, "b": 45},
+        font={"family": "DejaVu Sans, sans-serif", "size": 12, "color": INK},
+        margin={"l": 70, "r": 20, "t": 30, "b": 45},
     )  # fmt: skip
     figure.update_annotations(x=0, xanchor="left", font_size=12)
     return figure

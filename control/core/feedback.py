@@ -161,7 +161,7 @@ class Feedback:
         with np.errstate(invalid="ignore", divide="ignore"):
             far_out = metrology.out_of_range(measured.value, checks.centre[stream], checks.reach[stream])
             broken = metrology.contradictions(checks.triples, measured, checks.sigma)
-        self._judge(2.0 * self.paired.refused, Doubt.REVERSED)
+        self._judge(np.where(self.paired.refused, 2.0, 0.0), Doubt.REVERSED)
         self._judge(np.where(np.isfinite(far_out), far_out, 0.0), Doubt.RANGE)
         self._judge(broken, Doubt.IDENTITY)
 

@@ -7,7 +7,11 @@ class Migration(migrations.Migration):
     dependencies = [("control", "0006_limits_versions")]
 
     operations = [
-        migrations.AddField("equipment", "model", models.JSONField(default=dict, blank=True)),
+        migrations.AddField(
+            "equipment",
+            "model",
+            models.JSONField(default=dict, blank=True, help_text="Which kinds of model predict its streams"),
+        ),
         migrations.RunSQL(
             "ALTER TABLE control_measurement ADD CONSTRAINT measurement_real CHECK (by IN (1, 2))",
             "ALTER TABLE control_measurement DROP CONSTRAINT measurement_real",
