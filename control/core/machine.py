@@ -13,7 +13,7 @@ import numpy as np
 from control.core.process_events import Watched
 from control.core.r2r import estimators
 from control.core.r2r.disturbance import Estimator as DisturbanceEstimator
-from control.core.r2r.feedforward import FeedForward
+from control.core.r2r.feedforward import FeedForward, together
 from control.core.r2r.schedule import Compaction
 from control.core.spc import cusum, ewma, hotelling, residual
 from control.core.spc.hotelling import Reference
@@ -179,7 +179,7 @@ class LoopConfig:
     @property
     def fed_gains(self) -> FloatArray:
         """What they do to the streams (cvs, d)."""
-        return np.hstack([np.empty((len(self.cvs), 0)), *(np.array(one.gains) for one in self.feed_forward)])
+        return together(self.feed_forward, len(self.cvs))
 
     def gains_at(self, setting: FloatArray) -> FloatArray:
         """The gains (cvs, mvs) where the parameters stand (mvs,)."""

@@ -110,7 +110,7 @@ def _propose_one(
     signals = _signals(machine, loop, trace) if loop.feed_forward else NO_SIGNAL
     fed = feedforward.parts(loop.feed_forward, state.loops[loop.key], signals)
     do_nothing = known.ahead + loop.effect(setting[None, :])[0] + sum(fed.values())
-    situation = _situation(machine, loop, state, trace, predictions, setting)
+    situation = _situation(machine, loop, state, trace, predictions, setting, signals)
     quiet = policy.silence(loop, situation, do_nothing - np.array(loop.targets))
     if quiet is not None:
         return Note(loop.key, quiet.reason, quiet.detail)
@@ -135,7 +135,13 @@ def _propose_one(
 
 
 def _situation(
-    machine: Machine, loop: LoopConfig, state: State, trace: Trace, predictions: Predictions, setting: FloatArray
+    machine: Machine,
+    loop: LoopConfig,
+    state: State,
+    trace: Trace,
+    predictions: Predictions,
+    setting: FloatArray,
+    signals: FloatArray,
 ) -> Situation:
     newest, estimator = len(trace) - 1, machine.estimator
     cvs = [machine.stream_at[cv] for cv in loop.cvs]
@@ -155,7 +161,7 @@ def _situation(
         since_move_m=travelled_m(trace, last_move_s) if last_move_s > NEVER_S else np.inf,
         since_move_s=float(trace.at_s[-1]) - last_move_s,
         window_s=window_s,
-        settling=max(_settling(belief(state.loops[loop.key])), _moving(machine, loop, trace)),
+        settling=max(_settling(belief(state.loops[loop.key])), _moving(machine, loop, trace, signals)),
         event_is_over=is_over(state, loop, float(trace.at_s[newest])),
     )
 
@@ -170,12 +176,12 @@ def _signals(machine: Machine, loop: LoopConfig, trace: Trace) -> FloatArray:
     return np.asarray(np.where(known[-1], mean, np.nan))
 
 
-def _moving(machine: Machine, loop: LoopConfig, trace: Trace) -> float:
-    """How far what is fed forward has run from its present average (CV unit); 0 where nothing is."""
+def _moving(machine: Machine, loop: LoopConfig, trace: Trace, signals: FloatArray) -> float:
+    """How far what is fed forward has run from its present average, ``signals`` (CV unit); 0 where nothing is."""
     if not loop.feed_forward:
         return 0.0
-    newest = trace.values[-1, [machine.tag_at[tag] for tag in loop.fed_tags]]
-    return float(np.abs(loop.fed_gains @ np.nan_to_num(newest - _signals(machine, loop, trace))).max())
+    ahead = trace.values[-1, [machine.tag_at[tag] for tag in loop.fed_tags]] - signals
+    return float(np.abs(loop.fed_gains @ np.where(np.isfinite(ahead), ahead, 0.0)).max())
 
 
 def _settling(known: Belief) -> float:

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 
@@ -42,6 +43,12 @@ class FeedForward:
     def check(self, loop: str, streams: int) -> None:
         if [len(row) for row in self.gains] != [len(self.tags)] * streams:
             raise ValueError(f"loop {loop}: {self.name} needs gains of {streams} streams x {len(self.tags)} tags")
+
+
+@lru_cache(maxsize=128)
+def together(signals: tuple[FeedForward, ...], streams: int) -> FloatArray:
+    """K of all of them side by side (streams, d); not to be written to."""
+    return np.hstack([np.empty((streams, 0)), *(np.array(one.gains) for one in signals)])
 
 
 def anew(held: LoopState, gains: FloatArray, since: float | None) -> LoopState:
