@@ -77,7 +77,7 @@ def harris(run: line.Run) -> float:
 
 
 def rejected(seed: int) -> dict[str, float]:
-    """Samples after the dead time until each step was gone; endless if it was not."""
+    """Samples after the dead time until each step was gone; as many as there were if it was not."""
     found = {}
     for name, (event, lanes) in STEPS.items():
         quiet, on = line.line_of(seed, "quiet"), line.machine(seed, **AUTOMATIC)
@@ -87,7 +87,7 @@ def rejected(seed: int) -> dict[str, float]:
         kept = np.convolve(off, np.ones(10) / 10, "valid")[STEP_AT_S:]  # of ten seconds: each lane twice
         there = np.flatnonzero(np.abs(kept) > GONE * abs(event.size) * line.TARGET)
         last = int(there[-1]) + 1 if len(there) else 0
-        found[name] = np.inf if last >= len(kept) else max(last - line.DEAD_TIME_M, 0.0) / SAMPLE_S
+        found[name] = max(last - line.DEAD_TIME_M, 0.0) / SAMPLE_S
     return found
 
 
