@@ -441,6 +441,14 @@ def loop_settings(key: str, settings: Mapping[str, Any], known: Declared) -> dic
         raise PlantFileError(key, mistakes(error)) from error
 
 
+def model_settings(key: str, settings: Mapping[str, Any], known: Declared) -> dict[str, Any]:
+    """How streams are predicted, checked as if it stood in a plant file. Raises PlantFileError with every mistake."""
+    try:
+        return ModelSpec.model_validate(dict(settings), context=known).model_dump(mode="json")
+    except ValidationError as error:
+        raise PlantFileError(key, mistakes(error)) from error
+
+
 def read(path: Path) -> Plant:
     """Read and check a plant file. Raises PlantFileError with every mistake."""
     try:

@@ -120,13 +120,21 @@ def _equipment(stored: Stored, spec: EquipmentSpec, position: int) -> Equipment:
         "connector": spec.connector,
         "web": spec.web,
         "physics": spec.physics,
-        "model": spec.model.model_dump(mode="json"),
+        "model": _model(stored, spec),
         "events": [event.model_dump(mode="json") for event in spec.events],
     }
     equipment = stored.upsert(Equipment, {"line": stored.line, "key": spec.names.key}, facts, {})
     stored.upsert(Intake, {"equipment": equipment}, {}, {})
     stored.upsert(Cursor, {"equipment": equipment}, {}, {})
     return equipment
+
+
+def _model(stored: Stored, spec: EquipmentSpec) -> dict[str, Any]:
+    """What the file says of models, unless an engineer chose others since it said so."""
+    told = spec.model.model_dump(mode="json")
+    present = Equipment.objects.filter(line=stored.line, key=spec.names.key).first()
+    chosen: dict[str, Any] = present.model if present else {}
+    return chosen if FILED in chosen and {**told, **chosen[FILED]} == told else told
 
 
 def _tags(stored: Stored, equipment: Equipment, spec: EquipmentSpec) -> None:

@@ -48,7 +48,10 @@ class Line(Named):
 
 
 class Equipment(Named):
-    """A machine the web passes through. ``connector``, ``web``, ``physics``, ``model`` are read from the plant file."""
+    """A machine the web passes through. ``connector``, ``web``, ``physics``, ``model`` are read from the plant file.
+
+    Where an engineer has chosen other kinds of ``model``, ``filed`` in it is what the plant file had said.
+    """
 
     class Kind(models.TextChoices):
         COATER = "coater", _("Coater")
