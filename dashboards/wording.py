@@ -254,6 +254,7 @@ REFUSALS = {
     "text_needed": gettext_lazy("This reason needs a sentence."),
     "reason_needed": gettext_lazy("Give a reason."),
     "not_settings": gettext_lazy("A loop cannot be set like this."),
+    "not_models": gettext_lazy("The models cannot be chosen like this."),
     "action_needed": gettext_lazy("Say what was done, or that nothing was."),
     "already_closed": gettext_lazy("Somebody has answered this signal already."),
     "no_limits": gettext_lazy("No limits can be drawn from what was chosen."),
@@ -339,6 +340,7 @@ ACTIONS = {
     "line.hold": gettext_lazy("HOLD"),
     "line.release": gettext_lazy("HOLD ended"),
     "loop.mode": gettext_lazy("mode of the loop"),
+    "model.choose": gettext_lazy("kinds of model chosen"),
     "signal.close": gettext_lazy("signal answered"),
     "limits.draft": gettext_lazy("limits drafted"),
     "limits.activate": gettext_lazy("limits put in force"),
@@ -366,6 +368,7 @@ ATTEMPTS = {
     "change.withdraw": gettext_lazy("withdrawal"),
     "line.release": gettext_lazy("ending HOLD"),
     "loop.mode": gettext_lazy("change of mode"),
+    "model.choose": gettext_lazy("choice of kinds of model"),
     "signal.close": gettext_lazy("answer to a signal"),
     "limits.draft": gettext_lazy("draft of limits"),
     "limits.activate": gettext_lazy("putting limits in force"),
@@ -396,6 +399,12 @@ ESTIMATORS = {
     "double_ewma": gettext_lazy("double EWMA, which follows a drift"),
     "kalman": gettext_lazy("Kalman filter, for values that come irregularly"),
 }
+MODELS = {
+    "ridge": gettext_lazy("Ridge regression"),
+    "pls": gettext_lazy("PLS"),
+    "boosting": gettext_lazy("Boosted trees"),
+    "onnx": gettext_lazy("ONNX file"),
+}
 SETTINGS = {
     "approvals_per_shift": gettext_lazy("Approvals per shift of 8 hours"),
     "bend_um": gettext_lazy("Bend of the lip at most"),
@@ -419,3 +428,8 @@ SETTINGS = {
 def setting(name: str) -> str:
     """A setting of a loop; one that only a plant file names keeps its name there."""
     return str(SETTINGS.get(name, name))
+
+
+def model(kind: str) -> str:
+    """A kind of prediction model."""
+    return str(MODELS.get(kind, kind))

@@ -15,7 +15,7 @@ from control.core.state import State, StreamState
 from control.core.types import Quality, Verdict
 from control.core.vm.calibration import coverage
 from control.core.vm.metrology import LIMIT, Doubt
-from control.models import Cursor, Equipment, Estimator, Point, RollValue, Stream, TrainingRun, VersionState
+from control.models import AuditEntry, Cursor, Equipment, Estimator, Point, RollValue, Stream, TrainingRun, VersionState
 
 LOOKED = timedelta(hours=1)  # back from the newest point
 DRIFTED = 1.0  # half widths of training: a bias larger than that says that the line is another one than then
@@ -85,10 +85,14 @@ class Health:
         return self.drift is not None and abs(self.drift) > DRIFTED
 
 
+def streams_of(equipment: Equipment) -> list[Stream]:
+    of_it = Stream.objects.filter(lane__equipment=equipment).select_related("lane", "characteristic")
+    return list(of_it.order_by("characteristic_id", "-lane__side", "lane__number"))
+
+
 def of(equipment: Equipment) -> list[Health]:
     """Every stream of an equipment over the last hour of its points."""
-    of_it = Stream.objects.filter(lane__equipment=equipment).select_related("lane", "characteristic")
-    rows = list(of_it.order_by("characteristic_id", "-lane__side", "lane__number"))
+    rows = streams_of(equipment)
     ids = [stream.pk for stream in rows]
     newest = Point.objects.filter(stream_id__in=ids).aggregate(at=Max("at"))["at"]
     given = {
@@ -147,6 +151,18 @@ def _half_widths(active: Iterable[Estimator]) -> dict[int, float]:
     """Half widths of training, read out of the contents by the database: those are large."""
     rows = Estimator.objects.filter(pk__in=[row.pk for row in active]).values_list("stream_id", "content__half_width")
     return {stream: float(width) for stream, width in rows if width}
+
+
+def kinds_in_force(equipment: Equipment) -> dict[int, str]:
+    """The kind of the main model in force, by stream; read out of the contents by the database as well."""
+    rows = Estimator.objects.filter(stream__lane__equipment=equipment, state=VersionState.ACTIVE)
+    return dict(rows.values_list("stream_id", "content__main__kind"))
+
+
+def chosen(equipment: Equipment) -> AuditEntry | None:
+    """Who last chose other kinds of model, and why."""
+    of_it = {"object_type": "equipment", "object_id": str(equipment.pk), "line_id": equipment.line_id}
+    return AuditEntry.objects.filter(action="model.choose", **of_it).order_by("-number").first()
 
 
 def _states(equipment: Equipment) -> dict[str, StreamState]:

@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from control.core.vm.metrology import Doubt
-from control.models import TrainingPlan, TrainingRun
+from control.models import Stream, TrainingPlan, TrainingRun
 from dashboards import wording
 from dashboards.templatetags.apc import NOTHING, duration
 
@@ -61,6 +61,17 @@ def covered(value: float | None, scored: int) -> SafeString | str:
 @register.filter
 def doubt_words(doubt: int) -> str:
     return str(wording.DOUBTS.get(Doubt(doubt), doubt))
+
+
+@register.filter
+def model_words(kind: str) -> str:
+    return wording.model(kind)
+
+
+@register.filter
+def labelled(stream: Stream, words: str) -> str:
+    """What a field of a table is called for those who do not see the table."""
+    return f"{stream}: {words}"
 
 
 @register.filter

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from django.contrib import messages
@@ -12,13 +12,13 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
-from control.actions import retraining
+from control.actions import model_kinds, retraining
 from control.actions.authority import Right
-from control.actions.errors import Refused
+from control.actions.errors import Invalid, Refused
 from control.models import Equipment, TrainingPlan, TrainingRun
 from control.queries import live, overview
 from control.queries import model_health as queries
-from dashboards import permissions, training_form
+from dashboards import model_form, permissions, training_form
 from dashboards.views import refusals
 
 RUNS, ROLLS = 8, 3
@@ -27,17 +27,7 @@ RUNS, ROLLS = 8, 3
 @login_required
 @require_safe
 def page(request: HttpRequest, pk: int) -> HttpResponse:
-    machine = _found(request, pk)
-    health = queries.of(machine)
-    values = list(queries.roll_values(machine)[: ROLLS * max(len(health), 1)])
-    context = _training(request, machine) | {
-        "lines": permissions.lines(request),
-        "siblings": overview.equipment_of(machine.line),
-        "health": health,
-        "asks": [one for one in health if one.trust and one.trust.asks_now],
-        "values": values,
-    }
-    return render(request, "models/page.html", context)
+    return render(request, "models/page.html", _context(request, _found(request, pk)))
 
 
 @login_required
@@ -56,6 +46,25 @@ def plan(request: HttpRequest, pk: int) -> HttpResponse:
         retraining.plan(machine, schedule, reason=request.POST.get("reason", ""), **told)
 
     return _done(request, machine, decide, _("The plan holds from now on."))
+
+
+@login_required
+@require_POST
+def kinds(request: HttpRequest, pk: int) -> HttpResponse:
+    machine, form = _found(request, pk), request.POST.dict()
+    settings = model_form.asked(machine, queries.streams_of(machine), form)
+    told = {"seen": form.get("seen", ""), "reason": form.get("reason", "")[:400]}
+    try:
+        model_kinds.choose_models(machine, settings, actor=permissions.person(request), now=permissions.now(), **told)
+    except Invalid as refusal:
+        if refusal.code != "not_models":
+            return refusals.shown(request, refusal, back=_at(machine))
+        kept = {"mistakes": str(refusal).split("; ")}
+        return render(request, "models/page.html", _context(request, machine, form) | kept, status=refusal.status)
+    except Refused as refusal:
+        return refusals.shown(request, refusal, back=_at(machine))
+    messages.success(request, _("The next training follows this choice."))
+    return redirect(_at(machine))
 
 
 @login_required
@@ -102,6 +111,22 @@ def _at(machine: Equipment) -> str:
 def _found(request: HttpRequest, pk: int) -> Equipment:
     mine = Equipment.objects.filter(line__in=permissions.line_ids(request)).select_related("line__area__site")
     return permissions.found(mine, pk=pk)
+
+
+def _context(request: HttpRequest, machine: Equipment, typed: Mapping[str, str] = {}) -> dict[str, Any]:
+    """The whole page; ``typed``: a form that was refused."""
+    health = queries.of(machine)
+    streams = [one.stream for one in health]
+    return _training(request, machine) | {
+        "lines": permissions.lines(request),
+        "siblings": overview.equipment_of(machine.line),
+        "health": health,
+        "asks": [one for one in health if one.trust and one.trust.asks_now],
+        "values": list(queries.roll_values(machine)[: ROLLS * max(len(health), 1)]),
+        "kinds": model_form.table(machine, streams, queries.kinds_in_force(machine), typed),
+        "chosen": queries.chosen(machine),
+        "typed": typed,
+    }
 
 
 def _training(request: HttpRequest, machine: Equipment) -> dict[str, Any]:
