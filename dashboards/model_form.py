@@ -70,10 +70,19 @@ def table(
 def asked(machine: Equipment, streams: Iterable[Stream], form: Mapping[str, str]) -> dict[str, Any]:
     """The choice with what the form changes; a stream for which nothing is chosen follows its machine."""
     settings = model_kinds.without_filed(machine.model)
-    settings |= {name: form[name] for name in ("main", "reference") if form.get(name)}
-    usual, own = settings.get("main", USUAL["main"]), {}
-    for stream in streams:
-        main, reference = form.get(f"main-{stream.pk}"), form.get(f"reference-{stream.pk}")
-        if main or reference:
-            own[stream.key] = {"main": main or usual} | ({"reference": reference} if reference else {})
-    return settings | {"streams": own}
+    settings |= {name: form[name] for name in USUAL if form.get(name)}
+    own = {
+        stream.key: _own(USUAL | settings, form.get(f"main-{stream.pk}", ""), form.get(f"reference-{stream.pk}", ""))
+        for stream in streams
+    }
+    return settings | {"streams": {key: kinds for key, kinds in own.items() if kinds}}
+
+
+def _own(machine: Mapping[str, Any], main: str, reference: str) -> dict[str, str]:
+    """What is left open is as the machine has it; a reference that would be the main model is the other one."""
+    if not main and not reference:
+        return {}
+    main = main or machine["main"]
+    if not reference and machine["reference"] != main:
+        reference = machine["reference"]
+    return {"main": main} | ({"reference": reference} if reference else {})

@@ -68,6 +68,24 @@ def test_an_engineer_chooses_for_a_machine_and_for_single_streams(plant: Plant, 
     assert '<option value="boosting" selected>' in told
 
 
+@pytest.mark.parametrize(
+    ("machine", "main", "expected"),
+    [
+        (("boosting", "ridge"), "boosting", "ridge"),
+        (("boosting", "ridge"), "pls", "ridge"),
+        (("boosting", "ridge"), "ridge", "pls"),
+        (("ridge", "pls"), "pls", "ridge"),
+    ],
+)
+def test_a_reference_left_open_is_the_machines_unless_that_is_the_main_model_already(
+    plant: Plant, signed_in: SignIn, machine: tuple[str, str], main: str, expected: str
+) -> None:
+    changes = {"main": machine[0], "reference": machine[1], field(plant, "main"): main}
+    signed_in("engineer").post(f"{page(plant)}kinds/", form(plant, **changes))
+    model = Equipment.objects.get(pk=plant.coater.pk).model
+    assert model["streams"] == {"loading/1-top": {"main": main, "reference": expected}}
+
+
 def test_sending_the_page_as_it_stands_changes_nothing(plant: Plant, signed_in: SignIn) -> None:
     assert signed_in("engineer").post(f"{page(plant)}kinds/", form(plant)).status_code == 302
     assert Equipment.objects.get(pk=plant.coater.pk).model == {}
