@@ -174,7 +174,7 @@ def test_how_far_each_input_is_from_training_can_be_asked(trained, trace):
 def test_contents_of_the_first_version_load_as_they_did(trained, trace):
     old = [
         {**content, "version": 1, "inputs": {key: value for key, value in content["inputs"].items()
-                                             if key not in ("consistency", "dqix_threshold", "operating")}}
+                                             if key not in ("consistency", "reach", "dqix_threshold", "operating")}}
         for content in trained.contents.values()
     ]  # fmt: skip
     before, now = Estimator.load(old, TAGS, KEYS).predict(trace, ROWS), load(trained).predict(trace, ROWS)

@@ -78,29 +78,45 @@ def related(n, seed):
 MOVED = np.array([False, False, False, False, True])
 
 
+def over_threshold(training, asked, moved):
+    """DQIx of ``asked`` over the threshold that ``training`` gives."""
+    matrix, reach = reliability.consistency_matrix(training, moved), reliability.reach_matrix(training, moved)
+    limit = reliability.consistency_threshold(training, matrix, reach, moved)
+    return reliability.inconsistency(asked, matrix, reach) / limit
+
+
 def test_an_instrument_that_leaves_the_relations_of_training_is_noticed_a_new_state_that_keeps_them_is_not():
     z = related(4_000, 9)
-    matrix = reliability.consistency_matrix(z, MOVED)
-    threshold = reliability.consistency_threshold(z, matrix, MOVED)
-    assert (reliability.similarity(z, matrix) < threshold).all()
     far_but_related = np.array([[6.0, -6.0, 6.0, -6.0, 0.0]])
     lying = np.array([[0.0, 0.0, 1.5, 0.0, 0.0]])
-    assert reliability.similarity(far_but_related, matrix)[0] < threshold
-    assert reliability.similarity(lying, matrix)[0] > threshold
+    assert (over_threshold(z, z, MOVED) < 1).all()
+    assert over_threshold(z, far_but_related, MOVED)[0] < 1
+    assert over_threshold(z, lying, MOVED)[0] > 1
 
 
 def test_a_move_that_drags_others_along_contradicts_nothing():
     z = related(4_000, 10)
-    matrix = reliability.consistency_matrix(z, MOVED)
     moved = np.array([[0.0, 8.0, 0.0, 8.0, 8.0]])
-    assert reliability.similarity(moved, matrix)[0] < reliability.consistency_threshold(z, matrix, MOVED)
+    assert over_threshold(z, moved, MOVED)[0] < 1
+
+
+def test_a_loops_move_far_beyond_training_makes_no_liars_of_the_instruments_but_a_lie_is_still_one():
+    rng = np.random.default_rng(13)
+    bolt = np.where(np.arange(3_000) < 1_500, -1.0, 1.0)  # stood at two places while the rest drifted by chance
+    slurry = rng.standard_normal(3_000) + 0.2 * bolt
+    z = np.column_stack([slurry, slurry + 0.05 * rng.standard_normal(3_000), bolt])
+    z = (z - z.mean(axis=0)) / z.std(axis=0)
+    moved = np.array([False, False, True])
+    assert over_threshold(z, np.array([[0.0, 0.0, 12.0]]), moved)[0] < 1
+    assert over_threshold(z, np.array([[0.0, 4.0, 12.0]]), moved)[0] > 1
 
 
 def test_where_nothing_is_related_nothing_is_inconsistent():
     z = np.random.default_rng(11).standard_normal((500, 1))
-    matrix = reliability.consistency_matrix(z, np.array([False]))
+    still = np.array([False])
+    matrix, reach = reliability.consistency_matrix(z, still), reliability.reach_matrix(z, still)
     assert not matrix.any()
-    assert reliability.consistency_threshold(z, matrix, np.array([False])) == 1.0
+    assert reliability.consistency_threshold(z, matrix, reach, still) == 1.0
 
 
 def test_relations_that_drift_in_training_widen_the_threshold_within_bounds():
@@ -111,8 +127,8 @@ def test_relations_that_drift_in_training_widen_the_threshold_within_bounds():
     ratios = []
     for z in (steady, drifting):
         z = (z - z.mean(axis=0)) / z.std(axis=0)
-        matrix = reliability.consistency_matrix(z, moved)
-        largest = reliability.similarity(z, matrix).max()
-        ratios.append(reliability.consistency_threshold(z, matrix, moved) / largest)
+        matrix, reach = reliability.consistency_matrix(z, moved), reliability.reach_matrix(z, moved)
+        largest = reliability.inconsistency(z, matrix, reach).max()
+        ratios.append(reliability.consistency_threshold(z, matrix, reach, moved) / largest)
     assert ratios[0] == pytest.approx(reliability.TIMES)
     assert reliability.TIMES < ratios[1] <= 4 * reliability.TIMES

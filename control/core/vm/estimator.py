@@ -1,7 +1,7 @@
 """A trained estimator as plain numbers, and all those of one equipment folded into one matrix product.
 
 What is stored per stream is a dict of JSON values (coefficients, never code), written by :mod:`training`:
-``stream``, ``inputs`` (tags, window_s, mean, scale, similarity, gsi_threshold, consistency, dqix_threshold,
+``stream``, ``inputs`` (tags, window_s, mean, scale, similarity, gsi_threshold, consistency, reach, dqix_threshold,
 operating), ``physics``, ``gains``, ``main``, ``reference``, ``label_mean``, ``label_sigma``, ``residual_sigma``,
 ``half_width``, ``bias_weight``, ``ri_threshold``, ``metrics``, ``window`` (from_s, to_s of the labels).
 
@@ -99,7 +99,7 @@ class _Group:
     mean: FloatArray  # (q,)
     scale: FloatArray  # (q,)
     watched: IntArray  # (w,)
-    indices: FloatArray  # (p, 2p): the matrices of GSI and of DQIx over its threshold
+    indices: FloatArray  # (p, 3p): the matrices of GSI, of DQIx over its threshold, and of what divides it
     operating: FloatArray  # (o, p) standardised window means of training, to try the model's gain at
     streams: IntArray | slice  # (s,)
     laws: tuple[_Law, ...]
@@ -117,8 +117,8 @@ class _Group:
         z, missing = self._standardised(seen)
         value, ri = self.respond(z)
         level = z[:, : len(self.tags)]
-        found = (level @ self.indices).reshape(len(z), 2, len(self.tags)) @ level[:, :, None]
-        gsi, dqix = found[:, 0], found[:, 1]
+        found = (level @ self.indices).reshape(len(z), 3, len(self.tags)) @ level[:, :, None]
+        gsi, dqix = found[:, 0], found[:, 1] / (1.0 + found[:, 2])
         if missing.any():
             dqix[missing[:, : len(self.tags)].any(axis=1)] = np.nan
         quality = self._quality(trace, rows, seen, missing, np.isfinite(value))
@@ -351,7 +351,7 @@ def _group(members: Sequence[Content], columns: Mapping[str, int], places: Mappi
         mean=np.array(inputs["mean"], np.float64)[used],
         scale=scale[used],
         watched=np.flatnonzero(np.diag(matrix) > 0) if matrix.any() else np.zeros(1, np.int64),
-        indices=np.hstack([matrix, _consistency(inputs)]),
+        indices=np.hstack([matrix, *_consistency(inputs)]),
         operating=np.array(inputs.get("operating", []), np.float64).reshape(-1, p),
         streams=_consecutive([places[member["stream"]] for member in members]),
         laws=_laws(members),
@@ -366,11 +366,11 @@ def _group(members: Sequence[Content], columns: Mapping[str, int], places: Mappi
     )
 
 
-def _consistency(inputs: Mapping[str, Any]) -> FloatArray:
-    """The matrix of DQIx over its threshold (p, p); nothing is inconsistent to an estimator that has none."""
-    p = len(inputs["tags"])
-    matrix = np.array(inputs.get("consistency", np.zeros((p, p))), np.float64)
-    return np.asarray(matrix / float(inputs.get("dqix_threshold", 1.0)))
+def _consistency(inputs: Mapping[str, Any]) -> tuple[FloatArray, FloatArray]:
+    """The matrices of DQIx over its threshold and of its divisor (p, p); nothing contradicts an older estimator."""
+    nothing = np.zeros((len(inputs["tags"]), len(inputs["tags"])))
+    matrix, reach = (np.array(inputs.get(name, nothing), np.float64) for name in ("consistency", "reach"))
+    return np.asarray(matrix / float(inputs.get("dqix_threshold", 1.0))), reach
 
 
 def _whole(content: Content) -> bool:

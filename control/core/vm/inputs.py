@@ -115,7 +115,7 @@ def _like(level: FloatArray, steady: BoolArray, moved: BoolArray) -> BoolArray:
     """Rows (n,) whose window means (n, p) resemble steady running: by GSI and by DQIx."""
     found = _indices(level[steady], moved)
     gsi = reliability.similarity(level, np.array(found["similarity"]))
-    dqix = reliability.similarity(level, np.array(found["consistency"]))
+    dqix = reliability.inconsistency(level, np.array(found["consistency"]), np.array(found["reach"]))
     return np.asarray((gsi <= found["gsi_threshold"]) & (dqix <= found["dqix_threshold"]))
 
 
@@ -128,12 +128,13 @@ def _indices(level: FloatArray, moved: BoolArray) -> dict[str, Any]:
     own = reliability.similarity_matrix(level[:, watched])
     similarity = np.zeros((p, p))
     similarity[np.ix_(watched, watched)] = own
-    consistency = reliability.consistency_matrix(level, moved)
+    consistency, reach = reliability.consistency_matrix(level, moved), reliability.reach_matrix(level, moved)
     return {
         "similarity": [listed(line) for line in similarity],
         "gsi_threshold": digits(reliability.similarity_threshold(level[:, watched], own)),
         "consistency": [listed(line) for line in consistency],
-        "dqix_threshold": digits(reliability.consistency_threshold(level, consistency, moved)),
+        "reach": [listed(line) for line in reach],
+        "dqix_threshold": digits(reliability.consistency_threshold(level, consistency, reach, moved)),
     }
 
 

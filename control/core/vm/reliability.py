@@ -3,7 +3,8 @@
     RI  = 2 (1 - Phi(|Zy - Zr| / 2))   main against reference model, both standardised by the training labels
     GSI = z' R^-1 z / p                distance of the inputs from training
     ISI_j = z_j                        which input is far
-    DQIx = |V' (z - B' u)|^2           distance of the inputs from the plane of their relations in training
+    DQIx = |V' (z - B' u)|^2 / (1 + u' C^-1 u / m)    distance of the inputs from the plane of their relations in
+                                       training, u the m parameters that a loop moves
 
 F.-T. Cheng et al., IEEE Transactions on Semiconductor Manufacturing 21 (2008) 92-103 (RI, GSI, ISI);
 Y.-T. Huang, F.-T. Cheng, the same 24 (2011) 209-216 (DQI); J. E. Jackson, G. S. Mudholkar, Technometrics 21 (1979)
@@ -75,13 +76,35 @@ def consistency_matrix(z: FloatArray, moved: BoolArray) -> FloatArray:
     return across @ across.T
 
 
-def consistency_threshold(z: FloatArray, matrix: FloatArray, moved: BoolArray, times: float = TIMES) -> float:
+def reach_matrix(z: FloatArray, moved: BoolArray) -> FloatArray:
+    """L (p, p) with 1 + z' L z the divisor of DQIx: how far the moved parameters stand from where training had them.
+
+    What a parameter drags along is known from the few places it stood at; beyond them the relation is a guess, and a
+    loop's own move must not make liars of the instruments.
+    """
+    given = z.any(axis=0) & moved
+    reach = np.zeros((z.shape[1], z.shape[1]))
+    count = int(given.sum())
+    if count:
+        own = z[:, given].T @ z[:, given] / len(z) + _COLLINEAR * np.eye(count)
+        reach[np.ix_(given, given)] = np.linalg.inv(own) / count
+    return reach
+
+
+def inconsistency(z: FloatArray, matrix: FloatArray, reach: FloatArray) -> FloatArray:
+    """DQIx of each row of ``z`` (k, p)."""
+    return similarity(z, matrix) / (1.0 + similarity(z, reach))
+
+
+def consistency_threshold(
+    z: FloatArray, matrix: FloatArray, reach: FloatArray, moved: BoolArray, times: float = TIMES
+) -> float:
     """``times`` the largest DQIx of the training inputs (n, p), in time order; 1 where there is no relation to keep.
 
     Relations drift as a machine is retuned, and drift is no fault of an instrument: the 90 % quantile over rows that
     the plane was not drawn from counts where it is larger, but no more than ``_DRIFT`` times, or nothing would be bad.
     """
-    largest = float(similarity(z, matrix).max(initial=0.0))
+    largest = float(inconsistency(z, matrix, reach).max(initial=0.0))
     later = np.concatenate([_foretold(z[fit], z[score], moved) for fit, score in forward(len(z))])
     drifted = min(float(np.quantile(later, 0.9)), _DRIFT * largest)
     return times * max(largest, drifted) if largest > 0 else 1.0
@@ -93,7 +116,7 @@ def _foretold(before: FloatArray, after: FloatArray, moved: BoolArray) -> FloatA
     known = scale > 1e-6
     centre = before.mean(axis=0)
     before, after = ((z - centre)[:, known] / scale[known] for z in (before, after))
-    return similarity(after, consistency_matrix(before, moved[known]))
+    return inconsistency(after, consistency_matrix(before, moved[known]), reach_matrix(before, moved[known]))
 
 
 def culprit(z: FloatArray) -> IntArray:
