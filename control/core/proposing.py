@@ -56,7 +56,7 @@ def follow(
             loops[loop.key] = _carried(machine, loop, held, seen, trace.at_s[rows])
             continue
         gains, signals = loop.fed_gains, means[:, [read.index(tag) for tag in loop.fed_tags]]
-        held = feedforward.anew(held, gains, state.last_move_s.get(loop.key))
+        held = feedforward.anew(held, state.last_move_s.get(loop.key))
         fed = feedforward.changes(held, signals)
         seen = replace(seen, value=seen.value - fed @ gains.T)
         loops[loop.key] = feedforward.after(_carried(machine, loop, held, seen, trace.at_s[rows]), signals, fed)
@@ -217,5 +217,5 @@ def _held(loop: LoopConfig, state: State) -> LoopState:
     mvs = tuple(mv.tag for mv in loop.mvs)
     curve = loop.schedule.numbers if loop.schedule else ()
     if held is not None and (held.cvs, held.mvs, held.gains, held.schedule) == (loop.cvs, mvs, loop.gains, curve):
-        return held
-    return LoopState(loop.cvs, mvs, loop.gains, schedule=curve)
+        return feedforward.fed_by(held, loop.feed_forward)
+    return feedforward.fed_by(LoopState(loop.cvs, mvs, loop.gains, schedule=curve), loop.feed_forward)

@@ -32,7 +32,9 @@ class ChartState:
 
 @dataclass(frozen=True, slots=True)
 class StreamState:
-    """Bias of the model at this stream, and the newest error, believed or not, that the next one is compared with.
+    """Bias of the model at this stream, and the newest error, believed or not, that the next one is compared with:
+
+    measured at ``error_at_s`` of a metre that was at the die at ``error_made_s``.
 
     ``scores``, ``level``, ``width`` (in half widths of training) and ``trail`` are those of :mod:`core.vm.calibration`;
     ``gauge_lab`` is the CUSUM of gauge less lab (up, down), in sigma. ``waiting`` are events of which no foil made
@@ -44,6 +46,7 @@ class StreamState:
     bias: float = 0.0
     error: float | None = None
     error_at_s: float | None = None
+    error_made_s: float | None = None
     chart: ChartState | None = None
     residual: ChartState | None = None
     scores: str = ""
@@ -65,7 +68,8 @@ class LoopState:
     ``disturbance`` is the level, ``trend`` a slower one, ``drift`` how far it runs on until the next value and
     ``uncertainty`` P of the level in R; the last two are empty where all is 0. Other gains, or another curve of a
     schedule, end it. ``waiting`` are events that the inputs' window still holds. ``fed`` is how far each signal that is
-    fed forward has gone since the move at ``fed_since_s``, ``fed_last`` where it was last (None: missing).
+    fed forward has gone since the move at ``fed_since_s``, ``fed_last`` where it was last (None: missing);
+    ``fed_tags`` and ``fed_gains``, cvs x tags, are the signals and the K it was fed with.
     """
 
     cvs: tuple[str, ...]
@@ -80,6 +84,8 @@ class LoopState:
     fed: tuple[float, ...] = ()
     fed_last: tuple[float | None, ...] = ()
     fed_since_s: float | None = None
+    fed_tags: tuple[str, ...] = ()
+    fed_gains: tuple[tuple[float, ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +172,8 @@ def _loop(item: Mapping[str, Any]) -> LoopState:
         fed=tuple(item.get("fed", ())),
         fed_last=tuple(item.get("fed_last", ())),
         fed_since_s=item.get("fed_since_s"),
+        fed_tags=tuple(item.get("fed_tags", ())),
+        fed_gains=tuple(tuple(row) for row in item.get("fed_gains", ())),
     )
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from control.core.loop import Machine, State, run
-from control.core.machine import Actuator, LoopConfig
+from control.core.machine import Actuator, LoopConfig, StreamConfig
+from control.core.policy import Reason
 from control.core.r2r import feedforward
 from control.core.r2r.allocation import allocate
 from control.core.r2r.disturbance import Seen, belief, stored
@@ -16,7 +18,8 @@ from control.core.r2r.feedforward import FeedForward
 from control.core.r2r.schedule import Compaction
 from control.core.state import LoopState
 from control.core.twin.press import Press
-from control.core.types import Measured
+from control.core.types import Measured, Trace
+from control.core.vm.estimator import Estimator
 from tests.core.tiny_line import LANES, LOOP, SOLIDS, TAGS, TARGET, TinyLine, live
 from tests.core.twins import parameters
 
@@ -58,7 +61,7 @@ def test_a_solids_step_is_met_sooner_and_as_a_contribution_of_its_own(machine):
 def carried(loop, held, y, u, v):
     """What a pass does with one value, given what the signal was over its window."""
     gains = np.array(loop.feed_forward[0].gains)
-    held = feedforward.anew(held, gains, None)
+    held = feedforward.anew(feedforward.fed_by(held, loop.feed_forward), None)
     g = feedforward.changes(held, v[None, :])
     seen = (y - loop.effect(u[None, :])[0] - gains @ g[0])[None, :]
     found = loop.disturbance.after(belief(held), Seen(seen, np.ones(1), np.ones(seen.shape)))
@@ -102,10 +105,10 @@ def test_with_the_right_gain_the_disturbance_does_not_notice_the_signal_and_the_
 def test_after_a_move_what_was_fed_belongs_to_the_disturbance_and_nothing_jumps():
     held = carried(ONE, FRESH, np.array([20.3]), np.array([60.0]), np.array([70.0]))
     held = carried(ONE, held, np.array([20.5]), np.array([60.0]), np.array([70.7]))
-    moved = feedforward.anew(held, np.array([[0.29]]), 1_000.0)
+    moved = feedforward.anew(held, 1_000.0)
     assert total(ONE, moved, 70.7) == pytest.approx(total(ONE, held, 70.7), abs=1e-12)
     assert moved.fed == (0.0,)
-    assert feedforward.anew(moved, np.array([[0.29]]), 1_000.0) == moved
+    assert feedforward.anew(moved, 1_000.0) == moved
 
 
 def test_a_signal_that_is_missing_feeds_nothing_and_its_return_is_no_news():
@@ -138,9 +141,76 @@ def test_what_is_missing_is_named_with_the_proposal(machine):
 
 def test_a_state_kept_before_anything_was_fed_is_taken_up():
     told = State(loops={"one": FRESH}).to_json()
-    for name in ("fed", "fed_last", "fed_since_s"):
+    for name in ("fed", "fed_last", "fed_since_s", "fed_tags", "fed_gains"):
         del told["loops"]["one"][name]
     assert State.from_json(told).loops["one"] == FRESH
+
+
+# Other signals or another K
+
+IDENTITY = {"intercept": 1.0, "coef": [1.0] + [0.0] * 8}  # y = solids + pump - 5
+TWO_TAGS = {
+    "version": 2, "stream": "loading/1", "physics": {"kind": "none"}, "gains": {"pump": 1.0},
+    "inputs": {
+        "tags": ["solids", "pump", "room"], "window_s": 10.0, "mean": [1.0, 5.0, 20.0] + [0.0] * 6, "scale": [1.0] * 9,
+        "similarity": [[1.0, 0.0, 0.0], [0.0] * 3, [0.0] * 3], "gsi_threshold": 50.0,
+        "consistency": [[0.0] * 3] * 3, "dqix_threshold": 1.0, "operating": [[0.0] * 3],
+    },
+    "main": {"kind": "ridge", **IDENTITY}, "reference": {"kind": "pls", **IDENTITY},
+    "label_mean": 1.0, "label_sigma": 1.0, "residual_sigma": 0.1, "half_width": 0.2, "bias_weight": 0.2,
+    "ri_threshold": 0.5,
+}  # fmt: skip
+STAGE_S = 200
+ON, OFF = (FeedForward("solids", ("solids",), ((1.0,),)),), ()
+HALF, OTHER = (FeedForward("solids", ("solids",), ((0.5,),)),), (FeedForward("room", ("room",), ((0.1,),)),)
+
+
+def fed_with(signals):
+    tags, stream = ("solids", "pump", "room"), StreamConfig("loading/1", target=1.0)
+    pump = Actuator("pump", 0, 10, 1, 5)
+    loop = LoopConfig("loading", ("loading/1",), (1.0,), (pump,), ((1.0,),), 0.1, 10.0, feed_forward=signals)
+    return Machine("coater", tags, (stream,), Estimator.load([TWO_TAGS], tags, [stream.key]), (loop,))
+
+
+def on_target(stages):
+    """In the middle of every stage the solids fall by .3 and a hand on the pump makes up for it."""
+    at_s = np.arange(float(stages * STAGE_S))
+    falls = 0.3 * ((at_s + STAGE_S / 2) // STAGE_S)
+    values = np.column_stack([1.0 - falls, 5.0 + falls, 20.0 + falls])
+    return Trace(at_s, np.ones(len(at_s), np.int64), at_s.copy(), values, np.zeros(values.shape, np.int64))
+
+
+def over_stages(stages, kept=lambda state: state):
+    """The passes over each stage's first second and its rest; ``kept`` is what becomes of a state between stages."""
+    trace, state, passes = on_target(len(stages)), State(), []
+    for k, signals in enumerate(stages):
+        first_s = k * STAGE_S
+        for begin_s, end_s in ((first_s, first_s + 1), (first_s + 1, first_s + STAGE_S)):
+            seen = trace.between(max(0, begin_s - 60), end_s)
+            passes.append(run(fed_with(signals), state, seen, seen.at_s >= begin_s, Measured.none()))
+            state = State.from_json(json.loads(json.dumps(passes[-1].state.to_json())))
+        state = kept(state)
+    return passes
+
+
+@pytest.mark.parametrize(
+    "stages",
+    [(ON, OFF), (OFF, ON), (ON, OFF, ON), (ON, HALF, ON), (ON, OTHER, ON), (ON, ON + OTHER, OTHER)],
+    ids=["off", "on", "off and on", "another gain", "another tag", "one more and one less"],
+)
+def test_a_loop_on_target_stays_there_whatever_is_fed_forward_from_now_on(stages):
+    passes = over_stages(stages)
+    assert [note.reason for one in passes[1:] for note in one.notes] == [Reason.IN_DEADBAND] * (len(passes) - 1)
+
+
+@pytest.mark.parametrize("stages", [(ON, ON), (ON, OFF), (ON, HALF)])
+def test_a_state_that_does_not_tell_its_gains_learns_anew_and_proposes_nothing(stages):
+    def untold(state):
+        loop = replace(state.loops["loading"], fed_tags=(), fed_gains=())
+        return replace(state, loops={"loading": loop})
+
+    passes = over_stages(stages, untold)
+    assert not any(one.proposals for one in passes)
 
 
 # The press and the loading of the foil that comes in: the twin's own press, a gauge 12 m behind the nip

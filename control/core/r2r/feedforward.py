@@ -14,7 +14,8 @@ the model is blind to, D unlearns the fed part with its own weight, until the ga
 one that is counted twice.
 
 v counts by its changes, g, the sum of them since the loop's last move: so what is fed forward is told as what came
-since. A change across a gap is left to feedback, which has seen it.
+since. A change across a gap is left to feedback, which has seen it. Fed by other signals or another K from now on, or
+no more at all, the loop stands where it stood: K g, as it was until then, goes over into D.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from control.core.r2r.disturbance import belief, stored
+from control.core.r2r.disturbance import belief, forget, stored
 from control.core.state import LoopState
 from control.core.types import FloatArray
 
@@ -51,17 +52,38 @@ def together(signals: tuple[FeedForward, ...], streams: int) -> FloatArray:
     return np.hstack([np.empty((streams, 0)), *(np.array(one.gains) for one in signals)])
 
 
-def anew(held: LoopState, gains: FloatArray, since: float | None) -> LoopState:
-    """After a move (``since``) or with other signals, what was fed forward until then belongs to D."""
-    signals = gains.shape[1]
-    if len(held.fed) == signals and held.fed_since_s == since:
+@lru_cache(maxsize=128)
+def named(signals: tuple[FeedForward, ...], streams: int) -> tuple[tuple[str, ...], tuple[tuple[float, ...], ...]]:
+    """The tags (d,) and K (streams x d) of all of them as a state keeps them."""
+    tags = tuple(tag for one in signals for tag in one.tags)
+    return tags, tuple(map(tuple, together(signals, streams).tolist())) if tags else ()
+
+
+def fed_by(held: LoopState, signals: tuple[FeedForward, ...]) -> LoopState:
+    """The loop fed by ``signals``; if by others or another K until now, what was fed belongs to D.
+
+    A state that does not tell its K has to learn D anew.
+    """
+    tags, gains = named(signals, len(held.cvs))
+    if (held.fed_tags, held.fed_gains) == (tags, gains) and len(held.fed) == len(tags):
         return held
-    kept = held.fed_last if len(held.fed) == signals else ()
-    reset = replace(held, fed=(0.0,) * signals, fed_last=kept, fed_since_s=since)
-    if len(held.fed) != signals or not any(held.fed):
-        return reset
-    known, part = belief(held), gains @ np.array(held.fed)
-    return stored(reset, replace(known, level=known.level + part, slow=known.slow + part))
+    left = forget(held, held.cvs) if any(held.fed) and not held.fed_gains else _left_to_feedback(held)
+    return replace(left, fed=(0.0,) * len(tags), fed_last=(), fed_tags=tags, fed_gains=gains)
+
+
+def anew(held: LoopState, since: float | None) -> LoopState:
+    """After a move (``since``), what was fed forward until then belongs to D."""
+    if held.fed_since_s == since:
+        return held
+    return replace(_left_to_feedback(held), fed=(0.0,) * len(held.fed), fed_since_s=since)
+
+
+def _left_to_feedback(held: LoopState) -> LoopState:
+    """D with K g in it."""
+    if not any(held.fed):
+        return held
+    known, part = belief(held), np.array(held.fed_gains) @ np.array(held.fed)
+    return stored(held, replace(known, level=known.level + part, slow=known.slow + part))
 
 
 def changes(held: LoopState, signals: FloatArray) -> FloatArray:
