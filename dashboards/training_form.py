@@ -16,7 +16,7 @@ def asked(form: Mapping[str, str]) -> Schedule:
     return Schedule(
         every_rolls=None if rolls is None else int(rolls),
         every_hours=_number(form, "every_hours"),
-        history_hours=_number(form, "history_hours") or Schedule.history_hours,
+        history_hours=_number(form, "history_hours") or Schedule().history_hours,
         then=form.get("then", ""),
     )
 

@@ -86,6 +86,12 @@ def test_an_engineer_plans_retrains_and_cancels_and_others_find_no_button(plant:
     assert run.state == "cancelled"
 
 
+def test_a_plan_without_hours_of_history_takes_the_usual_ones(plant: Plant, signed_in: SignIn) -> None:
+    form = {"every_rolls": "20", "every_hours": "", "history_hours": "", "then": "propose", "reason": "Batches change"}
+    assert signed_in("engineer").post(f"{page(plant)}plan/", form).status_code == 302
+    assert TrainingPlan.objects.get().history_hours == 24.0
+
+
 @pytest.mark.parametrize("form", [{"every_rolls": "1.5"}, {"every_hours": "x"}, {"every_hours": "-3"}, {"then": "y"}])
 def test_a_plan_that_cannot_be_read_is_refused_in_words(plant: Plant, signed_in: SignIn, form: dict[str, str]) -> None:
     told = {"then": "propose", "reason": "Because", **form}
