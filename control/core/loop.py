@@ -87,15 +87,29 @@ def _ends_anew(state: State, trace: Trace, new: BoolArray) -> bool:
 
 
 def _of_this_model(machine: Machine, state: State) -> State:
-    """A bias belongs to the model it corrects: another model starts without one, and its loops learn anew."""
+    """A bias belongs to the model it corrects: another model starts without one, and its loops learn anew.
+
+    What waits goes on waiting, and a bias that was being relearned after an event is relearned from the start.
+    """
     model = machine.estimator.hash if machine.estimator else None
     if state.estimator == model:
         return state
     streams = {
-        key: StreamState(chart=kept.chart, gauge_lab=kept.gauge_lab, waiting=kept.waiting, stage_s=kept.stage_s)
+        key: StreamState(
+            chart=kept.chart,
+            gauge_lab=kept.gauge_lab,
+            waiting=kept.waiting,
+            stage_s=kept.stage_s,
+            relearn_s=kept.relearn_s,
+            relearned=None if kept.relearned is None else 0,
+        )
         for key, kept in state.streams.items()
     }
-    return replace(state, estimator=model, streams=streams, loops={})
+    loops = {
+        key: LoopState(kept.cvs, kept.mvs, kept.gains, schedule=kept.schedule, waiting=kept.waiting)
+        for key, kept in state.loops.items()
+    }
+    return replace(state, estimator=model, streams=streams, loops=loops)
 
 
 def _predict(machine: Machine, trace: Trace, rows: IntArray) -> Predicted:

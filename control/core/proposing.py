@@ -212,10 +212,11 @@ def _worth_making(loop: LoopConfig, moves: tuple[Move, ...]) -> tuple[Move, ...]
 
 
 def _held(loop: LoopConfig, state: State) -> LoopState:
-    """What is known of a loop, unless it was learned under other streams, gains or another curve."""
-    held = state.loops.get(loop.key)
+    """What is known of a loop; of one that learned under other streams, gains or another curve, what waits at it."""
     mvs = tuple(mv.tag for mv in loop.mvs)
     curve = loop.schedule.numbers if loop.schedule else ()
-    if held is not None and (held.cvs, held.mvs, held.gains, held.schedule) == (loop.cvs, mvs, loop.gains, curve):
-        return feedforward.fed_by(held, loop.feed_forward)
-    return feedforward.fed_by(LoopState(loop.cvs, mvs, loop.gains, schedule=curve), loop.feed_forward)
+    fresh = LoopState(loop.cvs, mvs, loop.gains, schedule=curve)
+    held = state.loops.get(loop.key, fresh)
+    if (held.cvs, held.mvs, held.gains, held.schedule) != (loop.cvs, mvs, loop.gains, curve):
+        held = replace(fresh, waiting=held.waiting)
+    return feedforward.fed_by(held, loop.feed_forward)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from control.core import interventions
 from control.core.loop import Machine, State, run
+from control.core.policy import Reason
 from control.core.process_events import BREAKING, LATE_S, TABLE, Bias, Effect, Event, Kind, Watched
 from control.core.r2r.disturbance import belief
 from control.core.state import LoopState, StreamState
@@ -106,6 +107,11 @@ def test_every_change_of_a_watched_tag_is_an_event_and_the_first_value_is_none(m
     assert held == {"room": 42.0, "roll number": 1.0}
     again = interventions.notice(on, State(at_s=19.0, watched=held), line.trace(), np.ones(20, bool))
     assert again == ([], held)
+
+
+def test_a_tag_that_tells_of_two_kinds_of_event_is_refused(machine):
+    with pytest.raises(ValueError, match="room tells of more than one kind"):
+        watching(machine, Watched("room", Kind.BATCH_CHANGE), Watched("room", Kind.FILTER_CHANGE))
 
 
 def test_a_change_across_a_hole_in_the_record_is_seen(machine):
@@ -263,6 +269,38 @@ def test_another_model_does_not_forget_what_waits_to_be_measured(trained, machin
 
 
 # The loops
+
+
+def relearning(machine: Machine, relearned: int | None) -> State:
+    stream = StreamState(bias=0.5, relearn_s=170.0, relearned=relearned)
+    return State(at_s=180.0, estimator="another", streams={STREAMS[0].key: stream})
+
+
+@pytest.mark.parametrize("relearned", [0, 1, 5, None])
+def test_a_bias_that_is_being_relearned_is_relearned_by_another_model_from_the_start(machine, relearned):
+    line = settled_line(machine, seconds=200)[0]
+    trace = line.trace()
+    found = run(machine, relearning(machine, relearned), trace, trace.at_s > 180, Measured.none())
+    left = found.state.streams[STREAMS[0].key]
+    assert (left.bias, left.relearn_s, left.relearned) == (0.0, 170.0, None if relearned is None else 0)
+    quality = Quality.GOOD if relearned is None else Quality.DOUBTFUL
+    assert (found.predictions.quality[:, 0] == int(quality)).all()
+
+
+@pytest.mark.parametrize("changed", ["gains", "model"])
+def test_what_waits_at_a_loop_outlives_other_gains_and_another_model(machine, changed):
+    line = settled_line(machine, seconds=200)[0]
+    trace, event = line.trace(), Event(Kind.BATCH_CHANGE, 195.0)
+    gains = tuple(tuple(1.1 * gain for gain in row) for row in LOOP.gains)
+    held = replace(HELD, gains=gains if changed == "gains" else HELD.gains, waiting=(event,))
+    model = "another" if changed == "model" else machine.estimator.hash
+    state = State(at_s=197.0, estimator=model, loops={LOOP.key: held})
+    found = run(machine, state, trace, trace.at_s > 197, Measured.none())
+    left = found.state.loops[LOOP.key]
+    assert left.waiting == (event,)
+    assert [note.reason for note in found.notes] == [Reason.PROCESS_EVENT]
+    assert left.gains == LOOP.gains
+    assert left.disturbance == (None,) * 4
 
 
 def test_inputs_that_hold_foil_of_both_sides_teach_a_loop_nothing(machine):
