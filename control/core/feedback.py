@@ -177,6 +177,7 @@ class Feedback:
             if feedback == MeasuredBy.GAUGE and measured.by[k] == MeasuredBy.LAB:
                 self._compare_gauge(k, index)
             return
+        self._check(k, max(state.gauge_lab) / metrology.LIMIT, Doubt.GAUGE_LAB)
         off, at_s = float(measured.value[k] - self.paired.base[k]), float(measured.at_s[k])
         if not np.isfinite(off) or not self._of_this_bias(k, index):
             return
@@ -184,10 +185,12 @@ class Feedback:
         if state.error_at_s is not None and at_s < state.error_at_s:
             self._out_of_turn(k, index, off)
             return
-        self._doubt(k, index, off)
+        far = metrology.FAR * float(self.checks.sigma[index])
+        self._check(k, metrology.alone(off - state.bias, self._others(k, index), far), Doubt.ALONE)
         if self.quality[k] == Quality.GOOD and self._sound(k, index):
             self._learn(k, index, off)
-        self.states[index] = replace(self.states[index], error=off, error_at_s=at_s)
+        made_s = float(self.paired.made_s[k])
+        self.states[index] = replace(self.states[index], error=off, error_at_s=at_s, error_made_s=made_s)
 
     def _sound(self, k: int, index: int) -> bool:
         """Whether the inputs behind a value may teach: good ones, or doubtful ones for so long that they are the state.
@@ -210,30 +213,26 @@ class Feedback:
         self.states[index] = replace(state, relearn_s=since_s, relearned=0)
         return True
 
-    def _doubt(self, k: int, index: int, off: float) -> None:
-        """The checks that need memory. ``off`` is the error without bias."""
-        if self.machine.estimator is None:
-            return
-        state, why = self.states[index], Doubt.ALONE
-        far = metrology.FAR * float(self.machine.estimator.residual_sigma[index])
-        ratio = metrology.alone(off - state.bias, self._others(k, index), far)
-        lying = max(state.gauge_lab) / metrology.LIMIT
-        if lying > 1.0:
-            ratio, why = max(ratio, lying), Doubt.GAUGE_LAB
+    def _check(self, k: int, ratio: float, why: Doubt) -> None:
+        """One more check of one value; the first that says no tells why."""
         self.dqiy[k] = max(self.dqiy[k], ratio)
-        if ratio > 1.0:
+        if ratio > 1.0 and self.quality[k] == Quality.GOOD:
             self.quality[k], self.doubt[k] = int(Quality.DOUBTFUL), int(why)
 
     def _others(self, k: int, index: int) -> list[float]:
-        """How far off its own bias the last value of this stream was, and those of its neighbours just now."""
+        """How far off its own bias the last value of this stream was, and those of its neighbours just now.
+
+        A stream's own last value counts if another snapshot made its foil: a reading sent twice is still one reading.
+        """
         kind, at_s = self.machine.streams[index].characteristic, float(self.paired.measured.at_s[k])
+        made_s = float(self.paired.made_s[k])
         return [
             state.error - state.bias
             for other, state in self.states.items()
             if state.error is not None
             and state.error_at_s is not None
             and self.machine.streams[other].characteristic == kind
-            and (other == index or at_s - state.error_at_s <= NEIGHBOUR_S)
+            and (state.error_made_s != made_s if other == index else at_s - state.error_at_s <= NEIGHBOUR_S)
         ]
 
     def _learn(self, k: int, index: int, off: float) -> None:
@@ -254,13 +253,12 @@ class Feedback:
     def _out_of_turn(self, k: int, index: int, off: float) -> None:
         """An older value than the last: its share of the bias as it would be now, had it come when it was measured."""
         state, weight = self.states[index], self.checks.weight[index]
-        if self.paired.sound[k] != Quality.GOOD or not weight:
-            return
         calibration, at_s = self._opened(index), float(self.paired.measured.at_s[k])
         share = weight * (1.0 - weight) ** calibration.after(at_s)
         before = calibration.before(at_s, Stated(state.bias, state.width)).bias
-        far = metrology.FAR * self.checks.sigma[index]
-        if share < FADED or not abs(off - before) <= far:
+        far = metrology.FAR * float(self.checks.sigma[index])
+        self._check(k, metrology.alone(off - before, (), far), Doubt.ALONE)
+        if share < FADED or self.quality[k] != Quality.GOOD or self.paired.sound[k] != Quality.GOOD:
             return
         bias = state.bias + share * (off - before)
         self.states[index] = replace(state, bias=bias)

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from control.core.loop import Machine, State, run
-from control.core.types import MeasuredBy
+from control.core.types import MeasuredBy, Quality
+from control.core.vm.metrology import Doubt
 from tests.core.tiny_line import STREAMS, TAGS, TinyLine, measured
 
 WEIGHT = 0.3
@@ -58,9 +59,23 @@ def test_what_comes_in_another_order_leaves_the_same_bias(by_lab, trace):
     assert out_of_turn.streams["loading/1"].error_at_s == in_turn.streams["loading/1"].error_at_s
 
 
-def test_a_wild_value_out_of_its_turn_moves_nothing(by_lab, trace):
+def test_a_wild_value_out_of_its_turn_is_doubted_and_moves_nothing(by_lab, trace):
     before = fed(by_lab, trace, [(1200.0, 1200.0, 20.4)]).state
-    assert fed(by_lab, trace, [(600.0, 600.0, 26.0)], before).state == before
+    found = fed(by_lab, trace, [(600.0, 600.0, 26.0)], before)
+    assert found.state == before
+    assert (found.judged.quality[0], found.judged.doubt[0]) == (Quality.DOUBTFUL, Doubt.ALONE)
+    assert found.judged.dqiy[0] > 1
+
+
+@pytest.mark.parametrize(("at_s", "value"), [(1300.0, 20.45), (600.0, 20.05)], ids=["in its turn", "out of its turn"])
+def test_a_gauge_that_is_lying_is_doubted_whenever_its_value_comes(machine, trace, at_s, value):
+    state = run(machine, State(), trace, np.zeros(len(trace), bool), measured([(1200.0, 1, 1200.0, 0, 20.4)])).state
+    stream = state.streams["loading/1"]
+    lying = replace(state, streams={**state.streams, "loading/1": replace(stream, gauge_lab=(6.0, 0.0))})
+    found = run(machine, lying, trace, np.zeros(len(trace), bool), measured([(at_s, 1, at_s, 0, value)]))
+    assert (found.judged.quality[0], found.judged.doubt[0]) == (Quality.DOUBTFUL, Doubt.GAUGE_LAB)
+    assert found.judged.dqiy[0] == pytest.approx(6.0 / 5.0)
+    assert found.state.streams["loading/1"].bias == stream.bias
 
 
 def test_a_value_known_at_the_instant_of_a_prediction_is_not_in_it(by_lab, trace):

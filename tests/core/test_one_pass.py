@@ -89,7 +89,8 @@ def test_a_gauge_value_older_than_the_last_one_moves_no_bias_and_enters_no_run(m
     old = measured([(150.0, 1, 80.0, 0, 20.4)])
     after = run(machine, before.state, trace, np.zeros(len(trace), bool), old)
     assert after.state == before.state
-    assert after.judged.rules[0] == Rule.BEYOND_3_SIGMA | Rule.OUT_OF_SPEC
+    assert after.judged.quality[0] == Quality.DOUBTFUL
+    assert after.judged.rules[0] == Rule.BEYOND_3_SIGMA
     assert np.isfinite(after.judged.error[0])
 
 

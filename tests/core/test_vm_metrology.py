@@ -48,6 +48,20 @@ def test_a_wild_value_says_that_nobody_else_saw_it_and_by_how_much(machine, sett
     assert found.judged.dqiy[0] > 1
 
 
+@pytest.mark.parametrize("together", [True, False])
+def test_a_wild_value_that_is_sent_twice_does_not_bear_witness_for_itself(machine, settled, together):
+    (trace, state), new = settled, np.zeros(len(settled[0]), bool)
+    twice = [measured([(at_s, 1, 341.0, 2, 22.0)]) for at_s in (401.0, 401.5)]
+    portions, quality = [joined(twice)] if together else twice, []
+    for told in portions:
+        found = run(machine, state, trace, new, told)
+        state, quality = found.state, [*quality, *found.judged.quality]
+    assert quality == [Quality.DOUBTFUL] * 2
+    assert state.streams["loading/3"].bias == settled[1].streams["loading/3"].bias
+    another = run(machine, state, trace, new, measured([(405.0, 1, 345.0, 2, 22.0)]))
+    assert another.judged.quality[0] == Quality.GOOD
+
+
 def test_a_good_value_has_an_index_below_one_and_no_doubt(machine, settled):
     found = judged(machine, settled, [(401.0, 1, 341.0, 2, TARGET)])
     assert (found.judged.doubt[0], found.judged.quality[0]) == (Doubt.NONE, Quality.GOOD)
