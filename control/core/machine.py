@@ -218,6 +218,9 @@ class Machine:
     def __post_init__(self) -> None:
         object.__setattr__(self, "tag_at", {tag: i for i, tag in enumerate(self.tags)})
         object.__setattr__(self, "stream_at", {stream.key: i for i, stream in enumerate(self.streams)})
+        told_by = [one.tag for one in self.watched]
+        if twice := {tag for tag in told_by if told_by.count(tag) > 1}:
+            raise ValueError(f"equipment {self.key}: {', '.join(sorted(twice))} tells of more than one kind of event")
         for stream in self.streams:
             told = stream.chart.together if stream.chart else None
             if told and not set(told.others) <= set(self.stream_at):
