@@ -61,6 +61,14 @@ def test_a_whole_value_model_is_taken_as_it_answers_with_the_bias_of_its_last_la
     assert np.isfinite(seen.ri).all()
 
 
+def test_a_model_that_answers_with_the_labels_themselves_is_refused(past):
+    """Nothing would say how far off a value may be."""
+    (trace, labels), always = past, linear([[0.0] * 4, [0.0] * 4], [20.0] * 4)
+    found = trained((trace, replace(labels, value=np.where(labels.at_s < 500, 19.0, 20.0))), always, DECLARED)
+    assert not found.contents
+    assert "without error" in found.refused[KEYS[0]]
+
+
 def test_a_residual_model_adds_to_physics_and_assumed_gains(past):
     nothing = linear([[0.0] * 4], [0.0] * 4)
     declared = {**DECLARED, "predicts": "residual", "inputs": {"X": ["room"]}}

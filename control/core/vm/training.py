@@ -181,9 +181,13 @@ def _sound(labels: _Labels, base: FloatArray) -> _Labels:
     labels = labels.take(~following.wild(labels.residual))
     if len(labels) < FEWEST_LABELS:
         raise ValueError(_too_few(len(labels)))
-    if not labels.residual.std() > 1e-12 * max(abs(float(labels.value.mean())), 1.0):
+    if _only_rounding(float(labels.residual.std()), labels):
         raise ValueError("the labels do not vary")
     return labels
+
+
+def _only_rounding(spread: float, labels: _Labels) -> bool:
+    return not spread > 1e-12 * max(abs(float(labels.value.mean())), 1.0)
 
 
 def _own_gains(stream: StreamConfig, recipe: Recipe) -> dict[str, float]:
@@ -268,6 +272,9 @@ def _figures(stream: StreamConfig, labels: _Labels, error: FloatArray) -> dict[s
     known, tuned = _known(labels, len(error)), _tuned(splits.forward(len(labels)))
     weight = stream.bias_weight or min(BIAS_WEIGHTS, key=lambda w: _mean_square(error, w, known, tuned))
     corrected = following.corrected(error, weight, known)
+    residual_sigma = following.robust_sigma(corrected)
+    if _only_rounding(residual_sigma, labels):
+        raise ValueError("the labels are foretold without error: nothing tells how far off a measured value may be")
     foretold = labels.value[-len(error) :]
     before = labels.value[: -len(error)]
     tested, value = corrected[tuned:], foretold[tuned:]
@@ -283,7 +290,7 @@ def _figures(stream: StreamConfig, labels: _Labels, error: FloatArray) -> dict[s
         "coverage": digits(np.mean(np.abs(tested) <= following.conformal(corrected[:tuned]))),
     }
     return {
-        "residual_sigma": digits(following.robust_sigma(corrected)),
+        "residual_sigma": digits(residual_sigma),
         "half_width": digits(following.conformal(corrected)),
         "bias_weight": weight,
         "metrics": metrics,
