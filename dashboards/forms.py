@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from control.actions.phase_one import MORE_CHARTS, Choice, Exclusion
 from control.core.spc.limits import METHODS
 from control.core.spc.rules import SETS
+from dashboards.instants import instant
 
 HERE = "%Y-%m-%dT%H:%M:%S"  # what a browser's datetime-local field holds, in plant time
 LONGEST_WINDOW = timedelta(days=31)
@@ -53,11 +54,10 @@ def _exclusion(text: str) -> Exclusion:
 
 def _instant(text: str, zone: str) -> datetime:
     """Plant time as it was typed; seconds may be left out by the browser."""
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        raise ValueError(_("Give the window as date and time.")) from None
-    return at.replace(tzinfo=at.tzinfo or ZoneInfo(zone)).astimezone(UTC)
+    at = instant(text, zone)
+    if at is None:
+        raise ValueError(_("Give the window as date and time."))
+    return at
 
 
 def _utc(text: str) -> datetime:

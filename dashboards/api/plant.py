@@ -15,7 +15,7 @@ from control.queries import lane as lane_queries
 from control.queries import limits as limit_queries
 from control.queries import live, overview, points
 from dashboards import permissions
-from dashboards.api.schemas import Failure, LaneOut, LimitsOut, LineOut, PointsOut
+from dashboards.api.schemas import Failure, Instant, LaneOut, LimitsOut, LineOut, PointsOut
 from dashboards.frames import Frame, frame
 
 MOST_POINTS = 5000
@@ -46,8 +46,8 @@ def lane_points(
     lane_id: int,
     since: int | None = Query(None, ge=0, lt=2**63),
     limit: int = Query(1000, ge=1, le=MOST_POINTS),
-    start: datetime | None = FROM,
-    end: datetime | None = TO,
+    start: Instant | None = FROM,
+    end: Instant | None = TO,
 ) -> Any:
     """Points after a sequence number, in order; or those made in a time range, thinned so that no violation is lost;
     or the newest ones."""
@@ -69,8 +69,8 @@ def lane_points(
 def lane_frame(
     request: HttpRequest,
     lane_id: int,
-    start: datetime = FROM_NEEDED,
-    end: datetime = TO_NEEDED,
+    start: Instant = FROM_NEEDED,
+    end: Instant = TO_NEEDED,
 ) -> Any:
     """What surrounds a lane's points in a time range: specification, limits with their versions, events, plant time."""
     lane = permissions.found(lane_queries.visible_lanes(permissions.line_ids(request)), pk=lane_id)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -15,7 +14,7 @@ from control.queries import process_events as queries
 from dashboards import permissions, process_events
 from dashboards.api.changes import DECISION, REFUSALS, Key
 from dashboards.api.plant import FROM, TO
-from dashboards.api.schemas import ProcessEventIn, ProcessEventOut, ProcessEventsOut
+from dashboards.api.schemas import Instant, ProcessEventIn, ProcessEventOut, ProcessEventsOut
 
 router = Router(tags=["process events"])
 
@@ -24,8 +23,8 @@ router = Router(tags=["process events"])
 def events(
     request: HttpRequest,
     line_id: int,
-    start: datetime | None = FROM,
-    end: datetime | None = TO,
+    start: Instant | None = FROM,
+    end: Instant | None = TO,
     kind: Kind | None = None,
     limit: int = Query(100, ge=1, le=1000),
 ) -> Any:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from ninja import Field, Schema
+from pydantic import AfterValidator
 
 from control.core.process_events import Kind
+from control.plantvalues import NO_ZERO
+from dashboards.instants import of_an_era
+
+Instant = Annotated[datetime, AfterValidator(of_an_era)]
 
 
 class Failure(Schema):
@@ -142,19 +147,19 @@ class ChangeDetailOut(ChangeOut):
 
 class Approval(Schema, extra="forbid"):
     version: int = Field(ge=1)
-    reason: str = Field("", max_length=400)
+    reason: str = Field("", max_length=400, pattern=NO_ZERO)
 
 
 class Rejection(Schema, extra="forbid"):
     version: int = Field(ge=1)
-    reason: str = Field(description="Key of a reason code", max_length=64)
-    text: str = Field("", max_length=400)
+    reason: str = Field(description="Key of a reason code", max_length=64, pattern=NO_ZERO)
+    text: str = Field("", max_length=400, pattern=NO_ZERO)
 
 
 class Resolution(Schema, extra="forbid"):
     version: int = Field(ge=1)
     applied: bool = Field(description="Whether the machine stands where the change would have put it")
-    reason: str = Field(description="How you know", min_length=1, max_length=400)
+    reason: str = Field(description="How you know", min_length=1, max_length=400, pattern=NO_ZERO)
 
 
 class Decided(Schema):
@@ -179,10 +184,12 @@ class AuditOut(Schema):
 
 class ProcessEventIn(Schema, extra="forbid"):
     kind: Kind
-    at: datetime = Field(description="Of the first foil made after it, at the die or nip; with its offset from UTC")
-    equipment: str | None = Field(None, description="Key of the machine; every machine of the line without it")
+    at: Instant = Field(description="Of the first foil made after it, at the die or nip; with its offset from UTC")
+    equipment: str | None = Field(
+        None, description="Key of the machine; every machine of the line without it", pattern=NO_ZERO
+    )
     side: Literal["", "top", "bottom"] = Field("", description="Of the web, where it concerns only one")
-    note: str = Field("", max_length=200)
+    note: str = Field("", max_length=200, pattern=NO_ZERO)
 
 
 class ProcessEventOut(Schema):

@@ -45,6 +45,6 @@ def _recorded(request: HttpRequest, line: Line) -> Answered:
 
 
 def _at(minutes_ago: str) -> datetime:
-    if not (minutes_ago.isascii() and minutes_ago.isdigit() and int(minutes_ago) <= 1440):
+    if not (minutes_ago.isascii() and minutes_ago.isdigit() and len(minutes_ago) <= 4 and int(minutes_ago) <= 1440):
         raise Invalid("no_minutes", "Say how many minutes ago, up to a day.")
     return permissions.now() - timedelta(minutes=int(minutes_ago))
