@@ -8,7 +8,6 @@ from typing import Any
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.utils.dateparse import parse_datetime
 from django.views.decorators.http import require_safe
 
 from control.actions.authority import Right
@@ -17,20 +16,20 @@ from control.queries import lane as lane_queries
 from control.queries import limits as queries
 from control.queries import overview
 from dashboards import permissions
+from dashboards.instants import instant
 
-USUAL, LEAST, MOST = timedelta(minutes=30), timedelta(minutes=1), timedelta(days=1)
-LONGEST = timedelta(days=31)
+USUAL, LEAST, MOST = timedelta(minutes=30), timedelta(minutes=1), timedelta(hours=24)
 
 
 @login_required
 @require_safe
 def part(request: HttpRequest, pk: int) -> HttpResponse:
-    """The part of the lane's page, asked for again when the window moves."""
+    """The part of the lane's page, asked for once that is shown and again when the window moves."""
     lane = permissions.found(lane_queries.visible_lanes(permissions.line_ids(request)), pk=pk)
-    return render(request, "lane/_capability.html", shown(request, lane))
+    return render(request, "lane/_capability.html", _shown(request, lane))
 
 
-def shown(request: HttpRequest, lane: Lane) -> dict[str, Any]:
+def _shown(request: HttpRequest, lane: Lane) -> dict[str, Any]:
     """Every stream of the lane with its capability, None where too little was measured."""
     line, window = lane.equipment.line, _window(request)
     streams = list(lane_queries.streams_of(lane))
@@ -45,18 +44,10 @@ def shown(request: HttpRequest, lane: Lane) -> dict[str, Any]:
 
 
 def _window(request: HttpRequest) -> tuple[datetime, datetime]:
-    """The one the address names, as the charts read it; without a sensible one the last half hour."""
-    start, end = _instant(request, "from"), _instant(request, "to")
+    """The one the address names, as the charts read it, or its last 24 h; without a sensible one the last half hour."""
+    start, end = instant(request.GET.get("from", "")), instant(request.GET.get("to", ""))
     if start and end and start < end:
-        return max(start, end - LONGEST), end
+        return max(start, end - MOST), end
     now, told = permissions.now(), request.GET.get("span", "")
     span = timedelta(seconds=int(told)) if told.isascii() and told.isdigit() and len(told) < 7 else USUAL
     return now - min(MOST, max(LEAST, span)), now
-
-
-def _instant(request: HttpRequest, name: str) -> datetime | None:
-    try:
-        at = parse_datetime(request.GET.get(name, ""))
-    except ValueError:
-        return None
-    return at if at is not None and at.tzinfo else None

@@ -11,7 +11,6 @@ from typing import Any
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import render
-from django.utils.dateparse import parse_datetime
 from django.views.decorators.http import require_safe
 
 from control.actions.authority import Right
@@ -20,7 +19,7 @@ from control.queries import lane as queries
 from control.queries import live, points
 from dashboards import permissions
 from dashboards.cells import neutral
-from dashboards.views import capability
+from dashboards.instants import instant
 
 SIGNALS = 20
 LONGEST_FILE = timedelta(days=31)
@@ -36,7 +35,7 @@ def page(request: HttpRequest, pk: int) -> HttpResponse:
     lane = _found(request, pk)
     siblings = Lane.objects.filter(equipment=lane.equipment).order_by("-side", "number")
     shared = {"lines": permissions.lines(request), "siblings": siblings}
-    return render(request, "lane/page.html", shared | capability.shown(request, lane) | _context(request, lane))
+    return render(request, "lane/page.html", shared | _context(request, lane))
 
 
 @login_required
@@ -84,11 +83,8 @@ def _context(request: HttpRequest, lane: Lane) -> dict[str, Any]:
 
 
 def _instant(request: HttpRequest, name: str) -> datetime:
-    try:
-        at = parse_datetime(request.GET.get(name, ""))
-    except ValueError:
-        at = None
-    if at is None or at.tzinfo is None:
+    at = instant(request.GET.get(name, ""))
+    if at is None:
         raise Http404(f"{name} must be an instant with its offset")
     return at
 

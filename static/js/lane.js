@@ -10,6 +10,7 @@ function follow() {
 }
 
 if (capability) {
+  customElements.whenDefined("apc-fragment").then(follow); // the page does not wait for it
   document.addEventListener("apc:range", follow);
   setInterval(() => capability.refresh(), EVERY_MS);
 }

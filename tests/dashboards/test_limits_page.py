@@ -8,7 +8,9 @@ from datetime import timedelta
 
 import numpy as np
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from control.core.types import Quality
@@ -200,6 +202,23 @@ def test_the_capability_is_that_of_the_values_in_the_window(plant: Plant, stream
     text = signed_in("viewer").get(f"/lanes/{stream.lane_id}/capability/", {"span": "3600"}).content.decode()
     values = [float(one) for one in re.findall(r"<b>(\d+\.\d+)</b>", text)]
     assert values[:5] == pytest.approx([4.0] * 5, rel=0.1)
+
+
+def test_the_page_of_a_lane_does_not_wait_for_its_capability(plant: Plant, stream: Stream, signed_in: SignIn) -> None:
+    client, url = signed_in("viewer"), f"/lanes/{stream.lane_id}/"
+    with CaptureQueriesContext(connection) as asked:
+        page = client.get(url).content.decode()
+    assert not any("stddev_samp" in one["sql"] for one in asked)
+    assert f'src="{url}capability/"' in page
+
+
+def test_the_capability_is_that_of_a_day_at_most_and_says_so(plant: Plant, stream: Stream, signed_in: SignIn) -> None:
+    end = timezone.now()
+    Point.objects.filter(seq__lte=N // 2).update(at=end - timedelta(hours=25))
+    told = {"from": (end - timedelta(days=5)).isoformat(), "to": end.isoformat()}
+    text = signed_in("viewer").get(f"/lanes/{stream.lane_id}/capability/", told).content.decode()
+    assert f'<td class="n">{N // 2}<small>' in text
+    assert "24 hours at most" in text
 
 
 def test_the_api_tells_the_versions_to_those_who_may_audit(plant: Plant, stream: Stream, signed_in: SignIn) -> None:
