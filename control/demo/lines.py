@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import Any
 from zlib import crc32
 
-from django.conf import settings
-
 from control.actions import ingest, pipeline, plant
 from control.actions.audit import Actor
 from control.connectors.base import Ack, Reading, Scan, WriteCommand
@@ -20,11 +18,10 @@ from control.connectors.memory import RetentiveMemory
 from control.core.twin.line import Line as Twin
 from control.core.twin.parameters import line_parameters
 from control.core.twin.scenario import Scenario
+from control.demo.plants import FIXTURES, PATHS
 from control.dispatcher import Dispatcher
 from control.models import Equipment, Line
 
-FIXTURES = settings.BASE_DIR / "fixtures"
-PLANTS = ("cathode", "anode")
 SHIFT_S = 8 * 3600.0  # length of fixtures/scenarios/shift.toml
 SEED = 8
 HOLDER = "seed_demo"
@@ -109,12 +106,16 @@ class DemoLine:
 
 def load(name: str, hours: float, *, actor: Actor, now: datetime) -> DemoLine:
     """The line of ``fixtures/plants/<name>.toml`` with a twin that lives through a past shift of so many hours."""
-    path = FIXTURES / "plants" / f"{name}.toml"
-    stored = plant.store(plant.read(path), actor=actor, reason="the demo's plant", now=now)
+    stored = store(name, actor=actor, now=now)
     key = stored.line.key
-    parameters = line_parameters(_toml(path), _toml(FIXTURES / "twins" / f"{key}.toml"))
+    parameters = line_parameters(_toml(PATHS[name]), _toml(FIXTURES / "twins" / f"{key}.toml"))
     twin = Twin(parameters, past_shift(hours), SEED ^ crc32(key.encode()))
     return DemoLine(stored.line, twin, ingest.known(ingest.raw(), stored.source.pk), now)
+
+
+def store(name: str, *, actor: Actor, now: datetime) -> plant.Stored:
+    """The plant of ``fixtures/plants/<name>.toml`` in the database as that file says."""
+    return plant.store(plant.read(PATHS[name]), actor=actor, reason="the demo's plant", now=now)
 
 
 def past_shift(hours: float) -> Scenario:

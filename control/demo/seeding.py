@@ -17,13 +17,12 @@ from django.utils import timezone
 
 from control.actions import audit, changes, estimators, limits
 from control.connectors.memory import RetentiveMemory
-from control.demo import by_hand, lines, people
+from control.demo import by_hand, lines, people, plants
 from control.demo.crew import Crew
 from control.demo.lines import DemoLine
 from control.demo.people import SYSTEM
-from control.models import AuditEntry, Snapshot
+from control.models import Snapshot
 
-DONE = "demo.seed"  # the audit row that says so
 CLOSED = 0.15  # share of the shift with closed loops, or
 LEAST_CLOSED_S = 1200.0  # this, but never more than half a shift
 LEARNING_STEP_S = 300
@@ -103,18 +102,31 @@ def seed(
 ) -> Seeded | None:
     """Make the demo: None if it is there already. ``memory`` is the folder in which the live twin will look."""
     with audit.atomic():
-        if AuditEntry.objects.filter(action=DONE).exists():
+        if plants.seeded():
             return None
         shift = _begun(hours, password, clock().replace(microsecond=0) - timedelta(hours=hours), progress)
         shift.learn()
         shift.close_the_loop(clock)
         site = shift.lines[0].line.area.site
-        audit.record(actor=SYSTEM, action=DONE, obj=site, now=shift.now, new={"hours": hours})
+        told = {"hours": hours, "plants": plants.fingerprint()}
+        audit.record(actor=SYSTEM, action=plants.SEEDED, obj=site, now=shift.now, new=told)
         for line in shift.lines:
             line.switch_off(RetentiveMemory(memory, line.line.key))
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE control_snapshot, control_measurement, control_point")
     return Seeded(shift.since, shift.now, len(shift.lines))
+
+
+def renew(now: datetime) -> list[str]:
+    """Bring the plant of a demo that another version made up to the files of this one; tells what was new or other.
+
+    The machines send what these files name, and are only read if the plant has it.
+    """
+    with audit.atomic():
+        stored = [lines.store(name, actor=SYSTEM, now=now) for name in plants.PLANTS]
+        site, told = stored[0].line.area.site, {"plants": plants.fingerprint()}
+        audit.record(actor=SYSTEM, action=plants.RENEWED, obj=site, now=now, new=told)
+    return [label for one in stored for label in (*one.added, *one.changed)]
 
 
 def _learning_s(shift_s: float) -> float:
@@ -124,7 +136,7 @@ def _learning_s(shift_s: float) -> float:
 
 def _begun(hours: float, password: str, since: datetime, progress: Progress) -> PastShift:
     """Plant, people and twins at the beginning of the shift."""
-    demo = [lines.load(name, hours, actor=SYSTEM, now=since) for name in lines.PLANTS]
+    demo = [lines.load(name, hours, actor=SYSTEM, now=since) for name in plants.PLANTS]
     if Snapshot.objects.filter(equipment__line__in=[line.line for line in demo]).exists():
         raise NotEmpty("The demo's lines have data already; a past shift is only made for empty ones.")
     crew = Crew(people.make(demo[0].line.area.site, password, now=since))

@@ -9,18 +9,22 @@ from typing import Any, TextIO
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils import timezone
 from tqdm import tqdm
 
 from apcweb.places import ServerError
 from apcweb.servers import locked
-from control.demo import seeding
+from control.demo import plants, seeding
 
 LEAST_HOURS, MOST_HOURS = 0.25, 24.0
 BAR = "{desc}: {percentage:3.0f} % of {total:.0f} min, {remaining} left"
 
 
 class Command(BaseCommand):
-    help = "Fill an empty demo with two lines, its accounts and a past shift. A second run changes nothing."
+    help = (
+        "Fill an empty demo with two lines, its accounts and a past shift. A second run changes nothing, "
+        "unless the plant files are those of another version: then the plant follows them."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         default = settings.APC_DEMO_HOURS
@@ -37,13 +41,20 @@ class Command(BaseCommand):
         try:
             with locked(folder / "lock", "the demo's machines are running; stop them first."), bar(out, quiet) as shown:
                 done = seeding.seed(hours, password=settings.APC_DEMO_PASSWORD, memory=folder, progress=shown)
+                renewed = seeding.renew(timezone.now()) if plants.outdated() else None
         except (seeding.NotEmpty, ServerError) as error:
             raise CommandError(str(error)) from error
-        if done is None:
-            self.stdout.write("seed_demo: the demo is there already; nothing was changed")
-        else:
-            span = f"{done.since:%H:%M} to {done.until:%H:%M} {settings.TIME_ZONE}"
-            self.stdout.write(f"seed_demo: {done.lines} lines, a past shift from {span}")
+        self.stdout.write(f"seed_demo: {said(done, renewed)}")
+
+
+def said(done: seeding.Seeded | None, renewed: list[str] | None) -> str:
+    """What became of the demo."""
+    if done is not None:
+        span = f"{done.since:%H:%M} to {done.until:%H:%M} {settings.TIME_ZONE}"
+        return f"{done.lines} lines, a past shift from {span}"
+    if renewed is not None:
+        return f"the plant follows the files of this version; {len(renewed)} parts of it are new or changed"
+    return "the demo is there already; nothing was changed"
 
 
 @contextmanager

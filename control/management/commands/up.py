@@ -23,6 +23,7 @@ from django.db import connections
 from apcweb.places import ServerError, make_var
 from apcweb.servers import Servers, locked
 from apcweb.supervisor import LOOK_EVERY_S, Child, Supervisor, listen, run_to_end
+from control.demo import plants
 from control.models import Site
 
 PAGE_S = 60.0  # until the first page answers
@@ -90,9 +91,13 @@ class Command(BaseCommand):
         self.say("bringing the database up to date")
         call_command("migrate", interactive=False, verbosity=0)
         fresh = settings.APC_DEMO and not Site.objects.exists()
+        outdated = settings.APC_DEMO and plants.outdated()
         connections.close_all()
         if fresh:
             self.say("seeding a past shift for the demo; this takes up to a minute, once")
+        elif outdated:
+            self.say("bringing the demo's plant up to this version")
+        if fresh or outdated:
             run_to_end(manage("seed_demo"), settings.BASE_DIR, {"APC_ROLE": "command"})
 
     def collect_static(self) -> None:
