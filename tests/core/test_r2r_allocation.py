@@ -148,12 +148,22 @@ def test_whatever_is_asked_the_moves_keep_every_constraint_and_add_up(off, bolts
     loop, now = coater(neighbours=(BOLTS,), bend_um=bend), np.array([pump, *bolts])
     found, delta = asked(loop, now, off)
     for move, mv in zip(found.moves, loop.mvs, strict=True):
-        assert mv.low - 1e-9 <= move.to_value <= mv.high + 1e-9
+        assert mv.low <= move.to_value <= mv.high
         assert abs(move.delta) <= mv.max_step + 1e-9
         assert sum(part.amount for part in move.contributions) == pytest.approx(move.delta, abs=1e-9)
     assert abs(sum(delta[tag] for tag in BOLTS)) < 1e-9
     after = [move.to_value for move in found.moves[1:]]
     assert (bends(after) <= np.maximum(bends(bolts), bend) + 1e-9).all()
+
+
+@pytest.mark.parametrize("sign", [1, -1], ids=["to the lowest", "to the highest"])
+def test_no_move_ends_beyond_a_machine_limit_by_rounding(sign):
+    pump = Actuator("pump", *sorted((0, sign * 100)), 0.7, sign * 50)
+    loop = LoopConfig("one", ("x",), (0.0,), (pump,), ((1.0,),), 0.1, 10.0)
+    for room in np.linspace(0.001, 0.69, 400):
+        (move,) = asked(loop, [sign * room], [sign * 5.0])[0].moves
+        assert sign * move.to_value >= 0
+        assert sum(part.amount for part in move.contributions) == pytest.approx(move.delta, abs=1e-9)
 
 
 def cost_of(loop, now, off):

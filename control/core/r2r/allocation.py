@@ -99,13 +99,13 @@ def allocate(
     if isinstance(solved, str):
         return Allocation((), refused=solved)
     z, held = solved
-    x = z * form.step
+    goal = np.clip(now + z * form.step, form.low, form.high)  # which rounding may miss
+    x = goal - now
     parts = (form.free @ asked) * form.step[:, None]
     parts = np.column_stack([parts, x - parts.sum(axis=1)])
     names = (*loop.cvs, *fed, NOMINAL, CLIPPING)
     moves = tuple(
-        Move(mv.tag, float(now[j]), float(now[j] + x[j]), _contributions(names, parts[j]))
-        for j, mv in enumerate(loop.mvs)
+        Move(mv.tag, float(now[j]), float(goal[j]), _contributions(names, parts[j])) for j, mv in enumerate(loop.mvs)
     )
     return Allocation(moves, _named(loop, form, now, held))
 
