@@ -143,6 +143,14 @@ def test_a_parameter_that_is_no_input_has_no_gain(mixed):
     assert not gains[:, :, 1].any()
 
 
+def test_where_no_parameter_is_an_input_there_is_no_gain_at_all(mixed):
+    settings, gains = load(mixed).gains([0, 1, 2, 3], ["moon", "tide"], np.ones(2))
+    assert np.isnan(settings).all()
+    assert settings.shape == (27, 2)
+    assert gains.shape == (27, 4, 2)
+    assert not gains.any()
+
+
 def test_inputs_that_contradict_each_other_make_a_prediction_doubtful(trace):
     twin = np.hstack([trace.values, trace.values[:, [TAGS.index("density")]] * 3 + 1])
     wider = replace(trace, values=twin, quality=np.zeros(twin.shape, np.int64))

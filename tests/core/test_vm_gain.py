@@ -14,7 +14,7 @@ from control.core.proposing import propose
 from control.core.state import State
 from control.core.vm import gain
 from control.core.vm.estimator import Estimator
-from tests.core.tiny_line import LOOP, STREAMS, TAGS, TinyLine, live
+from tests.core.tiny_line import LANES, LOOP, STREAMS, TAGS, TinyLine, live
 from tests.core.tiny_line import machine as machine_of
 
 DOUBLE_EWMA = 4 / (2 * (0.55 + 0.75) - 0.55 * 0.75)
@@ -101,6 +101,15 @@ def test_a_loop_whose_estimator_fails_the_gate_says_so_and_nothing_else(trained,
     assert "pump" in found.notes[0].detail
     proposals, notes = propose(closed, state, line.trace(last=200), found.predictions)
     assert (proposals, notes[0].detail) == ((), closed.gates["loading"].told)
+
+
+def test_a_loop_whose_parameters_the_estimator_does_not_see_is_refused_and_the_others_go_on(trained):
+    tags, keys = (*TAGS, "vacuum"), [stream.key for stream in STREAMS]
+    blind = replace(LOOP, key="blind", mvs=(replace(LOOP.mvs[0], tag="vacuum"),), gains=((0.3,),) * LANES, sum_zero=())
+    estimator = Estimator.load(list(trained.contents.values()), tags, keys)
+    gates = Machine("coater", tags, STREAMS, estimator, (LOOP, blind)).gates
+    assert gates["loading"].passes
+    assert "by vacuum: 0 to 0 times the assumed gain" in gates["blind"].told
 
 
 def test_a_loop_with_a_stream_that_nobody_predicts_has_no_gate(trained):

@@ -99,6 +99,12 @@ def test_the_gain_of_a_whole_value_model_is_its_own_and_the_gate_judges_it(past)
         assert "bolt" in Machine("coater", TAGS, STREAMS, found, (LOOP,)).gates["loading"].told or not fits
 
 
+def test_a_parameter_that_is_no_input_has_no_gain_for_an_outside_model_either(past):
+    settings, gains = estimator(trained(past, whole(), DECLARED)).gains([0], ["moon"], np.ones(1))
+    assert np.isnan(settings).all()
+    assert not gains.any()
+
+
 def test_streams_that_read_one_model_share_one_session(past):
     group = estimator(trained(past, whole(), DECLARED)).group_of(0)
     assert len(group.outside) == 1

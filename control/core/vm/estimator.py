@@ -160,13 +160,14 @@ class _Group:
         z = np.repeat(points[:, None, None, :], len(known), axis=1).repeat(len(EDGES), axis=2)
         for j, (i, column) in enumerate(zip(known, at, strict=True)):
             z[:, j, :, column] += np.array(EDGES) * steps[i] / self.scale[column]
-        value = self.respond(z.reshape(-1, len(self.mean)))[0].reshape(*z.shape[:3], -1)
-        slopes = np.zeros((len(points), len(EDGES) - 1, value.shape[-1], len(tags)))
-        slopes[..., known] = np.moveaxis(np.diff(value, axis=2), 1, -1) / steps[known]
+        slopes = np.zeros((len(points), len(EDGES) - 1, len(self.label_sigma), len(tags)))
+        if known:
+            value = self.respond(z.reshape(-1, len(self.mean)))[0].reshape(*z.shape[:3], -1)
+            slopes[..., known] = np.moveaxis(np.diff(value, axis=2), 1, -1) / steps[known]
         settings = np.full((len(points), len(EDGES) - 1, len(tags)), np.nan)
         centre = np.array([edge + 0.5 for edge in EDGES[:-1]])[:, None] * steps[known]
         settings[..., known] = (points[:, at] * self.scale[at] + self.mean[at])[:, None, :] + centre
-        return settings.reshape(-1, len(tags)), slopes.reshape(-1, value.shape[-1], len(tags))
+        return settings.reshape(-1, len(tags)), slopes.reshape(-1, len(self.label_sigma), len(tags))
 
     def _standardised(self, seen: Windows) -> tuple[FloatArray, BoolArray]:
         """The inputs of the models (k, q), and which are missing (k, q): those are taken to stand at their mean."""
