@@ -76,10 +76,15 @@ def test_inputs_that_repeat_each_other_give_no_more_components_than_there_are():
     assert len(fitting.candidates("pls", z, z[:, 0] + z[:, 5] + 0.1 * z[:, 1] ** 2, 6)) == 2
 
 
-@pytest.mark.parametrize("kind", fitting.KINDS)
+@pytest.mark.parametrize("kind", fitting.LINEAR)
 def test_without_inputs_the_mean_is_said(kind):
     model = fitting.candidates(kind, np.empty((50, 0)), np.full(50, 3.0))[0]
     assert fitting.predict(model, np.empty((2, 0))) == pytest.approx([3.0, 3.0])
+
+
+def test_without_inputs_no_tree_can_grow():
+    with pytest.raises(ValueError, match="no input varies"):
+        fitting.candidates("boosting", np.empty((50, 0)), np.arange(50.0))
 
 
 def test_a_kind_that_does_not_exist_is_refused():

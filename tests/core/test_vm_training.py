@@ -94,6 +94,14 @@ def test_inputs_that_are_constant_repeated_or_missing_do_not_break_training():
     assert found.contents[KEYS[0]]["metrics"]["rmse"] < 2 * GAUGE_SIGMA
 
 
+def test_trees_are_refused_where_no_input_varies_and_the_other_streams_are_trained():
+    trace, labels = history(1_500)
+    still = replace(trace, values=np.broadcast_to(trace.values[0], trace.values.shape))
+    found = train(TAGS, STREAMS, still, labels, replace(recipe(), choices={KEYS[0]: Choice("boosting")}))
+    assert found.refused == {KEYS[0]: "no input varies"}
+    Estimator.load(list(found.contents.values()), TAGS, KEYS)
+
+
 def test_a_line_without_physics_or_loops_is_trained_on_its_tags():
     trace, labels = history(3_000)
     found = train(TAGS, STREAMS, trace, labels, Recipe(TAGS, 20.0))

@@ -30,11 +30,14 @@ Model = dict[str, Any]
 def candidates(kind: str, z: FloatArray, y: FloatArray, components: int = 6) -> list[Model]:
     """Models of a kind fitted to standardised inputs ``z`` (n, q) and ``y`` (n,).
 
-    Ridge by falling penalty; PLS by one to ``components`` components; boosting by number of trees.
+    Ridge by falling penalty; PLS by one to ``components`` components; boosting by number of trees. Without inputs a
+    linear model is a mean, and no tree can grow.
     """
     if kind not in _PATHS:
         raise ValueError(f"estimator kind {kind!r} is not one of {', '.join(KINDS)}")
     if not z.shape[1]:
+        if kind not in LINEAR:
+            raise ValueError("no input varies")
         return [{"kind": kind, **_linear(float(y.mean()), np.empty(0))}]
     return _PATHS[kind](z, y, components)
 
