@@ -21,6 +21,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from pydantic_core import to_jsonable_python
 
 from control.core.process_events import Kind
 from control.core.r2r.schedule import SPOKEN_FOR
@@ -163,6 +164,9 @@ class FeedForwardSpec(Table):
         return self
 
 
+NOT_SETTINGS = {*Names.model_fields, "mode"}  # of a loop
+
+
 class LoopSpec(Names):
     """One loop. ``gains`` has a row for each of ``cvs`` and a column for each of ``mvs``, CV unit per MV unit.
 
@@ -282,7 +286,13 @@ class LoopSpec(Names):
     @property
     def settings(self) -> dict[str, Any]:
         """What is stored of a loop besides its names and its mode."""
-        return self.model_dump(mode="json", exclude={*Names.model_fields, "mode"})
+        return self.model_dump(mode="json", exclude=NOT_SETTINGS)
+
+    @classmethod
+    def usual(cls) -> dict[str, Any]:
+        """What is stored of the settings that a file may leave out, where it does."""
+        fields = {name: field for name, field in cls.model_fields.items() if name not in NOT_SETTINGS}
+        return {name: to_jsonable_python(field.default) for name, field in fields.items() if not field.is_required()}
 
 
 class MeasuredColumn(Table):

@@ -50,6 +50,9 @@ def demo(settings, tmp_path: Path) -> Running:
     stored = [plant.store(parse(older(name)), actor=SYSTEM, reason="", now=START) for name in plants.PLANTS]
     with audit.atomic():
         audit.record(actor=SYSTEM, action=plants.SEEDED, obj=Site.objects.get(), now=START, new={"hours": 8.0})
+    for loop in Loop.objects.all():
+        loop.settings.pop("feed_forward")
+        loop.save()
     who = ingest.known(ingest.raw(), stored[0].source.pk)
     line = Running(stored[0].line, machines(older("cathode")), who)
     line.run(900)

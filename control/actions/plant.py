@@ -170,7 +170,7 @@ def _loop(stored: Stored, equipment: Equipment, spec: LoopSpec, now: datetime) -
     find = {"equipment": equipment, "key": spec.names.key}
     loop = stored.upsert(Loop, find, _names(spec.names), started)
     filed = loop.settings.get(FILED, loop.settings)  # an engineer's tuning stays until the file itself changes
-    if {**spec.settings, **filed} != spec.settings:
+    if {**LoopSpec.usual(), **filed} != spec.settings:  # what was not yet a setting then had its usual value
         loop.settings, loop.settings_number = spec.settings, loop.settings_number + 1
         loop.save(update_fields=["settings", "settings_number"])
         stored.changed.append(f"loop {loop.key}")

@@ -89,6 +89,22 @@ def test_approvals_per_shift_set_the_deadband(line: Plant) -> None:
     assert (line.loop.settings["deadband"], line.loop.settings["approvals_per_shift"]) == (0.2, None)
 
 
+def test_a_loop_stored_before_a_setting_existed_gets_it_as_soon_as_the_file_says_it() -> None:
+    document = table("plants/cathode.toml")
+    told = {"actor": "test", "reason": "", "now": NOW}
+    fed = document["equipment"][0]["loop"][0].pop("feed_forward")
+    plant.store(parse(document), **told)
+    loop = Loop.objects.get(key="loading-top")
+    loop.settings = {key: value for key, value in loop.settings.items() if key not in ("feed_forward", "estimator")}
+    loop.save()
+    assert plant.store(parse(document), **told).changed == []
+    document["equipment"][0]["loop"][0]["feed_forward"] = fed
+    assert "loop loading-top" in plant.store(parse(document), **told).changed
+    assert [one["tag"] for one in Loop.objects.get(key="loading-top").settings["feed_forward"]] == [
+        one["tag"] for one in fed
+    ]
+
+
 def test_a_plant_file_loaded_again_leaves_a_tuned_loop_alone_until_the_file_changes() -> None:
     document = table("plants/cathode.toml")
     told = {"actor": "test", "reason": "", "now": NOW}
