@@ -1,7 +1,8 @@
 """The charts of an equipment: what its streams measured, held against their limits, many lanes in one go.
 
 A value that is doubted, comes late or was made in an earlier stage is held against the outer lines by itself and
-enters no run. Lanes that are charted alike and have as many new values are judged as the rows of one array.
+enters no run. What a stream measures before it has limits is remembered as it is, so that its first limits go on with
+the runs it is in. Lanes that are charted alike and have as many new values are judged as the rows of one array.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import numpy as np
 from control.core import together
 from control.core.machine import ChartConfig, Machine
 from control.core.spc import cusum, ewma, individuals
-from control.core.spc.rules import ON_LINE, RuleSet, broken
+from control.core.spc.rules import LONGEST, ON_LINE, RuleSet, broken
 from control.core.state import ChartState, StreamState
 from control.core.types import BoolArray, FloatArray, IntArray, Measured, Quality, Rule
 
@@ -27,11 +28,18 @@ Charts = tuple[ChartState | None, ChartState | None]  # of the values, and of th
 
 @dataclass(frozen=True, slots=True)
 class Design:
-    """How a line is judged; streams of one design are judged together."""
+    """How a line is judged; streams of one design are judged together.
+
+    ``remembers`` is how many earlier points are kept, if the rules need fewer.
+    """
 
     rules: RuleSet
     ewma: ewma.Design | None = None
     cusum: cusum.Design | None = None
+    remembers: int = 0
+
+
+NO_LIMITS = (0.0, 1.0, Design(RuleSet(Rule.NONE), remembers=LONGEST - 1))  # values as they are, for whatever rules come
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -93,8 +101,8 @@ def _outermost(chart: ChartConfig | None) -> float:
     return chart.rules.beyond if chart and Rule.BEYOND_3_SIGMA in chart.rules.rules else np.inf
 
 
-def _of_values(chart: ChartConfig | None) -> tuple[float, float, Design] | None:
-    return None if chart is None else (chart.mean, chart.sigma, Design(chart.rules, chart.ewma, chart.cusum))
+def _of_values(chart: ChartConfig | None) -> tuple[float, float, Design]:
+    return NO_LIMITS if chart is None else (chart.mean, chart.sigma, Design(chart.rules, chart.ewma, chart.cusum))
 
 
 def _of_errors(chart: ChartConfig | None) -> tuple[float, float, Design] | None:
@@ -212,7 +220,7 @@ def _judged(
     design: Design, begun: list[ChartState], z: FloatArray, last_at_s: list[float]
 ) -> tuple[IntArray, list[ChartState]]:
     """Go on with the charts of some streams over their values ``z`` (streams, n)."""
-    context, n = design.rules.context, z.shape[1]
+    context, n = max(design.rules.context, design.remembers), z.shape[1]
     recent = [([np.nan] * context + list(state.recent))[-context:] for state in begun]
     line = np.concatenate([np.array(recent, np.float64), z], axis=1)
     bits = broken(line, design.rules)[:, context:].astype(np.int64)

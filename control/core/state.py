@@ -15,7 +15,7 @@ VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class ChartState:
-    """Where a stream's charts stand. ``mean`` and ``sigma`` tell whose limits it was kept under.
+    """Where a stream's charts stand. ``mean`` and ``sigma`` tell whose limits it was kept under: 0 and 1 before any.
 
     ``recent`` holds the last standardised values (newest last), ``ewma`` the standardised EWMA after ``count`` points,
     ``cusum`` its sums (C+, C-), None before the first point.

@@ -14,7 +14,7 @@ from control.core import charting
 from control.core.loop import ChartConfig, Machine, State, StreamConfig, StreamState
 from control.core.spc import cusum, ewma, individuals
 from control.core.spc.residual import Chart
-from control.core.spc.rules import AIAG, BEYOND, NELSON, WESTERN_ELECTRIC, RuleSet
+from control.core.spc.rules import AIAG, BEYOND, LONGEST, NELSON, WESTERN_ELECTRIC, RuleSet
 from control.core.types import Measured, MeasuredBy, Quality, Rule
 
 MEAN, SIGMA = 20.0, 0.1
@@ -178,6 +178,41 @@ def test_new_limits_go_on_with_the_runs_of_the_old_and_begin_average_and_sums_an
         assert after[0].chart.ewma == pytest.approx(0.2 * 0.4)
     late, _ = judged(states, measured([20.02], [0], at_s=[3]), line=moved)
     assert not late.any()
+
+
+def without_limits(values, **more):
+    """What is remembered of a stream that nobody has drawn limits for yet."""
+    line = Machine("coater", (), (StreamConfig("loading/1"),))
+    rules, states = judged(None, measured(values, [0] * len(values), **more), line=line)
+    assert not rules.any()
+    stored = json.loads(json.dumps(State(streams={"loading/1": states[0]}).to_json(), allow_nan=False))
+    return {0: State.from_json(stored).streams["loading/1"]}
+
+
+@pytest.mark.parametrize("rules", [WESTERN_ELECTRIC, AIAG])
+def test_the_first_limits_go_on_with_the_values_of_before_them(rules):
+    values = [20.05] * 7 + [20.06]
+    limited = Machine("coater", (), (StreamConfig("loading/1", chart=ChartConfig(MEAN, SIGMA, rules)),))
+    found, after = judged(without_limits(values[:7]), measured(values[7:], [0], at_s=[7]), line=limited)
+    throughout, _ = judged(None, measured(values, [0] * 8), line=limited)
+    assert found[0] == throughout[7]
+    assert found[0] & Rule.RUN_ONE_SIDE
+    assert (after[0].chart.mean, after[0].chart.sigma, after[0].chart.count) == (MEAN, SIGMA, 1)
+
+
+def test_the_first_limits_go_on_with_nothing_doubted_nor_of_an_earlier_stage_nor_older():
+    limited = Machine("coater", (), (StreamConfig("loading/1", chart=PLAIN),))
+    for more in ({"quality": [0] * 6 + [1]}, {"by": [int(MeasuredBy.GAUGE)] * 6 + [int(MeasuredBy.LAB)]}):
+        rules, _ = judged(without_limits([20.05] * 7, **more), measured([20.05], [0], at_s=[7]), line=limited)
+        assert not rules.any()
+    states = without_limits([20.05] * 7)
+    assert not judged(states, measured([20.05], [0], at_s=[7]), stage=[1], line=limited)[0].any()
+    assert not judged(states, measured([20.05], [0], at_s=[3]), line=limited)[0].any()
+
+
+def test_what_is_remembered_without_limits_is_no_more_than_a_rule_may_look_at():
+    states = without_limits(np.arange(50.0).tolist())
+    assert states[0].chart.recent == tuple(np.arange(50.0)[-(LONGEST - 1) :].tolist())
 
 
 def test_longer_rules_on_the_same_limits_go_on_with_what_is_remembered():
