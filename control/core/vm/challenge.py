@@ -7,7 +7,7 @@ nothing; every error is that of the value stated when the metre was at the die. 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -43,8 +43,11 @@ class Verdict:
 
 
 def score(machine: Machine, trace: Trace, measured: Measured) -> dict[str, Score]:
-    """How the machine's estimators do on ``measured``, stream by stream, as they would in use."""
-    found = run(machine, State(), trace, np.ones(len(trace), bool), measured)
+    """How the machine's estimators do on ``measured``, stream by stream, as they would in use.
+
+    The loops stay out of it: the trace need not hold what they are fed from other machines.
+    """
+    found = run(replace(machine, loops=()), State(), trace, np.ones(len(trace), bool), measured)
     judged, told = found.judged, found.predictions
     scores = {}
     for index, stream in enumerate(machine.streams):
