@@ -68,7 +68,7 @@ def ask(equipment: Equipment, *, actor: User, now: datetime, reason: str = "") -
     """Ask for a run now; one that is under way is the answer."""
     with audit.attempt(actor=actor, action="training.ask", obj=equipment, line=equipment.line, now=now, reason=reason):
         require(actor, Right.CONFIGURE, equipment.line, now)
-        run = _asked(equipment, now=now, by=actor, reason=reason)
+        run, _ = _asked(equipment, now=now, by=actor, reason=reason)
         audit.record(
             actor=actor, action="training.ask", obj=equipment, now=now, new={"run": run.pk}, reason=reason,
             line=equipment.line_id,
@@ -129,14 +129,19 @@ def put_in_force(run: TrainingRun, *, actor: Actor, now: datetime, reason: str) 
 
 
 # --- what time does ---------------------------------------------------------------------------------------------------
-def due(now: datetime) -> list[int]:
-    """Runs that wait for a worker, after asking for those that a plan wants and giving up those that fell silent."""
+def due(now: datetime) -> int | None:
+    """The run to be carried out next, after asking for those that a plan wants and giving up those that fell silent.
+
+    None while one is running: retraining must leave workers to the lines.
+    """
     for silent in TrainingRun.objects.filter(state=State.RUNNING, heard_at__lt=now - SILENT_FOR):
         ended(silent, State.FAILED, now, error="the worker fell silent")
-    for row in TrainingPlan.objects.select_related("equipment"):
+    for row in TrainingPlan.objects.select_related("equipment", "decided_by"):
         if row.scheduled and _is_due(row, now):
-            _asked(row.equipment, now=now, reason="the plan")
-    return list(TrainingRun.objects.filter(state=State.WAITING).order_by("pk").values_list("pk", flat=True))
+            _planned(row, now)
+    if TrainingRun.objects.filter(state=State.RUNNING).exists():
+        return None
+    return TrainingRun.objects.filter(state=State.WAITING).order_by("pk").values_list("pk", flat=True).first()
 
 
 def _is_due(row: TrainingPlan, now: datetime) -> bool:
@@ -149,13 +154,31 @@ def _is_due(row: TrainingPlan, now: datetime) -> bool:
     return bool(row.every_rolls and rolls >= row.every_rolls)
 
 
-def _asked(equipment: Equipment, *, now: datetime, by: User | None = None, reason: str = "") -> TrainingRun:
-    run, _ = TrainingRun.objects.get_or_create(
+def _planned(row: TrainingPlan, now: datetime) -> None:
+    """Ask for what a plan wants, unless a run is under way."""
+    with audit.atomic():
+        run, created = _asked(row.equipment, now=now, reason="the plan")
+        if created:
+            audit.record(
+                actor=SYSTEM, action="training.ask", obj=row.equipment, now=now, new={"run": run.pk},
+                reason=decided(row), line=row.equipment.line_id,
+            )  # fmt: skip
+
+
+def decided(row: TrainingPlan) -> str:
+    """Whose standing decision a plan is, and why."""
+    return f"the plan of {row.decided_by.get_username()}: {row.reason}"
+
+
+def _asked(
+    equipment: Equipment, *, now: datetime, by: User | None = None, reason: str = ""
+) -> tuple[TrainingRun, bool]:
+    """The run that is under way, and whether it is a new one."""
+    return TrainingRun.objects.get_or_create(
         equipment=equipment,
         state__in=TrainingRun.OPEN,
         defaults={"state": State.WAITING, "asked_by": by, "asked_at": now, "reason": reason[:400]},
     )
-    return run
 
 
 def set_hash(rows: Any) -> str:

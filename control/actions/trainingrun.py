@@ -8,11 +8,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
-from django.db import transaction
+from django.db import IntegrityError, transaction
 
 from control.actions import audit, estimators, machines
 from control.actions.estimators import Fitted, History
-from control.actions.retraining import SYSTEM, Schedule, State, ended, put_in_force, set_hash
+from control.actions.retraining import SYSTEM, Schedule, State, decided, ended, put_in_force, set_hash
 from control.core.machine import Machine
 from control.core.types import BoolArray, Measured
 from control.core.vm import challenge
@@ -30,9 +30,11 @@ class Cancelled(Exception):
 
 
 def carry_out(run_id: int, *, clock: Callable[[], datetime]) -> TrainingRun | None:
-    """Train, compare, and store the verdict; None where another worker has taken the run. Not within a transaction."""
-    begun = {"state": State.RUNNING, "started_at": clock(), "heard_at": clock()}
-    if not TrainingRun.objects.filter(pk=run_id, state=State.WAITING).update(**begun):
+    """Train, compare, and store the verdict. Not within a transaction.
+
+    None where another worker has taken the run, or another run is being carried out: this one then waits on.
+    """
+    if not _begun(run_id, clock()):
         return None
     run = TrainingRun.objects.select_related("equipment__line").get(pk=run_id)
     try:
@@ -45,6 +47,15 @@ def carry_out(run_id: int, *, clock: Callable[[], datetime]) -> TrainingRun | No
             raise
     run.refresh_from_db()
     return run
+
+
+def _begun(run_id: int, now: datetime) -> bool:
+    rows = TrainingRun.objects.filter(pk=run_id, state=State.WAITING)
+    try:
+        with transaction.atomic():
+            return bool(rows.update(state=State.RUNNING, started_at=now, heard_at=now))
+    except IntegrityError:  # the table takes one that runs
+        return False
 
 
 def _carry_out(run: TrainingRun, clock: Callable[[], datetime]) -> None:
@@ -63,8 +74,7 @@ def _carry_out(run: TrainingRun, clock: Callable[[], datetime]) -> None:
         _store(run, fitted, verdict, clock())
         if verdict["passed"] and row and row.then == TrainingPlan.Then.PUT_IN_FORCE:
             run.refresh_from_db()
-            decided = f"the plan of {row.decided_by.get_username()}: {row.reason}"
-            put_in_force(run, actor=SYSTEM, now=clock(), reason=decided)
+            put_in_force(run, actor=SYSTEM, now=clock(), reason=decided(row))
 
 
 def _parted(past: History) -> tuple[History, History]:
@@ -115,7 +125,8 @@ def _store(run: TrainingRun, fitted: Fitted, verdict: Mapping[str, Any], now: da
         _draft(by_key[key], content, run, now, passed=bool(verdict["passed"]))
     state = State.PROPOSED if verdict["passed"] else State.NOT_BETTER
     fields = {"state": state, "verdict": dict(verdict), "share": 1.0, "step": "", "heard_at": now}
-    if not TrainingRun.objects.filter(pk=run.pk, state=State.RUNNING).update(**fields, ended_at=now):
+    going = TrainingRun.objects.filter(pk=run.pk, state=State.RUNNING, cancel_asked=False)
+    if not going.update(**fields, ended_at=now):
         raise Cancelled
     audit.record(
         actor=SYSTEM, action="training.verdict", obj=run, now=now, new=dict(verdict), line=run.equipment.line_id

@@ -46,7 +46,7 @@ class TrainingPlan(models.Model):
 
 
 class TrainingRun(models.Model):
-    """One training of all estimators of an equipment. At most one is under way.
+    """One training of all estimators of an equipment. At most one of it is under way, and one at all is running.
 
     ``step`` says what is being done, ``share`` how far it is (0 to 1), ``heard_at`` when that was last told.
     ``verdict`` is how the challengers did against the estimators in force; see control.actions.retraining.
@@ -82,7 +82,8 @@ class TrainingRun(models.Model):
         constraints = [
             models.UniqueConstraint(
                 fields=["equipment"], condition=Q(state__in=("waiting", "running")), name="training_one_open"
-            )
+            ),
+            models.UniqueConstraint(fields=["state"], condition=Q(state="running"), name="training_one_running"),
         ]
         ordering = ["-id"]
 

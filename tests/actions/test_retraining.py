@@ -8,12 +8,12 @@ import pytest
 from django.conf import settings
 
 from apcweb.celery import app
-from control.actions import audit, estimators, retraining, trainingrun
+from control.actions import audit, estimators, machines, retraining, trainingrun
 from control.actions.errors import Conflict, Invalid, NoPermission
 from control.actions.retraining import Schedule
 from control.core.vm import challenge
 from control.core.vm.challenge import Score
-from control.models import AuditEntry, Cursor, Estimator, Point, Roll, TrainingPlan, TrainingRun
+from control.models import AuditEntry, Cursor, Equipment, Estimator, Point, Roll, TrainingPlan, TrainingRun
 from tests import factories
 from tests.factories import NOW
 from tests.running import running
@@ -63,25 +63,47 @@ def test_a_plan_that_makes_no_sense_is_refused(plant, told):
 
 def test_without_a_plan_nothing_is_retrained_by_itself(plant):
     planned(plant)
-    assert retraining.due(NOW + timedelta(days=30)) == []
+    assert retraining.due(NOW + timedelta(days=30)) is None
 
 
 def test_a_plan_by_rolls_asks_once_when_so_many_have_begun(plant):
     planned(plant, every_rolls=2)
     for number in (8, 9):
-        assert retraining.due(SOON) == []
+        assert retraining.due(SOON) is None
         Roll.objects.create(equipment=plant.coater, number=number, started_at=NOW + timedelta(seconds=number))
     first = retraining.due(SOON)
-    assert len(first) == 1
+    assert first is not None
     assert retraining.due(SOON) == first
     TrainingRun.objects.update(state=TrainingRun.State.NOT_BETTER)
-    assert retraining.due(SOON) == []
+    assert retraining.due(SOON) is None
 
 
 def test_a_plan_by_hours_asks_when_they_have_passed(plant):
     planned(plant, every_hours=8.0)
-    assert retraining.due(NOW + timedelta(hours=7.9)) == []
-    assert len(retraining.due(NOW + timedelta(hours=8))) == 1
+    assert retraining.due(NOW + timedelta(hours=7.9)) is None
+    assert retraining.due(NOW + timedelta(hours=8)) == TrainingRun.objects.get().pk
+
+
+def test_what_a_plan_asks_for_is_audited_once_with_whose_plan_it_is(plant):
+    planned(plant, every_hours=8.0)
+    for hours in (8, 17):
+        run = retraining.due(NOW + timedelta(hours=hours))
+        entry = AuditEntry.objects.get(action="training.ask")
+        assert (entry.actor_name, entry.new) == ("retraining", {"run": run})
+        assert entry.reason == f"the plan of {plant.person('engineer')}: The slurry changes weekly"
+
+
+def test_while_a_run_is_carried_out_no_other_begins_on_any_machine(plant):
+    first, press = asked(plant), Equipment.objects.create(line=plant.line, key="press", position=2)
+    second = retraining.ask(press, actor=plant.person("engineer"), now=NOW)
+    assert retraining.due(SOON) == first.pk
+    TrainingRun.objects.filter(pk=first.pk).update(state="running", heard_at=NOW)
+    assert retraining.due(SOON) is None
+    assert trainingrun.carry_out(second.pk, clock=lambda: SOON) is None
+    second.refresh_from_db()
+    assert second.state == "waiting"
+    TrainingRun.objects.filter(pk=first.pk).update(state="failed")
+    assert retraining.due(SOON) == second.pk
 
 
 def test_asking_twice_is_one_run(plant):
@@ -210,13 +232,41 @@ def test_by_a_standing_decision_what_passes_is_put_in_force_at_once_and_the_audi
     retraining.plan(press, standing, actor=engineer, now=line.now, reason="Nobody is here at night")
     Roll.objects.create(equipment=press, number=99, started_at=line.now + timedelta(seconds=1))
     soon = line.now + timedelta(seconds=2)
-    (due,) = retraining.due(soon)
-    run = trainingrun.carry_out(due, clock=lambda: soon)
+    run = trainingrun.carry_out(retraining.due(soon), clock=lambda: soon)
     assert (run.error, run.state) == ("", "in_force")  # there was nothing in force to be worse than
     active = Estimator.objects.filter(stream__lane__equipment=press, state="active", run=run)
     assert active.count() == 8
     entry = AuditEntry.objects.get(action="training.promote")
     assert (entry.actor_name, "engineer: Nobody is here at night" in entry.reason) == ("retraining", True)
+
+
+def test_a_press_that_is_fed_from_the_coater_is_retrained_too(line):
+    press, engineer = line.equipment[1], grown_up(line)
+    loop = press.loops.get()
+    lanes, gains = [[cv.replace("density", "loading") + "-top"] for cv in loop.settings["cvs"]], [0.005] * 4
+    loop.settings["feed_forward"] = [{"tag": None, "equipment": "coater", "streams": lanes, "gains": gains}]
+    loop.settings_number += 1
+    loop.save()
+    assert "coater:loading/1-top" in machines.built(press.pk).machine.tags
+    run = trainingrun.carry_out(retraining.ask(press, actor=engineer, now=line.now).pk, clock=lambda: line.now)
+    assert run.error == ""
+    assert all(one["champion"]["n"] >= 10 for one in run.verdict["streams"].values())
+
+
+def test_a_run_that_is_cancelled_while_it_compares_leaves_the_champions_in_force(line):
+    coater, engineer = line.equipment[0], grown_up(line)
+    standing = Schedule(then=TrainingPlan.Then.PUT_IN_FORCE)
+    retraining.plan(coater, standing, actor=engineer, now=line.now, reason="Nobody is here at night")
+    run = retraining.ask(coater, actor=engineer, now=line.now)
+    Estimator.objects.all().delete()  # whatever is found would pass
+
+    def clock():
+        if TrainingRun.objects.get(pk=run.pk).step == "storing":
+            retraining.cancel(run, actor=engineer, now=line.now)
+        return line.now
+
+    assert trainingrun.carry_out(run.pk, clock=clock).state == "cancelled"
+    assert not Estimator.objects.exists()
 
 
 def test_every_slot_of_the_schedule_names_a_task():
