@@ -35,7 +35,9 @@ def figures(line):
 
 @pytest.mark.parametrize("seed", [101, 102])
 def test_the_loop_beats_set_points_left_alone(machine, seed, capsys):
-    without, _ = run_line(machine, seed, apply=False)
+    without = TinyLine(seed)
+    for _ in range(SECONDS):
+        without.step()
     with_loop, proposals = run_line(machine, seed, apply=True)
     (sigma_0, cpk_0), (sigma_1, cpk_1) = figures(without), figures(with_loop)
     with capsys.disabled():

@@ -75,7 +75,8 @@ def test_a_biased_gauge_lies_without_knowing_and_breaks_the_identity():
 
 
 def test_a_wild_value_now_and_then_and_a_missing_one():
-    gauge = [p for stream in ("loading/1-top", "loading/3-top") for p in pieces(run(noisy_line(), 20000), stream)]
+    scans = run(noisy_line(), 20000)
+    gauge = [p for stream in ("loading/1-top", "loading/3-top") for p in pieces(scans, stream)]
     values = np.array([p.value for p in gauge if p.by is MeasuredBy.GAUGE and p.value is not None])
     assert 0 < np.mean(np.abs(values - 20.0) > 0.35) < 0.01
     missing = [p for p in gauge if p.value is None]
