@@ -16,12 +16,14 @@ from django.db import connection
 from django.utils import timezone
 
 from control.actions import audit, changes, estimators, limits
+from control.actions.proposing import retract
 from control.connectors.memory import RetentiveMemory
+from control.core.policy import Reason
 from control.demo import by_hand, lines, people, plants
 from control.demo.crew import Crew
 from control.demo.lines import DemoLine
 from control.demo.people import SYSTEM
-from control.models import Snapshot
+from control.models import Loop, Snapshot
 
 CLOSED = 0.15  # share of the shift with closed loops, or
 LEAST_CLOSED_S = 1200.0  # this, but never more than half a shift
@@ -110,6 +112,9 @@ def seed(
         site = shift.lines[0].line.area.site
         told = {"hours": hours, "plants": plants.fingerprint()}
         audit.record(actor=SYSTEM, action=plants.SEEDED, obj=site, now=shift.now, new=told)
+        # the machines go dark for a moment: what waits for a decision now would be about foil that is gone
+        loops = Loop.objects.filter(equipment__line__in=[line.line for line in shift.lines])
+        retract(dict.fromkeys(loops.values_list("pk", flat=True), Reason.INPUT_MISSING), actor=SYSTEM, now=shift.now)
         for line in shift.lines:
             line.switch_off(RetentiveMemory(memory, line.line.key))
     with connection.cursor() as cursor:
