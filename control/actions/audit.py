@@ -98,9 +98,17 @@ def attempt(
     *, actor: Actor, action: str, obj: Object, now: datetime, reason: str = "", line: Line | int | None = None
 ) -> Iterator[None]:
     """``atomic()`` for what a person asks: if it is refused, that alone is recorded, after everything was undone."""
+    with refusals(actor=actor, action=action, obj=obj, now=now, reason=reason, line=line), atomic():
+        yield
+
+
+@contextmanager
+def refusals(
+    *, actor: Actor, action: str, obj: Object, now: datetime, reason: str = "", line: Line | int | None = None
+) -> Iterator[None]:
+    """Records that what a person asks was refused. No transaction is open, so long reckoning holds none up."""
     try:
-        with atomic():
-            yield
+        yield
     except Refused as refusal:
         with atomic():
             told = {"code": refusal.code, "detail": refusal.detail, **refusal.difference}

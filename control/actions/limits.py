@@ -19,7 +19,7 @@ from control.actions import audit, machines, phase_one
 from control.actions.audit import Actor
 from control.actions.authority import Right, require
 from control.actions.errors import Conflict, Invalid
-from control.actions.phase_one import Choice
+from control.actions.phase_one import Choice, Weighed
 from control.core.machine import WECO
 from control.core.spc import limits as core
 from control.core.spc.false_alarms import sampled_every
@@ -41,15 +41,22 @@ class Drawn:
 def draft(stream: Stream, choice: Choice, *, actor: User, now: datetime, reason: str) -> int:
     """Store what ``choice`` gives as a draft, with the false alarms it foretells; returns its number."""
     line = stream.lane.equipment.line
-    with audit.attempt(actor=actor, action="limits.draft", obj=stream, line=line, now=now, reason=reason):
+    with audit.refusals(actor=actor, action="limits.draft", obj=stream, line=line, now=now, reason=reason):
         require(actor, Right.CONFIGURE, line, now)
         _need(reason)
         try:
-            weighed = phase_one.weigh(stream, choice)
+            weighed = phase_one.weigh(stream, choice)  # simulates for seconds: in no transaction
         except ValueError as why:
             raise Invalid("no_limits", str(why)) from None
+    return _store(stream, weighed, _told_excluded(weighed, choice), actor=actor, now=now, reason=reason)
+
+
+def _store(
+    stream: Stream, weighed: Weighed, excluded: list[dict[str, Any]], *, actor: User, now: datetime, reason: str
+) -> int:
+    line = stream.lane.equipment.line
+    with audit.atomic():
         number = _next_number(_locked(stream))
-        excluded = _told_excluded(weighed, choice)
         for row in weighed.rows:
             row.number, row.reason, row.excluded = number, reason.strip()[:400], excluded
             row.created_at, row.created_by = now, actor
@@ -183,7 +190,7 @@ def _told(rows: Sequence[Limits]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _told_excluded(weighed: phase_one.Weighed, choice: Choice) -> list[dict[str, Any]]:
+def _told_excluded(weighed: Weighed, choice: Choice) -> list[dict[str, Any]]:
     at_s = weighed.window.at_s
     return [
         {

@@ -64,13 +64,15 @@ class Window:
     """Good gauge values of one stream in the order of the foil, all (n,).
 
     ``error`` is measured minus predicted, NaN where nothing was predicted; ``stage`` counts what they were made under:
-    another roll, recipe or an event that breaks the chart begins the next.
+    another roll, recipe or an event that breaks the chart begins the next. ``cut``: there were more than
+    ``MOST_VALUES``, and these are the newest of them.
     """
 
     at_s: FloatArray
     value: FloatArray
     error: FloatArray
     stage: IntArray
+    cut: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,15 +116,17 @@ def newest(stream: Stream) -> datetime | None:
 
 
 def window(stream: Stream, start: datetime, end: datetime) -> Window:
-    """What was measured of foil made in ``start <= at < end``."""
+    """What was measured of foil made in ``start <= at < end``, the newest of it if that is very much."""
     points = Point.objects.filter(
         stream=stream, at__gte=start, at__lt=end, by=MeasuredBy.GAUGE, quality=Quality.GOOD, value__isnull=False
     )
-    told = list(points.order_by("at", "seq").values_list("at", "roll", "value", "predicted")[:MOST_VALUES])
+    newest_first = points.order_by("-at", "-seq").values_list("at", "roll", "value", "predicted")
+    found = list(newest_first[: MOST_VALUES + 1])
+    told = found[:MOST_VALUES][::-1]
     at_s = np.array([at.timestamp() for at, *_ in told])
     value, predicted = (np.array([row[i] for row in told], np.float64) for i in (2, 3))
     roll = np.array([row[1] for row in told], np.int64)
-    return Window(at_s, value, value - predicted, _stages(stream, start, end, at_s, roll))
+    return Window(at_s, value, value - predicted, _stages(stream, start, end, at_s, roll), len(found) > MOST_VALUES)
 
 
 def _stages(stream: Stream, start: datetime, end: datetime, at_s: FloatArray, roll: IntArray) -> IntArray:

@@ -6,6 +6,8 @@ from datetime import timedelta
 
 import numpy as np
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from control.actions import limits, machines, phase_one
 from control.actions.errors import Conflict, Invalid, NoPermission
@@ -108,6 +110,23 @@ def test_what_was_in_force_ends_when_the_next_begins(plant, stream):
         (first, "ewma"): ("superseded", NOW, later),
         (second, "i_mr"): ("active", later, None),
     }
+
+
+def test_no_transaction_is_open_while_false_alarms_are_simulated(plant, stream):
+    with CaptureQueriesContext(connection) as asked:
+        drafted(plant, stream)
+    begun = [i for i, one in enumerate(asked.captured_queries) if one["sql"].startswith("SAVEPOINT")]
+    read = [i for i, one in enumerate(asked.captured_queries) if "control_point" in one["sql"]]
+    assert max(read) < min(begun)
+
+
+def test_of_a_window_with_too_many_values_the_newest_are_taken_and_that_is_said(plant, stream, monkeypatch):
+    whole = queries.window(stream, START, NOW)
+    monkeypatch.setattr(queries, "MOST_VALUES", N - 1)
+    window = queries.window(stream, START, NOW)
+    assert (whole.cut, window.cut) == (False, True)
+    assert window.at_s.tolist() == whole.at_s[1:].tolist()
+    assert window.value.tolist() == whole.value[1:].tolist()
 
 
 def test_every_step_is_a_row_of_the_audit(plant, stream):

@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from control.core.types import Quality
 from control.models import AuditEntry, Limits, Point, Stream
+from control.queries import limits as queries
 from tests.factories import Plant
 
 SignIn = Callable[[str], Client]
@@ -66,6 +67,15 @@ def test_the_page_shows_what_the_last_hours_would_give(
     for part in ('class="values"', 'class="curve"', 'class="bar-of"', 'class="suspect"', 'class="figure"'):
         assert part in text, part
     assert "21.50" in text  # the wild value is offered to be left out
+
+
+def test_the_page_says_that_a_window_was_cut(
+    plant: Plant, stream: Stream, signed_in: SignIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, words = signed_in("engineer"), "these are its newest 500."
+    assert words not in client.get(at(stream)).content.decode()
+    monkeypatch.setattr(queries, "MOST_VALUES", 500)
+    assert words in client.get(at(stream)).content.decode()
 
 
 def test_looking_writes_nothing(plant: Plant, stream: Stream, signed_in: SignIn) -> None:
