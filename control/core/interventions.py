@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from control.core.machine import LoopConfig, Machine
-from control.core.process_events import LATE_S, RELEARNED, Bias, Effect, Event, Kind, Noticed, Watched
+from control.core.process_events import LATE_S, RELEARNED, SPACING_S, Bias, Effect, Event, Kind, Noticed, Watched
 from control.core.r2r import disturbance
 from control.core.state import LoopState, State, StreamState
 from control.core.types import BoolArray, FloatArray, IntArray, Measured, Trace
@@ -51,6 +51,19 @@ def _changes(one: Watched, held: dict[str, float], at_s: FloatArray, values: Flo
         Noticed(Event(one.kind, float(at_s[known[i]]), one.side), one.tag, float(before[i]), float(now[i]))
         for i in np.flatnonzero((now != before) & np.isfinite(before)).tolist()
     ]
+
+
+def spaced(noticed: Sequence[Noticed], told_s: Mapping[str, float]) -> tuple[list[Noticed], dict[str, float]]:
+    """Those of ``noticed``, in order of time, that no event of the same tag lies closely before.
+
+    ``told_s`` is when each tag last told of an event (epoch seconds); with it as it stands now.
+    """
+    kept, last_s = [], dict(told_s)
+    for seen in noticed:
+        if seen.event.at_s - last_s.get(seen.tag, NEVER_S) >= SPACING_S:
+            kept.append(seen)
+            last_s[seen.tag] = seen.event.at_s
+    return kept, last_s
 
 
 def in_time(state: State, events: Iterable[Event]) -> list[Event]:

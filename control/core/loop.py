@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 
 from control.core.feedback import Paired, Steps
-from control.core.interventions import after_measured, await_measured, in_doubt, in_time, notice
+from control.core.interventions import after_measured, await_measured, in_doubt, in_time, notice, spaced
 from control.core.judging import judge
 from control.core.machine import Actuator, ChartConfig, LoopConfig, Machine, StreamConfig
 from control.core.outcome import Judged, Note, Pass, Predictions
@@ -57,9 +57,10 @@ def run(
     they happened; those that the trace shows are found here.
     """
     state = _of_this_model(machine, state)
-    noticed, watched = notice(machine, state, trace, new)
+    changed, watched = notice(machine, state, trace, new)
+    noticed, told_s = spaced(changed, state.told_s)
     told = in_time(state, [*events, *(one.event for one in noticed)])
-    state = before = await_measured(machine, replace(state, watched=watched), told)
+    state = before = await_measured(machine, replace(state, watched=watched, told_s=told_s), told)
     passage = rows_at(trace, measured.roll, measured.web_m)
     made_at = passage.row
     rows = np.flatnonzero(new)

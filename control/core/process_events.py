@@ -18,6 +18,9 @@ An event that is told late, up to ``LATE_S``, acts on the loops at once and on a
 stays judged, the next value made after it opens the new stage. One told later still is history: every estimate has
 long forgotten the line before it. One told ahead of the foil waits for it.
 
+A status tag tells of an event at most every ``SPACING_S`` of machine time: what it does in between belongs to the same
+intervention, or is a contact that chatters, and would only hold the loops and begin the charts anew without end.
+
 Raising P at a known moment is the intervention of M. West, J. Harrison, Bayesian Forecasting and Dynamic Models,
 Springer 1997, chapter 11.
 """
@@ -29,6 +32,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 LATE_S = 3600.0
+SPACING_S = 60.0  # at least so long between two events that one status tag tells of
 RELEARNED = 2  # values measured after an event, from which the bias is known again
 
 

@@ -94,7 +94,7 @@ class State:
 
     ``estimator`` is the hash of the model the biases belong to; ``last_move_s`` when each loop's last change was
     applied or tried, written by the caller with :meth:`moved`. ``watched`` is what each tag that tells of events last
-    read.
+    read, ``told_s`` when it last told of one.
     """
 
     at_s: float | None = None
@@ -103,6 +103,7 @@ class State:
     loops: Mapping[str, LoopState] = field(default_factory=dict)
     last_move_s: Mapping[str, float] = field(default_factory=dict)
     watched: Mapping[str, float] = field(default_factory=dict)
+    told_s: Mapping[str, float] = field(default_factory=dict)
     version: int = VERSION
 
     def moved(self, loop: str, at_s: float) -> State:
@@ -136,6 +137,7 @@ class State:
             loops={key: _loop(item) for key, item in data["loops"].items()},
             last_move_s=dict(data["last_move_s"]),
             watched=dict(data.get("watched", {})),
+            told_s=dict(data.get("told_s", {})),
         )
 
 
