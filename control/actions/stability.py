@@ -94,7 +94,7 @@ def _found(
     delay = max(1, math.ceil(config.dead_time_m / metres_a_measurement))
     index = harris.index(off_target, delay) if len(off_target) else math.nan
     swing = harris.swing(off_target) if len(off_target) else 0.0
-    return stability.of(known, stability.limit(config, metres), index, swing), known
+    return stability.of(known, config.largest_gain_ratio(metres), index, swing), known
 
 
 def _read(built: Built, ids: Sequence[int], since: int, head: int, now: datetime) -> _News | None:

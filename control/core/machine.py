@@ -24,6 +24,7 @@ from control.core.vm.estimator import Estimator
 
 NAN, INF = float("nan"), float("inf")
 WECO = WESTERN_ELECTRIC.rules
+METRES_A_VALUE = 1.0  # of web from one prediction to the next, for want of a speed; fewer of them would allow more
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -188,6 +189,16 @@ class LoopConfig:
             gains[:, self.schedule.column] = self.schedule.slope(float(setting[self.schedule.column]))
         return gains
 
+    def largest_gain_ratio(self, metres_a_value: float) -> float:
+        """True over assumed gain from which the loop hunts, with a value every ``metres_a_value`` of web.
+
+        It moves once a dead time, and has by then taken w_n = 1 - (1 - w)^n of what it saw in n values: 2 / w_n, about
+        2 whatever w; and no more than it would bear acting on every value.
+        """
+        follows = self.disturbance.every(metres_a_value)
+        taken = 1.0 - (1.0 - follows.weight) ** max(self.dead_time_m / metres_a_value, 1.0)
+        return float(min(2.0 / taken, follows.largest_gain_ratio))
+
     @property
     def redistributing(self) -> frozenset[str]:
         """MVs that answer how the lanes differ; the others answer their mean."""
@@ -242,4 +253,4 @@ class Machine:
         settings, seen = self.estimator.gains([self.stream_at[cv] for cv in loop.cvs], mvs, steps)
         settings = np.where(np.isnan(settings), [mv.nominal for mv in loop.mvs], settings)
         assumed = np.array([loop.gains_at(setting) for setting in settings])
-        return gain.judge(seen, assumed, loop.disturbance.largest_gain_ratio, steps, loop.deadband, loop.cvs, mvs)
+        return gain.judge(seen, assumed, loop.largest_gain_ratio(METRES_A_VALUE), steps, loop.deadband, loop.cvs, mvs)

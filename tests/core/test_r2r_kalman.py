@@ -42,6 +42,15 @@ def test_once_settled_it_is_an_ewma_of_that_weight(ratio):
     assert found.slow == pytest.approx(same.slow, rel=1e-9)
 
 
+@pytest.mark.parametrize("metres", [0.5, 10.0])
+@pytest.mark.parametrize("ratio", RATIOS)
+def test_where_values_lie_further_apart_its_gain_settles_higher(ratio, metres):
+    rarely, every = Kalman(ratio), [metres] * 2_000
+    settled = rarely.after(UNKNOWN, seen(np.zeros(2_000), metres=every))
+    assert gain(rarely, settled, metres=[metres]) == pytest.approx(rarely.every(metres).weight, rel=1e-9)
+    assert rarely.every(metres).largest_gain_ratio == pytest.approx(2 / rarely.every(metres).weight)
+
+
 def test_the_first_values_count_as_in_a_mean_where_nothing_wanders():
     values = np.random.default_rng(5).normal(size=50)
     assert Kalman(1e-12).after(UNKNOWN, seen(values)).level[0] == pytest.approx(values.mean(), rel=1e-6)

@@ -45,7 +45,7 @@ class Loop:
                 self.look()
             if second % MOVE_S == 0 and self.acts:
                 self.move()
-        limit = stability.limit(self.config, METRES_A_VALUE)
+        limit = self.config.largest_gain_ratio(METRES_A_VALUE)
         return stability.of(self.known, limit, float("nan"), 0.0).concern
 
     def look(self) -> None:

@@ -119,8 +119,16 @@ def test_a_loop_with_a_stream_that_nobody_predicts_has_no_gate(trained):
     assert not machine_of(None).gates
 
 
-def test_the_gate_is_taken_at_the_gain_that_a_heavier_weight_allows(trained):
-    estimator = spoiled(trained, 3.0)
-    quick, slow = (replace(LOOP, ewma_weight=weight) for weight in (0.9, 0.1))
+@pytest.mark.parametrize("weight", [0.1, 0.9])
+def test_a_loop_that_moves_once_a_dead_time_is_refused_from_twice_its_gain_whatever_its_weight(trained, weight):
+    loop = replace(LOOP, ewma_weight=weight)
+    gates = [Machine("coater", TAGS, STREAMS, spoiled(trained, of), (loop,)).gates["loading"] for of in (1.9, 2.1)]
+    assert [gate.passes for gate in gates] == [True, False]
+    assert gates[0].limit == pytest.approx(loop.largest_gain_ratio(1.0)) == pytest.approx(2.0, abs=0.01)
+
+
+def test_a_loop_of_few_values_a_dead_time_may_be_driven_by_more(trained):
+    estimator, few = spoiled(trained, 3.0), replace(LOOP, dead_time_m=3.0)
+    quick, slow = (replace(few, ewma_weight=weight) for weight in (0.9, 0.1))
     assert not Machine("coater", TAGS, STREAMS, estimator, (quick,)).gates["loading"].passes
     assert Machine("coater", TAGS, STREAMS, estimator, (slow,)).gates["loading"].passes

@@ -69,6 +69,10 @@ class Estimator(Protocol):
         """True over assumed gain under which a loop that acts on every value is stable."""
         ...
 
+    def every(self, metres: float) -> Estimator:
+        """What it comes to where a value comes every so many metres: of that, the two above are true."""
+        ...
+
     def after(self, belief: Belief, seen: Seen) -> Belief:
         """The belief after some values (n may be 0)."""
         ...

@@ -37,6 +37,10 @@ class DoubleEwma:
     def largest_gain_ratio(self) -> float:
         return 4.0 / (2.0 * (self.weight + self.drift_weight) - self.weight * self.drift_weight)
 
+    def every(self, metres: float) -> DoubleEwma:
+        """Its weight is that of a value, however far they lie apart."""
+        return self
+
     def after(self, belief: Belief, seen: Seen) -> Belief:
         if not len(seen.value):
             return belief

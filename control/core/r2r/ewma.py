@@ -36,6 +36,10 @@ class Ewma:
     def largest_gain_ratio(self) -> float:
         return 2.0 / self.weight
 
+    def every(self, metres: float) -> Ewma:
+        """Its weight is that of a value, however far they lie apart."""
+        return self
+
     def after(self, belief: Belief, seen: Seen) -> Belief:
         if not len(seen.value):
             return belief

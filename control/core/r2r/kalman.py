@@ -40,6 +40,10 @@ class Kalman:
     def largest_gain_ratio(self) -> float:
         return 2.0 / self.weight
 
+    def every(self, metres: float) -> Kalman:
+        """What wanders between two values is that of all the metres between them."""
+        return Kalman(self.wander_per_m * metres)
+
     def after(self, belief: Belief, seen: Seen) -> Belief:
         if not len(seen.value):
             return belief

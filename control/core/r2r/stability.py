@@ -1,8 +1,8 @@
 """Whether a loop still fits its machine, and a warning before it hunts.
 
-A loop that moves once a dead time has by then taken 1 - (1 - w)^n of what it saw in n values: with that weight w_n an
-error goes to 1 - w_n xi of itself from move to move. It hunts where w_n xi reaches 2, and runs away where xi is
-negative. The warning comes at three quarters of the way, once the moves have shown that xi is above 1.
+From move to move an error goes to 1 - w_n xi of itself (see ``LoopConfig.largest_gain_ratio``): a loop hunts where
+w_n xi reaches 2, and runs away where xi is negative. The warning comes at three quarters of the way, once the moves
+have shown that xi is above 1.
 """
 
 from __future__ import annotations
@@ -100,10 +100,3 @@ def _main(loop: LoopConfig, settings: FloatArray) -> FloatArray:
 def of(known: GainError, limit: float, harris: float, swing: float) -> Stability:
     low, high = known.ratio - known.half_width, known.ratio + known.half_width
     return Stability(known.ratio, low, high, known.moved, limit, harris, swing)
-
-
-def limit(loop: LoopConfig, metres_a_value: float) -> float:
-    """The ratio at which ``loop`` would hunt, moving once a dead time, with a value every ``metres_a_value`` of web."""
-    values = max(loop.dead_time_m / metres_a_value, 1.0)
-    taken = 1.0 - (1.0 - loop.disturbance.weight) ** values
-    return float(min(2.0 / taken, loop.disturbance.largest_gain_ratio))

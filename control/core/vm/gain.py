@@ -1,13 +1,14 @@
 """May this estimator drive this loop? The gain it sees, against the gain the controller assumes.
 
-    LEAST <= (dy^/du) / b,  w (dy^/du) / b < 2   for every controlled stream and every parameter,
+    LEAST <= (dy^/du) / b,  w_n (dy^/du) / b < 2   for every controlled stream and every parameter,
 
-and, as the parameters act together, the same of every eigenvalue l of G^ B+ (|1 - w l| < 1), seen from the directions
-that B can move. Above, a correction overshoots by more than there was to correct; below 0 it makes things worse. Near 0
-the model does not see what a move did, asks for it again and again until a measurement comes, and then takes it all
-back: in the factory-wide benchmark such models, which 0 < w (dy^/du) / b < 2 lets through, run away from .13 downwards.
-G^ is taken numerically, over moves of one ``max_step`` about operating points of training: a tree or an outside model
-has no coefficient to look at, and may answer differently elsewhere.
+w_n what the loop takes of a deviation from move to move, and, as the parameters act together, the same of every
+eigenvalue l of G^ B+ (|1 - w_n l| < 1), seen from the directions that B can move. Above, a correction overshoots by
+more than there was to correct; below 0 it makes things worse. Near 0 the model does not see what a move did, asks for
+it again and again until a measurement comes, and then takes it all back: in the factory-wide benchmark such models,
+which 0 < w (dy^/du) / b < 2 lets through, run away from .13 downwards. G^ is taken numerically, over moves of one
+``max_step`` about operating points of training: a tree or an outside model has no coefficient to look at, and may
+answer differently elsewhere.
 
 A. Khan, J. Moyne, D. Tilbury, IEEE Transactions on Semiconductor Manufacturing 20 (2007) 364-375.
 """
@@ -53,9 +54,8 @@ def judge(
     """The gate of a loop of m streams and n parameters.
 
     ``seen`` is the estimator's dy^/du at several places, ``assumed`` the controller's b there, both (places, m, n).
-    ``limit`` is the largest stable ratio of true to assumed gain: 2/w of an EWMA, 4/(2(l1 + l2) - l1 l2) of a double
-    EWMA. ``steps`` (n,) are the largest moves: where b is 0, one of them must not move the prediction by more than
-    ``deadband``.
+    ``limit`` is the largest stable ratio of true to assumed gain, 2/w_n. ``steps`` (n,) are the largest moves: where b
+    is 0, one of them must not move the prediction by more than ``deadband``.
     """
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = np.where(assumed != 0, seen / assumed, np.nan)
