@@ -33,8 +33,11 @@ from control.plantvalues import (
     MovableTagKey,
     Note,
     NotNegative,
+    NotNegativeSetting,
     Number,
     Positive,
+    PositiveSetting,
+    Setting,
     StreamKey,
     TagKey,
     Text,
@@ -155,7 +158,7 @@ class FeedForwardSpec(Table):
     tag: TagKey | None = None
     equipment: Key | None = None
     streams: tuple[tuple[Text, ...], ...] = ()
-    gains: tuple[Number, ...]
+    gains: tuple[Setting, ...]
 
     @model_validator(mode="after")
     def _has_one_source(self) -> FeedForwardSpec:
@@ -180,24 +183,24 @@ class LoopSpec(Names):
     mode: Literal["off", "shadow", "advisory", "supervised", "auto"] = "shadow"
     cvs: tuple[StreamKey, ...]
     mvs: tuple[MovableTagKey, ...]
-    gains: tuple[tuple[Number, ...], ...]
-    deadband: Positive
-    dead_time_m: NotNegative
+    gains: tuple[tuple[Setting, ...], ...]
+    deadband: PositiveSetting
+    dead_time_m: NotNegativeSetting
     sum_zero: tuple[TagKey, ...] = ()
     estimator: Literal["ewma", "double_ewma", "kalman"] = "ewma"
     ewma_weight: Annotated[Positive, Field(le=1)] = 0.3
     drift_weight: Annotated[Positive, Field(le=1)] | None = Field(None, validate_default=True)
-    wander_per_m: Positive | None = Field(None, validate_default=True)
-    cv_weights: tuple[Number, ...] = ()
-    move_weight: NotNegative = 0.1
-    nominal_weight: NotNegative = 0.02
+    wander_per_m: PositiveSetting | None = Field(None, validate_default=True)
+    cv_weights: tuple[Setting, ...] = ()
+    move_weight: NotNegativeSetting = 0.1
+    nominal_weight: NotNegativeSetting = 0.02
     cross_direction: tuple[TagKey, ...] = ()
     neighbours: tuple[tuple[TagKey, ...], ...] = ()
-    bend_um: Positive | None = None
+    bend_um: PositiveSetting | None = None
     gain_schedule: Literal["compaction"] | None = None
-    approvals_per_shift: Positive | None = None
-    noise: Positive | None = None
-    decision_s: Positive | None = None
+    approvals_per_shift: PositiveSetting | None = None
+    noise: PositiveSetting | None = None
+    decision_s: PositiveSetting | None = None
     feed_forward: tuple[FeedForwardSpec, ...] = ()
 
     @model_validator(mode="before")

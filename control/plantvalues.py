@@ -14,6 +14,7 @@ from pydantic_core import PydanticCustomError
 from control.core.r2r import deadband
 
 SHIFT_S = 8 * 3600.0
+LARGEST = 1e9  # number among a loop's settings; the squares of far larger ones would fit no float
 KEY = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"
 NOT_BLANK = r"^[^\x00]*[^\s\x00][^\x00]*$"
 NO_ZERO = r"^[^\x00]*$"  # PostgreSQL cannot store it
@@ -169,6 +170,9 @@ Kinded = Annotated[dict[str, Any], AfterValidator(_has_kind)]
 Number = Annotated[float, Strict(), AllowInfNan(False)]
 Positive = Annotated[Number, Field(gt=0)]
 NotNegative = Annotated[Number, Field(ge=0)]
+Setting = Annotated[Number, Field(ge=-LARGEST, le=LARGEST)]
+PositiveSetting = Annotated[Positive, Field(le=LARGEST)]
+NotNegativeSetting = Annotated[NotNegative, Field(le=LARGEST)]
 Whole = Annotated[int, Strict(), Field(ge=0, le=32767)]
 
 TagKey = Annotated[str, _reference("tag", "tags")]

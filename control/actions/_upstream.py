@@ -67,10 +67,10 @@ def fed(settings: Mapping[str, Any]) -> tuple[FeedForward, ...]:
 
 def _fed(told: Mapping[str, Any]) -> FeedForward:
     if not told["equipment"]:
-        return FeedForward(told["tag"], (told["tag"],), tuple((gain,) for gain in told["gains"]))
+        return FeedForward(told["tag"], (told["tag"],), tuple((float(gain),) for gain in told["gains"]))
     keys = sorted({key for lane in told["streams"] for key in lane})
     rows = tuple(
-        tuple(gain if key in lane else 0.0 for key in keys)
+        tuple(float(gain) if key in lane else 0.0 for key in keys)
         for lane, gain in zip(told["streams"], told["gains"], strict=True)
     )
     kind = keys[0].partition("/")[0]

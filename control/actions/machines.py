@@ -22,8 +22,8 @@ from control.core.vm.estimator import Estimator as Folded
 from control.models import Equipment, Estimator, Limits, Loop, Mode, Recipe, Stream, Tag, VersionState
 
 KEPT = 64  # machines a process remembers
-OPTIONAL = (  # settings of a loop that have a default
-    *("ewma_weight", "estimator", "drift_weight", "wander_per_m"),
+OPTIONAL = (  # numbers among a loop's settings that have a default
+    *("ewma_weight", "drift_weight", "wander_per_m"),
     *("move_weight", "nominal_weight", "bend_um"),
 )
 CHARTED = (*(Limits.Chart.INDIVIDUALS, Limits.Chart.EWMA, Limits.Chart.CUSUM), Limits.Chart.RESIDUAL, Limits.Chart.T2)
@@ -194,24 +194,26 @@ def _loops(
 
 
 def _loop(loop: Loop, targets: tuple[float, ...], actuators: list[Actuator], physics: Mapping[str, Any]) -> LoopConfig:
+    """PostgreSQL gives a whole number back without its point; here it is a float again."""
     told = loop.settings
     nominal = {actuator.tag: actuator.nominal for actuator in actuators}
     curve = Compaction.of(physics, told["cvs"], targets, nominal) if told.get("gain_schedule") else None
-    optional = {key: told[key] for key in OPTIONAL if told.get(key) is not None}
+    optional = {key: float(told[key]) for key in OPTIONAL if told.get(key) is not None}
     return LoopConfig(
         key=loop.key,
         cvs=tuple(told["cvs"]),
         targets=targets,
         mvs=tuple(actuators),
-        gains=tuple(tuple(row) for row in told["gains"]),
-        deadband=told["deadband"],
-        dead_time_m=told["dead_time_m"],
+        gains=tuple(tuple(map(float, row)) for row in told["gains"]),
+        deadband=float(told["deadband"]),
+        dead_time_m=float(told["dead_time_m"]),
         sum_zero=tuple(told.get("sum_zero", ())),
-        cv_weights=tuple(told.get("cv_weights", ())),
+        cv_weights=tuple(map(float, told.get("cv_weights", ()))),
         cross_direction=tuple(told.get("cross_direction", ())),
         neighbours=tuple(tuple(lip) for lip in told.get("neighbours", ())),
         schedule=curve,
         feed_forward=fed(told),
+        estimator=told.get("estimator") or "ewma",
         **optional,
     )
 

@@ -10,6 +10,7 @@ import numpy as np
 from django.db import connection
 from django.db.models import Max
 
+from control.actions._each import each
 from control.core.types import MeasuredBy, Quality
 from control.core.vm.dual_phase import Phase, second
 from control.models import Cursor, Equipment, Estimator, Roll, RollValue, VersionState
@@ -40,7 +41,7 @@ GROUP BY m.stream_id, m.by
 
 def value_all(now: datetime) -> int:
     """Every equipment; returns how many rows were written."""
-    return sum(value(equipment, now) for equipment in Equipment.objects.order_by("pk"))
+    return each(Equipment.objects.order_by("pk"), value, now)
 
 
 def value(equipment: Equipment, now: datetime) -> int:

@@ -11,6 +11,7 @@ import numpy as np
 
 from control import events
 from control.actions import audit, machines
+from control.actions._each import each
 from control.actions.machines import Built
 from control.core.machine import LoopConfig
 from control.core.r2r import harris, stability
@@ -38,7 +39,7 @@ class _News:
 
 def value_all(now: datetime) -> int:
     """Every equipment with a loop that is not off; returns how many loops were valued."""
-    return sum(value(one, now) for one in Equipment.objects.filter(loops__isnull=False).distinct().order_by("pk"))
+    return each(Equipment.objects.filter(loops__isnull=False).distinct().order_by("pk"), value, now)
 
 
 def value(equipment: Equipment, now: datetime) -> int:

@@ -64,6 +64,35 @@ def test_the_same_mistakes_are_refused_in_the_same_words_as_in_a_plant_file(line
     assert Loop.objects.get().settings_number == 1
 
 
+@pytest.mark.parametrize("huge", [1e200, 1e307, -1e10])
+def test_a_number_that_nothing_can_be_computed_with_is_refused_in_words(line: Plant, huge: float) -> None:
+    gains = [[huge, *row[1:]] for row in line.loop.settings["gains"]]
+    with pytest.raises(Invalid, match=r"gains\[0\]\[0\]: must be -?1e\+09 or (less|more)"):
+        tune(line, gains=gains)
+    with pytest.raises(Invalid, match=r"dead_time_m: must be"):
+        tune(line, dead_time_m=huge)
+    for name in ("approvals_per_shift", "noise", "decision_s"):
+        with pytest.raises(Invalid, match=r"must be|more than 0|more often"):
+            tune(line, **{"approvals_per_shift": 20.0, "noise": 0.03, "decision_s": 60.0, name: abs(huge)})
+    assert Loop.objects.get().settings_number == 1
+
+
+def test_the_largest_numbers_that_are_taken_stop_no_machine(line: Plant) -> None:
+    gains = [[1e9] * len(row) for row in line.loop.settings["gains"]]
+    tune(line, gains=gains, deadband=1e9, dead_time_m=1e9, cv_weights=[1e9] * len(gains), move_weight=1e9)
+    config = machines.built(line.coater.pk).machine.loops[0]
+    assert {type(gain) for row in config.gains for gain in row} == {float}
+    assert config.gains[0][0] == 1e9
+
+
+def test_whole_numbers_come_back_from_the_database_as_floats_however_large(line: Plant) -> None:
+    gains = [[1e200] * len(row) for row in line.loop.settings["gains"]]
+    Loop.objects.update(settings=line.loop.settings | {"gains": gains, "deadband": 1e160}, settings_number=2)
+    config = machines.built(line.coater.pk).machine.loops[0]
+    assert {type(gain) for row in config.gains for gain in row} == {float}
+    assert type(config.deadband) is float
+
+
 def test_of_two_engineers_the_second_is_told(line: Plant) -> None:
     seen_before = Loop.objects.get()
     tune(line, deadband=0.09)

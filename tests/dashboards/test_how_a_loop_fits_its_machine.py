@@ -12,6 +12,7 @@ from control.core.types import MeasuredBy, Quality
 from control.models import Cursor, Loop, LoopStability, Point, Snapshot
 from dashboards import wording
 from tests.factories import NOW, USUAL, Plant
+from tests.factories import plant as make_plant
 
 SECONDS = 1_500
 EVERY = 5  # seconds between two values of a lane
@@ -89,6 +90,15 @@ def test_other_settings_make_it_learn_anew(plant: Plant) -> None:
     row = LoopStability.objects.get(loop=plant.loop)
     assert (row.settings_number, row.concern) == (2, "too_strong")
     assert row.ratio == pytest.approx(2.0, abs=0.1)
+
+
+def test_a_machine_that_cannot_be_read_holds_up_no_other_and_the_log_tells(plant: Plant, caplog) -> None:
+    Loop.objects.update(settings=plant.loop.settings | {"cvs": ["colour/9"]})
+    other = make_plant("anode-1", area=plant.area)
+    record(other, 1.0)
+    assert stability.value_all(NOW) == 1
+    assert LoopStability.objects.get().loop_id == other.loop.pk
+    assert f"stability: equipment {plant.coater.pk} is left out" in caplog.text
 
 
 def test_without_a_move_only_the_scatter_is_told(plant: Plant) -> None:
