@@ -51,8 +51,9 @@ def tuned(loop: Loop, most: int = 10) -> QuerySet[AuditEntry]:
 
 
 def wander(loop: Loop, weight: float, now: datetime) -> Wander | None:
-    """From the predictions of the last hours, smoothed as the loop does (``weight`` a second); None where too few.
+    """From the predictions of the last hours, smoothed as the loop does (``weight`` a second).
 
+    None where there are too few of them, or nothing in them moves.
     A loop decides once in its dead time. What its own moves did is left out.
     """
     streams = [stream.pk for stream in streams_of(loop).values()]
@@ -72,9 +73,10 @@ def wander(loop: Loop, weight: float, now: datetime) -> Wander | None:
     for at in moved:
         deviations[np.abs(instants - at.astimezone(UTC).timestamp()) < 2 * decision_s] = np.nan
     try:
-        return Wander(deadband.noise(deviations), decision_s)
+        noise = deadband.noise(deviations)
     except ValueError:
         return None
+    return Wander(noise, decision_s) if noise else None
 
 
 def _speed(told: dict[int, FloatArray]) -> float:

@@ -133,6 +133,16 @@ def test_the_page_says_what_a_deadband_costs_and_takes_the_cost_instead(plant: P
     assert "approvals_per_shift" not in {k for k, v in Loop.objects.get().settings.items() if v is not None}
 
 
+def test_it_opens_where_nothing_moves_and_whatever_the_deadband_is(plant: Plant, signed_in) -> None:
+    engineer = signed_in("engineer")
+    walked(plant, 0.0)
+    assert "Too little was predicted" in engineer.get(at(plant)).content.decode()
+    Point.objects.all().delete()
+    walked(plant, 0.03)
+    Loop.objects.update(settings=plant.loop.settings | {"deadband": 1e160, "ewma_weight": 5e-324})
+    assert engineer.get(at(plant)).status_code == 200
+
+
 def test_it_says_what_is_fed_forward(plant: Plant, signed_in) -> None:
     plant.loop.settings = plant.loop.settings | {
         "feed_forward": [{"tag": "solids", "equipment": None, "streams": [], "gains": [0.286] * 4}]

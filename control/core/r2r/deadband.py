@@ -30,7 +30,7 @@ FEWEST = 30  # changes of a deviation that noise is told from
 def mean_interval(ratio: float) -> float:
     """Decision intervals from one adjustment to the next, for a deadband of ``ratio`` = L / s."""
     if ratio >= WIDEST:
-        return (ratio + OVERSHOOT) ** 2 + 0.25
+        return (ratio + OVERSHOOT) * (ratio + OVERSHOOT) + 0.25  # a power would not overflow to infinity
     node, weight = np.polynomial.legendre.leggauss(int(24 + 8 * ratio))
     x, w = ratio * node, ratio * weight
     within = _density(x[:, None] - x) * w
