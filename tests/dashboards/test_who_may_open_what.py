@@ -8,7 +8,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from control.models import Change, Signal
+from control.models import Change, Signal, TrainingRun
 from tests.factories import Plant
 
 SEES = ("viewer", "operator", "supervisor", "engineer", "admin", "auditor")
@@ -30,6 +30,14 @@ def limits(plant: Plant) -> str:
     return f"/streams/{plant.streams['loading/1-top'].pk}/limits/"
 
 
+def proposed(plant: Plant) -> int:
+    """A training that waits for a decision."""
+    run, _ = TrainingRun.objects.get_or_create(
+        equipment=plant.coater, state="proposed", defaults={"asked_at": timezone.now()}
+    )
+    return int(run.pk)
+
+
 def writes(plant: Plant, change: Change) -> dict[str, dict[str, object]]:
     decision = {"version": change.version, "code": "sensor_odd"}
     return {
@@ -39,6 +47,10 @@ def writes(plant: Plant, change: Change) -> dict[str, dict[str, object]]:
         f"/models/{plant.coater.pk}/kinds/": {"main": "pls", "reference": "ridge", "reason": "Because"},
         f"/models/{plant.coater.pk}/plan/": {"then": "propose", "reason": "Because"},
         f"/loops/{plant.loop.pk}/tune/": {"number": "1", "reason": "Because"},
+        **{
+            f"/models/runs/{proposed(plant)}/{verb}/": {"reason": "Because"}
+            for verb in ("cancel", "promote", "decline")
+        },
         f"{limits(plant)}draft/": {"method": "moving_range", "reason": "x"},
         f"{limits(plant)}1/activate/": {"reason": "x"},
         f"{limits(plant)}1/discard/": {},
@@ -84,6 +96,7 @@ def test_who_only_looks_finds_no_button_and_is_refused_by_every_door(
         assert client.post(url, form).status_code == 403, url
     change.refresh_from_db()
     assert change.state == "pending_operator"
+    assert TrainingRun.objects.get().state == "proposed"
 
 
 @pytest.mark.parametrize("name", [*SEES, "outsider"])
