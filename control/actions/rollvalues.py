@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
-from django.db import connection
-from django.db.models import Max
+from django.db import connection, transaction
 
 from control.actions._each import each
 from control.core.types import MeasuredBy, Quality
 from control.core.vm.dual_phase import Phase, second
-from control.models import Cursor, Equipment, Estimator, Roll, RollValue, VersionState
+from control.models import Cursor, Equipment, Estimator, Roll, RollCursor, RollValue, VersionState
 
 MOST_POINTS = 200_000  # looked through for rolls that have news, at once
+LONGEST = timedelta(hours=8)  # of a roll before its newest point; all that is one value where rolls are not counted
 NEWS = """
-SELECT array_agg(DISTINCT roll), max(seq) FROM (
-    SELECT roll, seq FROM control_point WHERE equipment_id = %(id)s AND seq > %(since)s ORDER BY seq LIMIT %(most)s
-) AS news
+SELECT roll, max(at), max(seq) FROM (
+    SELECT roll, at, seq FROM control_point
+    WHERE equipment_id = %(id)s AND seq > %(since)s ORDER BY seq LIMIT %(most)s
+) AS news GROUP BY roll ORDER BY roll
 """
 PREDICTED = """
 SELECT stream_id, avg(value), avg(low), avg(high), count(*), min(at), max(at) FROM control_point
@@ -45,24 +46,29 @@ def value_all(now: datetime) -> int:
 
 
 def value(equipment: Equipment, now: datetime) -> int:
-    """The rolls of one equipment that have points newer than their values."""
-    since = RollValue.objects.filter(equipment=equipment).aggregate(last=Max("seq"))["last"] or 0
-    if Cursor.objects.filter(pk=equipment.pk, head_seq__gt=since).exists():
+    """The rolls of one equipment that have points not looked at yet; none while another worker is looking."""
+    RollCursor.objects.get_or_create(equipment=equipment)
+    with transaction.atomic():
+        place = RollCursor.objects.select_for_update(skip_locked=True).filter(pk=equipment.pk).first()
+        if place is None or not Cursor.objects.filter(pk=equipment.pk, head_seq__gt=place.seq).exists():
+            return 0
         with connection.cursor() as cursor:
-            cursor.execute(NEWS, {"id": equipment.pk, "since": since, "most": MOST_POINTS})
-            rolls, seq = cursor.fetchone()
-        return sum(_value(equipment, roll, seq, now) for roll in sorted(rolls or []))
-    return 0
+            cursor.execute(NEWS, {"id": equipment.pk, "since": place.seq, "most": MOST_POINTS})
+            rolls = cursor.fetchall()
+        place.seq = max((seq for *_, seq in rolls), default=place.seq)
+        place.save(update_fields=["seq"])
+        return sum(_value(equipment, number, newest, place.seq, now) for number, newest, _ in rolls)
 
 
-def _value(equipment: Equipment, number: int, seq: int, now: datetime) -> int:
+def _value(equipment: Equipment, number: int, newest: datetime, seq: int, now: datetime) -> int:
+    """One roll, of which ``newest`` is when its newest point not looked at before was made."""
     began = Roll.objects.filter(equipment=equipment, number=number).first()
     if began is None:
         return 0
     following = Roll.objects.filter(equipment=equipment, started_at__gt=began.started_at).order_by("started_at").first()
     end = following.started_at if following else now
     given: dict[str, Any] = {
-        "id": equipment.pk, "begin": began.started_at, "end": end, "roll": number,
+        "id": equipment.pk, "begin": max(began.started_at, newest - LONGEST), "end": end, "roll": number,
         "bad": int(Quality.BAD), "good": int(Quality.GOOD),
     }  # fmt: skip
     with connection.cursor() as cursor:

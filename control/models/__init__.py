@@ -9,7 +9,7 @@ from .plant import Area, Characteristic, Equipment, Lane, Line, Site, Source, St
 from .process_event import ProcessEvent
 from .recipe import Product, Recipe, Roll, VersionState
 from .result import CauseCode, Cursor, Point, Signal
-from .rollvalue import RollValue
+from .rollvalue import RollCursor, RollValue
 from .stability import LoopStability
 from .trace import Intake, Measurement, SetAside, Snapshot
 from .training import TrainingPlan, TrainingRun
@@ -42,6 +42,7 @@ __all__ = [
     "ReasonCode",
     "Recipe",
     "Roll",
+    "RollCursor",
     "RollValue",
     "SetAside",
     "SetPointMove",

@@ -7,6 +7,16 @@ from django.db import models
 from .plant import Equipment, Stream
 
 
+class RollCursor(models.Model):
+    """How far the points of an equipment have been looked through for rolls that have news.
+
+    ``seq`` is the newest of them, whether or not a value came of it; who has locked the row values the rolls.
+    """
+
+    equipment = models.OneToOneField(Equipment, models.PROTECT, primary_key=True, related_name="+")
+    seq = models.BigIntegerField(default=0)
+
+
 class RollValue(models.Model):
     """Dual-phase virtual metrology of one stream over one roll (F.-T. Cheng's AVM).
 

@@ -84,3 +84,28 @@ def test_rolls_without_news_are_left_alone(plant):
     made(plant, 1802, 21.0, roll=8)
     assert value(plant) == 1
     assert RollValue.objects.get(roll=7).first_n == 1
+
+
+def test_points_without_a_prediction_are_looked_through_once(plant, monkeypatch):
+    monkeypatch.setattr(rollvalues, "MOST_POINTS", 3)
+    for second in range(3):
+        made(plant, second, 20.0, by=MeasuredBy.GAUGE)
+    made(plant, 1801, 20.0, roll=8)
+    assert value(plant) == 0
+    assert value(plant) == 1
+    assert value(plant) == 0
+
+
+def test_where_rolls_are_not_counted_the_newest_hours_are_one_value(plant):
+    made(plant, 1801, 21.0, roll=8)
+    made(plant, 1801 + 9 * 3600, 20.0, roll=8)
+    assert value(plant, minutes=11 * 60) == 1
+    assert RollValue.objects.values_list("first", "first_n").get() == (20.0, 1)
+
+
+def test_a_sample_of_an_old_roll_is_answered_days_later(plant):
+    made(plant, 1801, 21.0, roll=8)
+    value(plant)
+    made(plant, 1801, 21.5, roll=8, by=MeasuredBy.LAB, known_s=3 * 86400)
+    assert value(plant, minutes=4 * 24 * 60) == 1
+    assert RollValue.objects.get().second == pytest.approx(21.5)
