@@ -26,16 +26,21 @@ from control.core.vm.inputs import Choice
 from control.core.vm.outside import taken
 from control.models import Equipment, Estimator, Recipe, Stream, Tag, VersionState
 
-MOST_ROWS = 200_000
-TRACE = _window.TRACE % (
-    "SELECT * FROM control_snapshot WHERE equipment_id = %s AND at >= %s AND at < %s"
-    " ORDER BY at, sequence, source_id LIMIT %s"
-)
+MOST_ROWS = 200_000  # of snapshots or of labels, the newest; both begin where either has so many
+BEGIN = """
+SELECT greatest(%(since)s,
+    (SELECT at FROM control_snapshot WHERE equipment_id = %(id)s AND at >= %(since)s AND at < %(until)s
+     ORDER BY at DESC OFFSET %(most)s - 1 LIMIT 1),
+    (SELECT at FROM control_measurement
+     WHERE equipment_id = %(id)s AND at >= %(since)s AND at < %(until)s AND value IS NOT NULL AND quality = %(good)s
+     ORDER BY at DESC OFFSET %(most)s - 1 LIMIT 1))
+"""
+TRACE = _window.TRACE % "SELECT * FROM control_snapshot WHERE equipment_id = %s AND at >= %s AND at < %s"
 LABELS = """
 SELECT date_part('epoch', at), stream_id, coalesce(roll, -1), web_m, value, quality, "by", 0.0
 FROM control_measurement
 WHERE equipment_id = %s AND at >= %s AND at < %s AND value IS NOT NULL AND quality = %s
-ORDER BY at, sequence, stream_id LIMIT %s
+ORDER BY at, sequence, stream_id
 """
 DOUBTED = """
 SELECT stream_id, "by", roll, value FROM control_point
@@ -66,12 +71,18 @@ class History:
 
 
 def history(equipment: Equipment, since: datetime, until: datetime) -> History:
-    """Snapshots and good metrology of ``[since, until)``, every value at the piece of foil it belongs to."""
+    """Snapshots and good metrology of ``[since, until)``, every value at the piece of foil it belongs to.
+
+    Of more than MOST_ROWS it is the newest.
+    """
     tags, streams = list(equipment.tags.order_by("slot")), machines.streams_of(equipment)
+    good = int(Quality.GOOD)
+    asked = {"id": equipment.pk, "since": since, "until": until, "most": MOST_ROWS, "good": good}
     with _window.binary_cursor(raw()) as cursor:
-        parts = cursor.execute(TRACE, [equipment.pk, since, until, MOST_ROWS]).fetchall()
-        pieces = cursor.execute(LABELS, [equipment.pk, since, until, int(Quality.GOOD), MOST_ROWS]).fetchall()
-        doubted = cursor.execute(DOUBTED, [equipment.pk, since - LONGEST_AGE, until]).fetchall()
+        ((begin,),) = cursor.execute(BEGIN, asked).fetchall()
+        parts = cursor.execute(TRACE, [equipment.pk, begin, until]).fetchall()
+        pieces = cursor.execute(LABELS, [equipment.pk, begin, until, good]).fetchall()
+        doubted = cursor.execute(DOUBTED, [equipment.pk, begin - LONGEST_AGE, until]).fetchall()
     trace, _, _ = _window.trace_of(parts, len(tags))
     order = {stream.pk: i for i, stream in enumerate(streams)}
     measured = _window.measured_of(pieces, order)

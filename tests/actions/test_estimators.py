@@ -36,6 +36,15 @@ def line():
     return made
 
 
+def test_of_too_long_a_history_the_newest_is_learned_from_trace_and_labels_alike(line, monkeypatch):
+    whole = estimators.history(line.equipment[0], START, line.now)
+    monkeypatch.setattr(estimators, "MOST_ROWS", 300)
+    part = estimators.history(line.equipment[0], START, line.now)
+    begin = np.sort(whole.measured.at_s)[-300]  # there are more labels than snapshots
+    assert (part.trace.at_s[0], part.trace.at_s[-1]) == (begin, whole.trace.at_s[-1])
+    assert len(part.measured) == (whole.measured.at_s >= begin).sum() < len(whole.measured)
+
+
 def trained(line, **choice):
     kinds = Kinds(**choice) if choice else None
     return estimators.train(line.equipment[0], since=START, until=line.now, actor="test", now=line.now, kinds=kinds)
