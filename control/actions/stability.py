@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 
 import numpy as np
+from django.db import connection, transaction
 
 from control import events
 from control.actions import audit, machines
@@ -22,6 +23,7 @@ from control.models import Cursor, Equipment, LoopStability, Point, Snapshot
 
 BEGIN = timedelta(minutes=30)  # how far back a loop is looked at for the first time
 RECENT = timedelta(hours=2)  # of values that the Harris index is told from
+TURN = "SELECT pg_try_advisory_xact_lock(hashtext('control_value_loops'), %s)"  # ends with the transaction
 UNKNOWN_M = 1.0  # metres a value where the web has not moved
 
 
@@ -43,10 +45,14 @@ def value_all(now: datetime) -> int:
 
 
 def value(equipment: Equipment, now: datetime) -> int:
-    """The loops of one equipment that have points newer than their last word."""
-    head = Cursor.objects.filter(pk=equipment.pk).values_list("head_seq", flat=True).first() or 0
-    built = machines.built(equipment.pk)
-    return sum(_value(built, config, head, now) for config in built.machine.loops)
+    """The loops of one equipment that have points newer than their last word; none while another worker is at them."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(TURN, [equipment.pk])
+        if not cursor.fetchone()[0]:
+            return 0
+        head = Cursor.objects.filter(pk=equipment.pk).values_list("head_seq", flat=True).first() or 0
+        built = machines.built(equipment.pk)
+        return sum(_value(built, config, head, now) for config in built.machine.loops)
 
 
 def _value(built: Built, config: LoopConfig, head: int, now: datetime) -> bool:
