@@ -7,6 +7,8 @@ die. Run: python -m bench.coverage
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from bench.scratch import table
@@ -20,13 +22,10 @@ SECONDS = 3600
 SETTLED_S = 600
 TRAINING_SEED = 1
 
-_machine: Machine | None = None
-
 
 def main(seeds: int = SEEDS) -> None:
-    global _machine  # noqa: PLW0603 - trained once, inherited by the processes of the pool
-    _machine = twin_loop.machine(twin_loop.trained(seed=TRAINING_SEED))
-    found = np.array(over_seeds(shares, seeds))  # (seeds, 2, streams)
+    machine = twin_loop.machine(twin_loop.trained(seed=TRAINING_SEED))
+    found = np.array(over_seeds(partial(shares, machine), seeds))  # (seeds, 2, streams)
     rows = []
     for name, of in (("width of training", found[:, 0]), ("rolling width", found[:, 1])):
         lanes = of.reshape(-1)
@@ -39,21 +38,20 @@ def main(seeds: int = SEEDS) -> None:
     )
 
 
-def shares(seed: int) -> FloatArray:
+def shares(machine: Machine, seed: int) -> FloatArray:
     """Share inside, by lane, with the width of training and with the rolling one (2, streams)."""
-    assert _machine is not None
     record, rng = twin_loop.shift(100 + seed), np.random.default_rng(seed)
     twin_loop.by_hand(record, SECONDS, rng)
     trace, gauge = record.trace(), twin_loop.measured(record.scans)
-    found = run(_machine, State(), trace, np.ones(len(trace), bool), gauge)
+    found = run(machine, State(), trace, np.ones(len(trace), bool), gauge)
     judged, told = found.judged, found.predictions
-    assert _machine.estimator is not None
+    assert machine.estimator is not None
     counted = (judged.row >= 0) & (judged.quality == int(Quality.GOOD)) & (gauge.at_s > trace.at_s[0] + SETTLED_S)
     row, stream = judged.row[counted], gauge.stream[counted]
     error = np.abs(gauge.value[counted] - told.value[row, stream])
     sound = (told.quality[row, stream] == int(Quality.GOOD)) & np.isfinite(error)
-    half = np.stack([_machine.estimator.half_width[stream], ((told.high - told.low) / 2)[row, stream]])
-    return np.array([[np.mean(inside[sound & (stream == s)]) for s in range(len(_machine.streams))]
+    half = np.stack([machine.estimator.half_width[stream], ((told.high - told.low) / 2)[row, stream]])
+    return np.array([[np.mean(inside[sound & (stream == s)]) for s in range(len(machine.streams))]
                      for inside in error <= half])  # fmt: skip
 
 

@@ -11,6 +11,7 @@ is told in sigma of one gauge reading. Run: python -m bench.verdict
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
@@ -45,13 +46,8 @@ class Counted:
     error: float
 
 
-_machine: Machine | None = None
-
-
 def main() -> None:
-    global _machine  # noqa: PLW0603 - trained once, inherited by the processes of the pool
-    _machine = _learned()
-    found = over_seeds(counted)
+    found = over_seeds(partial(counted, _learned()))
     due, spared, escaped, out = (
         sum(getattr(one, name) for one in found) for name in ("due", "spared", "escaped", "out")
     )
@@ -83,9 +79,8 @@ def _learned() -> Machine:
     return replace(twin_loop.machine(twin_loop.learned(record)), loops=())
 
 
-def counted(seed: int) -> Counted:
+def counted(machine: Machine, seed: int) -> Counted:
     """One shift watched minute by minute."""
-    assert _machine is not None
     disturbances = _disturbances(np.random.default_rng(seed))
     record, state = twin_loop.Record(noisy_line(Scenario(disturbances), seed=seed)), State()
     due = spared = escaped = out = 0
@@ -96,7 +91,7 @@ def counted(seed: int) -> Counted:
             record.step()
         trace = record.trace(last=4 * DUE_S)
         new = trace.at_s > trace.at_s[-1] - DUE_S
-        found = run(_machine, state, trace, new, twin_loop.measured(record.scans[-DUE_S:]))
+        found = run(machine, state, trace, new, twin_loop.measured(record.scans[-DUE_S:]))
         state, told = found.state, found.predictions
         if second <= SETTLED_S:
             continue

@@ -72,7 +72,7 @@ def pairing() -> go.Figure:
 def prediction(machine) -> go.Figure:
     """A batch change: the model speaks at the die, the gauge a dead time later."""
     record = twin_loop.Record(noisy_line(Scenario((Event("solids_step", 420.0, 0.006),)), seed=5))
-    passes, _ = _watched(record, machine, 900)
+    passes = _watched(record, machine, 900)
     seconds = np.array([at for at, _ in passes]) - START
     told = [found.predictions for _, found in passes]
     value, low, high = (np.array([getattr(one, name)[-1, LANE] for one in told]) for name in ("value", "low", "high"))
@@ -99,7 +99,7 @@ def prediction(machine) -> go.Figure:
 def reliability(machine) -> go.Figure:
     """The slurry warms up further than it ever did in training: the model says that it does not know."""
     record = twin_loop.Record(noisy_line(Scenario((Event("temperature_drift", 300.0, 3.0, 240.0),)), seed=6))
-    passes, _ = _watched(record, machine, 780)
+    passes = _watched(record, machine, 780)
     seconds = np.array([at for at, _ in passes]) - START
     gsi, ri = (np.array([getattr(found.predictions, name)[-1, LANE] for _, found in passes]) for name in ("gsi", "ri"))
     figure = _figure(2, ("similarity to training (GSI over its threshold)", "reliance index (RI) of two models"))
@@ -176,7 +176,7 @@ def _watched(record, machine, seconds: int):
         found = run(machine, state, trace, trace.at_s == scan.at, twin_loop.measured([scan]))
         state = found.state
         passes.append((scan.at, found))
-    return passes, state
+    return passes
 
 
 def _of_lane(record):
@@ -184,7 +184,7 @@ def _of_lane(record):
     kept = (measured.stream == LANE) & np.isfinite(measured.value)
     kept &= measured.roll == record.scans[-1].roll
     kept &= np.abs(measured.value - np.median(measured.value[kept])) < 1.0  # the wild reading is another picture
-    return type(measured)(**{name: getattr(measured, name)[kept] for name in measured.__slots__})
+    return measured.where(kept)
 
 
 def _instant(trace, metre: float) -> float:

@@ -14,7 +14,6 @@ from control.actions import audit, estimators, machines
 from control.actions.estimators import Fitted, History
 from control.actions.retraining import SYSTEM, Schedule, State, decided, ended, put_in_force, set_hash
 from control.core.machine import Machine
-from control.core.types import BoolArray, Measured
 from control.core.vm import challenge
 from control.core.vm.estimator import Estimator as Folded
 from control.models import Equipment, Estimator, Stream, TrainingPlan, TrainingRun, VersionState
@@ -84,15 +83,10 @@ def _parted(past: History) -> tuple[History, History]:
         raise ValueError("nothing was measured in that time")
     cut = float(at_s[int((1 - NEWEST) * len(at_s))])
     before = past.measured.at_s < cut
-    older = replace(past, measured=_part(past.measured, before))
+    older = replace(past, measured=past.measured.where(before))
     first = int(np.searchsorted(past.trace.at_s, cut - BEFORE_S))
-    newer = replace(past, trace=past.trace.between(first, len(past.trace)), measured=_part(past.measured, ~before))
+    newer = replace(past, trace=past.trace.between(first, len(past.trace)), measured=past.measured.where(~before))
     return older, newer
-
-
-def _part(measured: Measured, which: BoolArray) -> Measured:
-    names = [name for name in Measured.__slots__ if getattr(measured, name) is not None]
-    return Measured(**{name: getattr(measured, name)[which] for name in names})
 
 
 def _compared(equipment: Equipment, fitted: Fitted, newer: History) -> dict[str, Any]:

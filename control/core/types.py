@@ -111,6 +111,11 @@ class Measured:
         f, i = np.empty(0), np.empty(0, np.int64)
         return cls(at_s=f, roll=i, web_m=f, stream=i, value=f, quality=i, by=i)
 
+    def where(self, which: BoolArray) -> Measured:
+        """Those that ``which`` (k,) picks."""
+        known = [name for name in self.__slots__ if getattr(self, name) is not None]
+        return Measured(**{name: getattr(self, name)[which] for name in known})
+
 
 @dataclass(frozen=True, slots=True)
 class Contribution:
