@@ -24,14 +24,14 @@ from control.actions._copy import Column, pack, timestamps
 from control.actions._window import Fresh, Span
 from control.actions.ingest import raw
 from control.actions.machines import Built
-from control.actions.proposing import propose, retract
+from control.actions.proposing import news, propose, retract
 from control.core import loop as core
 from control.core.interventions import ROLL
 from control.core.loop import Pass, State
 from control.core.pairing import locate
 from control.core.policy import Reason
 from control.core.process_events import Event, Kind
-from control.core.types import BoolArray, FloatArray, IntArray, MeasuredBy, Proposal, Quality, Rule, Verdict
+from control.core.types import BoolArray, FloatArray, IntArray, MeasuredBy, Quality, Rule, Verdict
 from control.models import Cursor, Intake, Loop, SetAside, Source
 
 __all__ = ["ACTOR", "Advanced", "BrokenPlantError", "advance", "behind", "settle"]
@@ -146,7 +146,7 @@ def _advance(equipment_id: int, now: datetime) -> Advanced:
     points = _points(built, fresh, found)
     _copy(equipment_id, head_seq, points)
     _note_signals(points, head_seq, now)
-    changes = sum(_propose(built, fresh, found, proposal, now) for proposal in found.proposals)
+    changes = _propose(built, fresh, found, now)
     changes += _retract(built, found, now)
     with connection.cursor() as cursor:
         told = json.dumps(found.state.to_json(), allow_nan=False)
@@ -331,11 +331,13 @@ def _at(seconds: float) -> datetime:
     return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=float(seconds))
 
 
-def _propose(built: Built, fresh: Fresh, found: Pass, proposal: Proposal, now: datetime) -> bool:
-    """Bring one proposal before a person, with what it was made from."""
-    loop = built.loops[proposal.loop]
-    evidence = _evidence(built, fresh, found, loop)
-    return propose(loop=loop, proposal=proposal, evidence=evidence, actor=ACTOR, now=now) is not None
+def _propose(built: Built, fresh: Fresh, found: Pass, now: datetime) -> int:
+    """Bring what is new before a person, with what it was made from."""
+    made = 0
+    for loop, proposal in news([(built.loops[one.loop], one) for one in found.proposals], now=now):
+        evidence = _evidence(built, fresh, found, loop)
+        made += propose(loop=loop, proposal=proposal, evidence=evidence, actor=ACTOR, now=now) is not None
+    return made
 
 
 def _retract(built: Built, found: Pass, now: datetime) -> int:

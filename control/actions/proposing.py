@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
@@ -27,10 +27,11 @@ from control.models import Change, Loop, Recipe, SetPointMove
 REST = timedelta(minutes=10)  # how long a "no" holds against the same proposal
 UNDO_WITHIN = timedelta(minutes=10)
 BEFORE = """
-SELECT c.id, c.state, c.state_since, c.author_id IS NOT NULL,
+SELECT c.loop_id, c.state, c.state_since, c.author_id IS NOT NULL,
        (SELECT coalesce(json_agg(json_build_array(t.key, m.from_value, m.to_value, t.deadband)), '[]')::text
         FROM control_setpointmove m JOIN control_tag t ON t.id = m.tag_id WHERE m.change_id = c.id)
-FROM control_change c WHERE c.loop_id = %s ORDER BY c.id DESC LIMIT 1
+FROM unnest(%s) AS asked (id)
+CROSS JOIN LATERAL (SELECT * FROM control_change WHERE loop_id = asked.id ORDER BY id DESC LIMIT 1) AS c
 """
 SAID_NO = (State.REJECTED, State.BLOCKED, State.WRITE_FAILED)
 UNDOABLE = (State.APPLIED, State.VERIFYING, State.EFFECTIVE, State.INEFFECTIVE)
@@ -45,21 +46,15 @@ def propose(
     written, against a person's own open proposal, or again within ten minutes of a no. ``evidence`` is whatever else
     the decider is to see.
     """
-    if not proposal.moves or not Mode(loop.actual_mode).offers:
-        return None
-    seen_at = datetime.fromtimestamp(proposal.at_s, UTC)
-    if now - seen_at > situation.fresh_for(loop.equipment):
-        return None
-    before = _before(loop)
-    if before and not _worth_saying(before, loop, proposal, now):
+    if not news([(loop, proposal)], now=now):
         return None
     loop = Loop.objects.select_related("equipment__line").get(pk=loop.pk)  # a pass takes a while
     if not Mode(loop.actual_mode).offers or situation.on_hold(loop):
         return None
-    earlier = Change.objects.get(pk=before.id) if before and before.state in UNDECIDED else None
+    earlier = loop.changes.filter(state__in=UNDECIDED).first()
     told = {
         **evidence,
-        "seen_at": seen_at.isoformat(),
+        "seen_at": _seen_at(proposal).isoformat(),
         "place": {"roll": proposal.roll, "web_m": proposal.web_m},
         "expected": [asdict(item) for item in proposal.expected],
         "constraints": [*proposal.active_constraints, *(f"{tag}:not_fed" for tag in proposal.not_fed)],
@@ -71,6 +66,30 @@ def propose(
         )  # fmt: skip
     except Conflict:  # someone decided the earlier one in this very moment
         return None
+
+
+def news(found: Sequence[tuple[Loop, Proposal]], *, now: datetime) -> list[tuple[Loop, Proposal]]:
+    """Those that are fresh, wanted by their loop's mode, and say more than the newest change of the loop did.
+
+    One question for all of them and no models: it is asked with every scan, as long as a loop wants to move.
+    """
+    wanted = [
+        (loop, proposal)
+        for loop, proposal in found
+        if proposal.moves
+        and Mode(loop.actual_mode).offers
+        and now - _seen_at(proposal) <= situation.fresh_for(loop.equipment)
+    ]
+    before = _before([loop.pk for loop, _ in wanted]) if wanted else {}
+    return [
+        (loop, proposal)
+        for loop, proposal in wanted
+        if loop.pk not in before or _worth_saying(before[loop.pk], loop, proposal, now)
+    ]
+
+
+def _seen_at(proposal: Proposal) -> datetime:
+    return datetime.fromtimestamp(proposal.at_s, UTC)
 
 
 def retract(reasons: Mapping[int, str], *, actor: Actor, now: datetime) -> int:
@@ -128,22 +147,19 @@ def _rows(loop: Loop, proposal: Proposal) -> list[SetPointMove]:
 class _Before:
     """The newest change of a loop; ``moves`` are tag key, from and to value, and the tag's deadband."""
 
-    id: int
     state: State
     since: datetime
     by_a_person: bool
     moves: tuple[tuple[str, float, float, float], ...]
 
 
-def _before(loop: Loop) -> _Before | None:
-    """One question and no models: it is asked with every scan, as long as a loop wants to move."""
+def _before(loop_ids: list[int]) -> dict[int, _Before]:
     with connection.cursor() as cursor:
-        cursor.execute(BEFORE, [loop.pk])
-        row = cursor.fetchone()
-    if row is None:
-        return None
-    pk, state, since, by_a_person, moves = row
-    return _Before(pk, State(state), since, by_a_person, tuple(tuple(move) for move in json.loads(moves)))
+        cursor.execute(BEFORE, [loop_ids])
+        return {
+            pk: _Before(State(state), since, by_a_person, tuple(tuple(move) for move in json.loads(moves)))
+            for pk, state, since, by_a_person, moves in cursor.fetchall()
+        }
 
 
 def _worth_saying(before: _Before, loop: Loop, proposal: Proposal, now: datetime) -> bool:

@@ -88,7 +88,7 @@ def allocate(
 
     ``fed`` names parts of where they stand, (cvs,) each, that are told apart in the contributions.
     """
-    refused = _unsafe(loop, now, stands)
+    refused = _unusable(loop) or _unsafe(loop, now, stands)
     if refused:
         return Allocation((), refused=refused)
     form = _form(loop, None if loop.schedule is None else tuple(map(tuple, loop.gains_at(now).tolist())))
@@ -110,16 +110,22 @@ def allocate(
     return Allocation(moves, _named(loop, form, now, held))
 
 
+@lru_cache(maxsize=128)
+def _unusable(loop: LoopConfig) -> str:
+    for mv in loop.mvs:
+        usable = all(map(isfinite, (mv.low, mv.high, mv.max_step, mv.nominal)))
+        if not (usable and mv.low < mv.high and mv.max_step > 0):
+            return f"{mv.tag} has no usable limits"
+    return "" if np.isfinite(np.array(loop.gains)).all() else "a gain is not a number"
+
+
 def _unsafe(loop: LoopConfig, now: FloatArray, stands: FloatArray) -> str:
     if not (np.isfinite(now).all() and np.isfinite(stands).all()):
         return "not every parameter and disturbance is known"
     for mv, value in zip(loop.mvs, now.tolist(), strict=True):
-        usable = all(map(isfinite, (mv.low, mv.high, mv.max_step, mv.nominal)))
-        if not (usable and mv.low < mv.high and mv.max_step > 0):
-            return f"{mv.tag} has no usable limits"
         if not mv.low <= value <= mv.high:
             return f"{mv.tag} stands outside its machine limits"
-    return "" if np.isfinite(np.array(loop.gains)).all() else "a gain is not a number"
+    return ""
 
 
 @lru_cache(maxsize=128)

@@ -22,7 +22,7 @@ import numpy as np
 
 from control.core.types import BoolArray, FloatArray, IntArray, Quality, Trace
 from control.core.vm import onnx, physics
-from control.core.vm.features import KINDS, Windows, windows
+from control.core.vm.features import KINDS, Windows, means, windows
 from control.core.vm.reliability import culprit, reliance
 from control.core.vm.trees import Forest
 
@@ -283,7 +283,7 @@ class Estimator:
         group = self.group_of(stream)
         if group is None:
             return {}
-        mean = windows(trace, np.array([row]), group.columns, group.window_s, np.empty(0, np.int64)).mean[0]
+        mean = means(trace, np.array([row]), group.columns, group.window_s)[0]
         z = (mean - group.mean[: len(group.tags)]) / group.scale[: len(group.tags)]
         return {group.tags[i]: float(z[i]) for i in group.watched.tolist() if np.isfinite(z[i])}
 
@@ -293,7 +293,7 @@ class Estimator:
 
     def window_mean(self, trace: Trace, rows: IntArray, columns: IntArray) -> FloatArray:
         """Mean of tags over the same window the predictions were made from (k, tags): what they are paired with."""
-        return windows(trace, rows, columns, self.window_s, np.empty(0, np.int64)).mean
+        return means(trace, rows, columns, self.window_s)
 
 
 def content_hash(content: Any) -> str:

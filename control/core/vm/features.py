@@ -70,6 +70,19 @@ def windows(
     return seen
 
 
+def means(trace: Trace, rows: IntArray, columns: IntArray, window_s: float) -> FloatArray:
+    """The means alone of the same windows (k, p), for a fifth of the work."""
+    start = np.searchsorted(trace.at_s, trace.at_s[rows] - window_s, "right")
+    found = np.empty((len(rows), len(columns)))
+    for part in _stretches(trace.at_s[rows], STRETCH * window_s):
+        first, last = int(start[part][0]), int(rows[part][-1]) + 1
+        x, reference, valid = _centred(trace.values[first:last].take(columns, axis=1))
+        n, sx = _sums([valid, x], start[part] - first, rows[part] - first + 1)
+        with np.errstate(invalid="ignore"):
+            found[part] = sx / n + reference
+    return found
+
+
 def _covered(at_s: FloatArray, start: IntArray, rows: IntArray, window_s: float) -> BoolArray:
     """The record reaches back over most of the window: a machine just switched on has not settled in half of one."""
     first = np.minimum(start, rows)
