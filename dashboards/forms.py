@@ -9,9 +9,9 @@ from zoneinfo import ZoneInfo
 from django.http import QueryDict
 from django.utils.translation import gettext as _
 
-from control.actions.phase_one import MORE_CHARTS, Choice, Exclusion
+from control.actions.phase_one import MORE_CHARTS, Choice, Exclusion, lengths
 from control.core.spc.limits import METHODS
-from control.core.spc.rules import SETS
+from control.core.spc.rules import LONGEST, SETS, SHORTEST
 from dashboards.instants import instant
 
 HERE = "%Y-%m-%dT%H:%M:%S"  # what a browser's datetime-local field holds, in plant time
@@ -27,7 +27,28 @@ def limits_choice(form: QueryDict, zone: str) -> Choice:
     if form.get("method") not in METHODS or form.get("rule_set") not in SETS:
         raise ValueError(_("Choose a method and a set of rules from the list."))
     charts = tuple(chart for chart in MORE_CHARTS if chart in form.getlist("charts"))
-    return Choice(since, until, form["method"], charts, form["rule_set"], _excluded(form))  # type: ignore[arg-type]
+    return Choice(
+        since,
+        until,
+        form["method"],
+        charts,
+        form["rule_set"],
+        _excluded(form),
+        _lengths(form),  # type: ignore[arg-type]
+    )
+
+
+def _lengths(form: QueryDict) -> dict[str, int]:
+    """Runs of one's own; a field left empty, or of a rule that the set does not have, says nothing."""
+    found = {}
+    for name in lengths(form["rule_set"]):
+        text = form.get(name, "").strip()
+        if not text:
+            continue
+        if not (text.isascii() and text.isdigit() and SHORTEST <= int(text[:9]) <= LONGEST):
+            raise ValueError(_("A run has %(least)d to %(most)d points.") % {"least": SHORTEST, "most": LONGEST})
+        found[name] = int(text)
+    return found
 
 
 def _excluded(form: QueryDict) -> tuple[Exclusion, ...]:
@@ -73,5 +94,6 @@ def limits_fields(choice: Choice, zone: str) -> dict[str, Any]:
         "method": choice.method,
         "rule_set": choice.rule_set,
         "charts": choice.charts,
+        "lengths": [(name, usual, choice.lengths.get(name)) for name, usual in lengths(choice.rule_set).items()],
         "without": [(one, written(one)) for one in choice.excluded],
     }

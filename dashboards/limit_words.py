@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from django.utils.translation import gettext_lazy
 
-from control.actions.phase_one import MOVING_RANGE
+from control.actions.phase_one import MOVING_RANGE, lengths
 from control.core.spc.limits import FEWEST_VALUES
 from control.models import Limits
 
@@ -23,6 +26,13 @@ RULE_SETS = {
     "nelson_1_2_5": gettext_lazy("Nelson 1, 2, 5"),
     "nelson": gettext_lazy("Nelson: all eight"),
     "aiag": gettext_lazy("AIAG: all eight"),
+}
+LENGTHS = {
+    "run": gettext_lazy("Run on one side, points"),
+    "trend": gettext_lazy("Trend, points"),
+    "alternating": gettext_lazy("Alternating, points"),
+    "stratified": gettext_lazy("All within 1 sigma, points"),
+    "mixture": gettext_lazy("None within 1 sigma, points"),
 }
 MORE_CHARTS = {
     MOVING_RANGE: gettext_lazy("Moving range"),
@@ -56,3 +66,13 @@ def method(name: str) -> str:
 
 def rule_set(name: str) -> str:
     return str(RULE_SETS.get(name, name))
+
+
+def length(name: str) -> str:
+    return str(LENGTHS[name])
+
+
+def own_lengths(parameters: Mapping[str, Any]) -> list[str]:
+    """What of a set of rules as it is stored is one's own."""
+    usual = lengths(parameters["rule_set"])
+    return [f"{length(name)}: {parameters[name]}" for name, points in usual.items() if parameters[name] != points]

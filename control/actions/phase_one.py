@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,7 +14,7 @@ from control.core.spc import cusum, diagnostics, ewma, false_alarms, hotelling, 
 from control.core.spc import limits as core
 from control.core.spc.diagnostics import Autocorrelation, Normality
 from control.core.spc.limits import METHODS, Method
-from control.core.spc.rules import SETS, RuleSet
+from control.core.spc.rules import LENGTHS, SETS, RuleSet
 from control.core.types import BoolArray, FloatArray, IntArray, Rule
 from control.models import Limits, Stream
 from control.queries import limits as queries
@@ -45,7 +45,10 @@ class Exclusion:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What limits are to be drawn from, how, and what is to be judged by them."""
+    """What limits are to be drawn from, how, and what is to be judged by them.
+
+    ``lengths`` are runs of one's own (points) where those of the set are not wanted.
+    """
 
     since: datetime
     until: datetime
@@ -53,6 +56,7 @@ class Choice:
     charts: tuple[str, ...] = ()
     rule_set: str = "western_electric"
     excluded: tuple[Exclusion, ...] = ()
+    lengths: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """A choice that cannot be meant is a ValueError, whatever sent it."""
@@ -62,6 +66,19 @@ class Choice:
             raise ValueError("no such method, rule set or chart")
         if any(one.until < one.since or not one.reason.strip() for one in self.excluded):
             raise ValueError("what is left out has a beginning, an end and a reason")
+        if not set(self.lengths) <= set(lengths(self.rule_set)):
+            raise ValueError("the set has no rule of that length")
+        self.rules  # noqa: B018 - a rule set refuses lengths that cannot be
+
+    @property
+    def rules(self) -> RuleSet:
+        return replace(SETS[self.rule_set], **self.lengths)
+
+
+def lengths(rule_set: str) -> dict[str, int]:
+    """How many points the run rules of a set look at."""
+    told = SETS[rule_set]
+    return {name: getattr(told, name) for name, rule in LENGTHS.items() if rule in told.rules}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -161,7 +178,7 @@ def _row(stream: Stream, choice: Choice, limits: core.Limits, chart: str) -> Lim
 def _judged_by(choice: Choice, chart: str) -> tuple[Rule, dict[str, Any]]:
     if chart in BITS:
         return BITS[chart], dict(PARAMETERS.get(chart, {}))
-    told = SETS[choice.rule_set]
+    told = choice.rules
     more = Rule.MOVING_RANGE if chart == Chart.INDIVIDUALS and MOVING_RANGE in choice.charts else Rule.NONE
     return told.rules | more, {**told.parameters, "rule_set": choice.rule_set}
 

@@ -57,6 +57,16 @@ def rule_set_words(name: str) -> str:
 
 
 @register.filter
+def length_words(name: str) -> str:
+    return limit_words.length(name)
+
+
+@register.filter
+def own_lengths(row: Limits) -> list[str]:
+    return limit_words.own_lengths(row.parameters)
+
+
+@register.filter
 def index_names(_of: Capability) -> list[str]:
     return list(INDICES)
 

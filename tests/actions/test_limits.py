@@ -304,3 +304,22 @@ def test_limits_drawn_for_a_whole_machine_are_the_next_version_of_each_stream(pl
     assert {(row.number, row.chart) for row in rows} == {(number + 1, "i_mr"), (number + 1, "ewma")}
     assert all(row.expected["per_shift"] > 0 for row in rows)
     assert Limits.objects.get(number=number).state == "superseded"
+
+
+def test_runs_of_ones_own_are_foretold_stored_and_judged_by(plant, stream):
+    usual = drafted(plant, stream, rule_set="nelson_1_2_3")
+    own = drafted(plant, stream, rule_set="nelson_1_2_3", lengths={"run": 7, "trend": 5})
+    told = {row.number: row for row in Limits.objects.all()}
+    assert (told[own].parameters["run"], told[own].parameters["trend"]) == (7, 5)
+    run = str(int(Rule.RUN_ONE_SIDE))
+    assert told[own].expected["by_rule"][run] > 2 * told[usual].expected["by_rule"][run]
+    activated(plant, stream, own)
+    built = machines.built(plant.coater.pk).machine
+    rules = built.streams[built.stream_at[stream.key]].chart.rules
+    assert (rules.run, rules.trend) == (7, 5)
+
+
+@pytest.mark.parametrize("lengths", [{"run": 2}, {"run": 22}, {"run": 8.5}, {"mixture": 8}, {"run of luck": 8}])
+def test_a_run_that_cannot_be_or_is_not_of_the_set_is_refused(lengths):
+    with pytest.raises(ValueError, match=r"\w"):
+        choice(rule_set="western_electric", lengths=lengths)

@@ -251,3 +251,30 @@ def test_the_administration_shows_the_rows_and_leads_to_the_page(
     row = f"/admin/control/limits/{Limits.objects.get(chart='i_mr').pk}/change/"
     assert at(stream) in root.get(row).content.decode()
     assert root.post(row, {"mean": 1}).status_code == 403
+
+
+def test_an_engineer_sets_the_lengths_of_runs_and_sees_them_with_the_version(
+    plant: Plant, stream: Stream, signed_in: SignIn
+) -> None:
+    client = signed_in("engineer")
+    fields = {key: one[0] for key, one in form_on(client.get(at(stream)).content.decode()).items()}
+    fields |= {"rule_set": "nelson_1_2_3", "run": "7", "trend": "", "mixture": "5"}
+    looked = client.get(at(stream), fields).content.decode()
+    assert re.search(r'name="run"[^>]+placeholder="9" value="7"', looked)
+    assert re.search(r'name="trend"[^>]+placeholder="6">', looked)
+    assert 'name="mixture"' not in looked
+    text = client.post(at(stream, "draft/"), {**form_on(looked), "reason": "as we do it"}, follow=True).content.decode()
+    assert "Run on one side, points: 7" in text
+    row = Limits.objects.get(chart="i_mr")
+    assert (row.parameters["run"], row.parameters["trend"], row.parameters["mixture"]) == (7, 6, 8)
+
+
+@pytest.mark.parametrize("points", ["2", "22", "8.5", "-8", "eight", "９", "9" * 5000])
+def test_a_run_that_cannot_be_is_answered_with_words(
+    plant: Plant, stream: Stream, signed_in: SignIn, points: str
+) -> None:
+    client = signed_in("engineer")
+    fields = {key: one[0] for key, one in form_on(client.get(at(stream)).content.decode()).items()}
+    told = {**fields, "rule_set": "nelson", "run": points}
+    assert "A run has 3 to 21 points." in client.get(at(stream), told).content.decode()
+    assert client.post(at(stream, "draft/"), {**told, "reason": "x"}).status_code == 422

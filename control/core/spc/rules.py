@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from control.core.types import BoolArray, FloatArray, IntArray, Rule
 
-LONGEST = 21  # points a rule may look at, its own included
+SHORTEST, LONGEST = 3, 21  # points a run may have, its own included
 ON_LINE = 1e-9  # sigma from a line within which a point lies on it: 20.3 is 3 * 0.1 above 20, whatever floats say
 Recent = tuple[float | None, ...]  # standardised values, oldest first; None where one was missing
 Bits = NDArray[np.int16]  # as they are stored
@@ -51,9 +51,10 @@ class RuleSet:
                 raise ValueError(f"{name}: a zone is a positive number of sigma")
         for name in LENGTHS:
             length = getattr(self, name)
-            if not (isinstance(length, int) and 3 <= length <= LONGEST):
-                raise ValueError(f"{name}: a rule looks at 3 to {LONGEST} points")
-        looks = [look(self) - 1 for rule, look in _LOOKS_AT.items() if rule in self.rules]
+            if not (isinstance(length, int) and SHORTEST <= length <= LONGEST):
+                raise ValueError(f"{name}: a rule looks at {SHORTEST} to {LONGEST} points")
+        looks = [points - 1 for rule, points in _WINDOWS.items() if rule in self.rules]
+        looks += [getattr(self, name) - 1 for name, rule in LENGTHS.items() if rule in self.rules]
         object.__setattr__(self, "context", max([1, *looks]))  # at least the one a moving range needs
 
     @classmethod
@@ -68,17 +69,14 @@ class RuleSet:
 
 
 ZONES = ("beyond", "two_of_three", "four_of_five", "inner")
-LENGTHS = ("run", "trend", "alternating", "stratified", "mixture")
-
-_LOOKS_AT: dict[Rule, Callable[[RuleSet], int]] = {
-    Rule.TWO_OF_THREE: lambda _: 3,
-    Rule.FOUR_OF_FIVE: lambda _: 5,
-    Rule.RUN_ONE_SIDE: lambda told: told.run,
-    Rule.TREND: lambda told: told.trend,
-    Rule.ALTERNATING: lambda told: told.alternating,
-    Rule.STRATIFIED: lambda told: told.stratified,
-    Rule.MIXTURE: lambda told: told.mixture,
+LENGTHS = {  # of which rule
+    "run": Rule.RUN_ONE_SIDE,
+    "trend": Rule.TREND,
+    "alternating": Rule.ALTERNATING,
+    "stratified": Rule.STRATIFIED,
+    "mixture": Rule.MIXTURE,
 }
+_WINDOWS = {Rule.TWO_OF_THREE: 3, Rule.FOUR_OF_FIVE: 5}
 
 _FOUR = Rule.BEYOND_3_SIGMA | Rule.TWO_OF_THREE | Rule.FOUR_OF_FIVE | Rule.RUN_ONE_SIDE
 _EIGHT = _FOUR | Rule.TREND | Rule.ALTERNATING | Rule.STRATIFIED | Rule.MIXTURE
