@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -72,7 +72,8 @@ class Choice:
 
     @property
     def rules(self) -> RuleSet:
-        return replace(SETS[self.rule_set], **self.lengths)
+        told = SETS[self.rule_set]
+        return RuleSet.of(told.rules, {**told.parameters, **self.lengths})
 
 
 def lengths(rule_set: str) -> dict[str, int]:

@@ -14,7 +14,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from control.core import together
+from control.core import several, together
 from control.core.machine import ChartConfig, Machine
 from control.core.spc import cusum, ewma, individuals
 from control.core.spc.rules import LONGEST, ON_LINE, RuleSet, broken
@@ -73,7 +73,10 @@ class Family:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
-    """What the values of a machine are held against, all (streams,); ``beyond`` (sigma) is inf where nobody asks."""
+    """What the values of a machine are held against, all (streams,); ``beyond`` (sigma) is inf where nobody asks.
+
+    ``several``: some stream has a chart that looks at several values.
+    """
 
     lower: FloatArray
     upper: FloatArray
@@ -81,6 +84,7 @@ class Frame:
     beyond: FloatArray
     values: Family
     errors: Family
+    several: bool
 
 
 @lru_cache(maxsize=64)
@@ -94,6 +98,7 @@ def frame_of(machine: Machine) -> Frame:
         beyond=np.array([_outermost(stream.chart) for stream in streams]),
         values=Family.of(_of_values(stream.chart) for stream in streams),
         errors=Family.of(_of_errors(stream.chart) for stream in streams),
+        several=any(stream.chart and (stream.chart.groups or stream.chart.averaged) for stream in streams),
     )
 
 
@@ -144,6 +149,10 @@ def judge(
     unforeseen, residuals = _continued(frame.errors, held, z, order[foreseen[order]], told)
     rules |= bits | (unforeseen != 0) * ERROR
     rules |= together.judge(machine, states, measured, runs)
+    if frame.several and runs.any():
+        stretches = _stretches(order[runs[order]], told)
+        more, charts = several.judge(machine, states, measured, runs, stage, stretches, charts)
+        rules |= more
     behind = _left_behind(order[runs[order]], order[foreseen[order]], told) if stage.any() else set()
     return rules, {
         index: (chart, None if index in behind else residuals.get(index, held[index]))

@@ -15,7 +15,7 @@ from control.core.r2r import estimators
 from control.core.r2r.disturbance import Estimator as DisturbanceEstimator
 from control.core.r2r.feedforward import FeedForward, together
 from control.core.r2r.schedule import Compaction
-from control.core.spc import cusum, ewma, hotelling, residual
+from control.core.spc import cusum, ewma, group_chart, hotelling, residual
 from control.core.spc.hotelling import Reference
 from control.core.spc.rules import WESTERN_ELECTRIC, RuleSet
 from control.core.types import FloatArray, MeasuredBy
@@ -36,13 +36,24 @@ class Together:
     alpha: float = hotelling.ALPHA
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Averaged:
+    """MEWMA of a stream and ``others``: ``weight`` of the newest values, ``h`` the limit of T2 of the average."""
+
+    others: tuple[str, ...]
+    reference: Reference
+    weight: float
+    h: float
+
+
 @dataclass(frozen=True, slots=True)
 class ChartConfig:
     """The limits of one stream's charts: a mean and a sigma with the rules to apply, never bare lines.
 
     ``rules`` are those of the single values, ``Rule.MOVING_RANGE`` among them adds the MR chart. EWMA and CUSUM are
     kept where they have a design; ``residual`` charts the error of the prediction, by a mean and sigma of its own;
-    ``together`` holds the lane against the others of its characteristic.
+    ``together`` and ``averaged`` hold the lane against the others of its characteristic, ``groups`` are its values
+    some at a time.
     """
 
     mean: float
@@ -52,6 +63,8 @@ class ChartConfig:
     cusum: cusum.Design | None = None
     residual: residual.Chart | None = None
     together: Together | None = None
+    averaged: Averaged | None = None
+    groups: group_chart.Chart | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,8 +246,9 @@ class Machine:
         if twice := {tag for tag in told_by if told_by.count(tag) > 1}:
             raise ValueError(f"equipment {self.key}: {', '.join(sorted(twice))} tells of more than one kind of event")
         for stream in self.streams:
-            told = stream.chart.together if stream.chart else None
-            if told and not set(told.others) <= set(self.stream_at):
+            held = (stream.chart.together, stream.chart.averaged) if stream.chart else ()
+            told = next((one for one in held if one and not set(one.others) <= set(self.stream_at)), None)
+            if told:
                 raise ValueError(f"stream {stream.key}: {', '.join(told.others)} are not all on equipment {self.key}")
         for loop in self.loops:
             missing = [cv for cv in loop.cvs if cv not in self.stream_at]

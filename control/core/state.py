@@ -2,15 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from control.core.process_events import Event, Kind
+from control.core.spc.mewma import Standing
 from control.core.spc.rules import Recent
 from control.core.vm.calibration import COVERAGE
 
 VERSION = 1
+
+
+class Group(NamedTuple):
+    """Where a chart of groups of ``size`` stands: ``recent`` means, standardised, and the ``values`` of the next group.
+
+    ``mean`` and ``sigma`` of the means tell whose limits it was kept under.
+    """
+
+    size: int
+    mean: float
+    sigma: float
+    recent: Recent = ()
+    values: tuple[float, ...] = ()
+
+
+class Several(NamedTuple):
+    """Where the charts stand that look at several values: at a group of them, at the average of the lanes together."""
+
+    group: Group | None = None
+    lanes: Standing | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +39,7 @@ class ChartState:
     """Where a stream's charts stand. ``mean`` and ``sigma`` tell whose limits it was kept under: 0 and 1 before any.
 
     ``recent`` holds the last standardised values (newest last), ``ewma`` the standardised EWMA after ``count`` points,
-    ``cusum`` its sums (C+, C-), None before the first point.
+    ``cusum`` its sums (C+, C-), None before the first point; ``several`` those of charts that look at several values.
     """
 
     mean: float
@@ -28,6 +49,7 @@ class ChartState:
     count: int = 0
     last_at_s: float | None = None
     cusum: tuple[float, float] | None = None
+    several: Several | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +178,23 @@ def _chart(item: Mapping[str, Any] | None) -> ChartState | None:
     if not item:
         return None
     sums = item.get("cusum")
-    return ChartState(**{**item, "recent": tuple(item["recent"]), "cusum": sums and (sums[0], sums[1])})
+    several = item.get("several")
+    told = {
+        "recent": tuple(item["recent"]),
+        "cusum": sums and (sums[0], sums[1]),
+        "several": several and _read(several),
+    }
+    return ChartState(**{**item, **told})
+
+
+def _read(several: Sequence[Any]) -> Several:
+    """JSON gives a named tuple back as a list."""
+    group, lanes = several
+    return Several(group and _group(*group), lanes and Standing(tuple(lanes[0]), lanes[1]))
+
+
+def _group(size: int, mean: float, sigma: float, recent: Sequence[float | None], values: Sequence[float]) -> Group:
+    return Group(size, mean, sigma, tuple(recent), tuple(values))
 
 
 def _loop(item: Mapping[str, Any]) -> LoopState:

@@ -1,4 +1,4 @@
-"""The lanes of a characteristic taken together: beside each value of one lane the newest of the others, and T2 of all.
+"""The lanes of a characteristic taken together: beside each value of one lane the newest of the others; T2 and MEWMA.
 
 A gauge that crosses the web reads one lane after the other, so an observation is put together from one or two
 crossings. A lane that has not been read lately makes no observation; the single charts go on meanwhile.
@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from control.core.machine import Machine
-from control.core.spc import hotelling
+from control.core.machine import Averaged, Machine
+from control.core.spc import hotelling, mewma
 from control.core.state import StreamState
 from control.core.types import BoolArray, FloatArray, IntArray, Measured, Rule
 
@@ -55,6 +55,29 @@ def judge(machine: Machine, states: Mapping[int, StreamState], measured: Measure
         found = hotelling.judge(observations(own, others), told.reference, told.alpha)
         bits[positions] = found.beyond * MULTIVARIATE
     return bits
+
+
+def averaged(
+    machine: Machine,
+    told: Averaged,
+    states: Mapping[int, StreamState],
+    measured: Measured,
+    runs: BoolArray,
+    own: Sequence[int],
+    held: mewma.Standing | None,
+) -> tuple[IntArray, mewma.Standing | None]:
+    """Bits of the values at ``own``, in time order, and where the average of the lanes stands after them.
+
+    A value beside which a lane is missing makes no observation and leaves the average as it is.
+    """
+    line = Line(measured.at_s[own], measured.value[own])
+    others = [_known(machine.stream_at[key], states, measured, runs) for key in told.others]
+    seen = observations(line, others)
+    complete = np.isfinite(seen).all(axis=1)
+    found = mewma.judge(seen[complete], told.reference, told.weight, told.h, held)
+    bits = np.zeros(len(own), np.int64)
+    bits[complete] = found.beyond * MULTIVARIATE
+    return bits, found.standing
 
 
 def _positions(index: int, measured: Measured, runs: BoolArray) -> IntArray:

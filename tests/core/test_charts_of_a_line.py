@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from control.core import charting
 from control.core.loop import ChartConfig, Machine, State, StreamConfig, StreamState
-from control.core.spc import cusum, ewma, individuals
+from control.core.spc import cusum, ewma, group_chart, individuals, mean_deviation, mean_range, three_way
 from control.core.spc.residual import Chart
 from control.core.spc.rules import AIAG, BEYOND, LONGEST, NELSON, WESTERN_ELECTRIC, RuleSet
 from control.core.types import Measured, MeasuredBy, Quality, Rule
@@ -27,7 +27,17 @@ FULL = ChartConfig(
     Chart(0.02, 0.05, AIAG),
 )
 PLAIN = ChartConfig(MEAN, SIGMA)
-CHARTS = (FULL, PLAIN, FULL, None, replace(FULL, cusum=None), ChartConfig(MEAN, 0.2, BEYOND))
+SPREAD = RuleSet.of(NELSON.rules | Rule.SPREAD, NELSON.parameters)
+WAYS = RuleSet.of(WESTERN_ELECTRIC.rules | Rule.SPREAD | Rule.MOVING_RANGE, {})
+GROUPS = (
+    group_chart.Chart(4, MEAN, SIGMA, SPREAD),
+    group_chart.Chart(12, MEAN, SIGMA, SPREAD, "deviation"),
+    group_chart.Chart(5, MEAN, SIGMA, WAYS, between=0.06),
+)
+CHARTS = (
+    *(FULL, PLAIN, FULL, None, replace(FULL, cusum=None), ChartConfig(MEAN, 0.2, BEYOND)),
+    *(ChartConfig(MEAN, SIGMA, RuleSet(Rule.NONE), groups=groups) for groups in GROUPS),
+)
 LINE = Machine(
     "coater", (), tuple(StreamConfig(f"loading/{i}", 19.5, 20.0, 20.5, chart) for i, chart in enumerate(CHARTS))
 )
@@ -66,9 +76,22 @@ def one(values, chart, **more):
     return judged(None, measured(values, [0] * len(values)), line=line, **more)
 
 
+def by_groups(values, told):
+    """Bits of a whole history of ``values``, at the last of each group."""
+    groups = values[: len(values) // told.size * told.size].reshape(-1, told.size)
+    if told.between is not None:
+        found = three_way.judge(groups, MEAN, three_way.Sigmas(told.between, told.within), told.rules)[0]
+    else:
+        kind = mean_range if told.spread == "range" else mean_deviation
+        found = kind.judge(groups, MEAN, told.within, told.rules)[0]
+    bits = np.zeros(len(values), np.int64)
+    bits[told.size - 1 :: told.size][: len(found)] = found
+    return bits
+
+
 def test_each_stream_is_judged_as_its_own_charts_would_judge_it_alone():
     rng = np.random.default_rng(81)
-    told = measured(rng.normal(MEAN + 0.05, 0.12, 600), rng.integers(0, len(CHARTS), 600))
+    told = measured(rng.normal(MEAN + 0.05, 0.12, 900), rng.integers(0, len(CHARTS), 900))
     rules, _ = judged(None, told)
     for index, chart in enumerate(CHARTS):
         values = told.value[told.stream == index]
@@ -80,6 +103,8 @@ def test_each_stream_is_judged_as_its_own_charts_would_judge_it_alone():
                 expected |= ewma.judge(z, chart.ewma.weight, chart.ewma.width).beyond * int(Rule.EWMA)
             if chart.cusum:
                 expected |= cusum.judge(z, chart.cusum).beyond * int(Rule.CUSUM)
+            if chart.groups:
+                expected |= by_groups(values, chart.groups)
             if chart.residual:
                 own = individuals.judge(values - MEAN, chart.residual.mean, chart.residual.sigma, AIAG)[0]
                 expected |= (own != 0) * int(Rule.RESIDUAL)
@@ -90,7 +115,7 @@ def test_each_stream_is_judged_as_its_own_charts_would_judge_it_alone():
 @settings(max_examples=60, deadline=None)
 def test_in_whatever_portions_values_come_the_verdicts_and_what_is_remembered_are_the_same(seed, data):
     rng = np.random.default_rng(seed)
-    n = data.draw(st.integers(1, 90))
+    n = data.draw(st.integers(1, 120))
     quality = np.where(rng.random(n) < 0.1, int(Quality.DOUBTFUL), 0)
     told = measured(rng.normal(MEAN, 0.15, n), rng.integers(0, len(CHARTS), n), quality=quality)
     error = np.where(rng.random(n) < 0.2, np.nan, told.value - MEAN)
@@ -241,3 +266,43 @@ def test_a_state_stored_before_there_were_sums_and_errors_goes_on():
     rules, after = judged({0: state}, measured([20.05], [0], at_s=[6]), line=Machine("c", (), LINE.streams[1:2]))
     assert list(rules) == [Rule.RUN_ONE_SIDE]
     assert after[0].residual is None
+
+
+@pytest.mark.parametrize("groups", GROUPS)
+def test_a_new_stage_drops_the_group_that_was_begun_and_the_means_before(groups):
+    chart = ChartConfig(MEAN, SIGMA, RuleSet(Rule.NONE), groups=groups)
+    n = groups.size
+    values = [20.5] * (n - 1) + [20.0 + 0.01 * (-1) ** i for i in range(n)] + [20.1]
+    _, states = one(values, chart, stage=[0] * (n - 1) + [1] * (n + 1))
+    held = states[0].chart.several.group
+    assert (len(held.recent), held.values) == (1, (20.1,))
+    assert abs(held.recent[0] * held.sigma) < 0.011
+
+
+def test_other_limits_go_on_with_the_means_of_groups_of_the_same_size_and_no_others():
+    chart = ChartConfig(MEAN, SIGMA, RuleSet(Rule.NONE), groups=GROUPS[0])
+    _, states = one([20.1, 20.0, 20.1, 20.0] * 3 + [20.3], chart)
+    same = replace(chart, mean=20.05, groups=replace(GROUPS[0], mean=20.05, within=0.2))
+    other = replace(chart, groups=GROUPS[1])
+    _, after = judged(
+        states, measured([20.3], [0], at_s=[50]), line=Machine("c", (), (StreamConfig("l/1", chart=same),))
+    )
+    held = after[0].chart.several.group
+    assert held.values == (20.3, 20.3)
+    assert held.recent == pytest.approx([0.0] * 3, abs=1e-9)
+    _, after = judged(
+        states, measured([20.3], [0], at_s=[50]), line=Machine("c", (), (StreamConfig("l/1", chart=other),))
+    )
+    assert after[0].chart.several.group[3:] == ((), (20.3,))
+
+
+def test_what_a_chart_of_groups_remembers_does_not_grow():
+    chart = ChartConfig(MEAN, SIGMA, RuleSet(Rule.NONE), groups=GROUPS[1])
+    _, states = one(np.random.default_rng(83).normal(MEAN, SIGMA, 5_000), chart)
+    held = states[0].chart.several.group
+    assert (len(held.recent), len(held.values)) == (SPREAD.context, 5_000 % 12)
+
+
+def test_lines_without_such_charts_remember_nothing_of_them():
+    _, states = one([20.0] * 30, FULL)
+    assert states[0].chart.several is None

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from control.core import charting
-from control.core.loop import ChartConfig, Machine, StreamConfig, StreamState
-from control.core.machine import Together
+from control.core.loop import ChartConfig, Machine, State, StreamConfig, StreamState
+from control.core.machine import Averaged, Together
+from control.core.spc import mewma
 from control.core.spc.hotelling import Reference
 from control.core.spc.rules import BEYOND
 from control.core.together import AGE_S, Line, observations
@@ -24,6 +26,14 @@ LINE = Machine(
     "coater",
     (),
     tuple(StreamConfig(key, chart=replace(PLAIN, together=None if i else TOGETHER)) for i, key in enumerate(KEYS)),
+)
+
+
+AVERAGED = Averaged(KEYS[1:], TOGETHER.reference, 0.1, mewma.upper_line(LANES, 0.1))
+SLOW = Machine(
+    "coater",
+    (),
+    tuple(StreamConfig(key, chart=replace(PLAIN, averaged=None if i else AVERAGED)) for i, key in enumerate(KEYS)),
 )
 
 
@@ -42,9 +52,10 @@ def crossings(values, every_s=10.0) -> Measured:
     )
 
 
-def judged(told, states=None):
+def judged(told, states=None, line=LINE, stage=None):
     states = states or {i: StreamState() for i in range(LANES)}
-    rules, charts = charting.judge(LINE, states, told, told.quality, told.value * np.nan, np.zeros(len(told), np.int64))
+    stage = np.zeros(len(told), np.int64) if stage is None else stage
+    rules, charts = charting.judge(line, states, told, told.quality, told.value * np.nan, stage)
     return rules, states | {index: replace(states[index], chart=chart) for index, (chart, _) in charts.items()}
 
 
@@ -67,17 +78,50 @@ def test_lanes_are_told_apart_as_often_as_alpha_says():
     assert not (rules.reshape(-1, LANES)[:, :-1] & Rule.MULTIVARIATE).any()
 
 
+@pytest.mark.parametrize("line", [LINE, SLOW], ids=["T2", "MEWMA"])
 @pytest.mark.parametrize("step", [1, 3, 4, 7])
-def test_in_whatever_portions_the_lanes_come_the_verdicts_are_the_same(step):
+def test_in_whatever_portions_the_lanes_come_the_verdicts_are_the_same(step, line):
     values = np.random.default_rng(92).multivariate_normal(np.full(LANES, 20.0), 3 * COVARIANCE, 60)
     told = crossings(values)
-    whole, _ = judged(told)
+    whole, after = judged(told, line=line)
     rules, states = [], None
     for begin in range(0, len(told), step):
-        bits, states = judged(part(told, slice(begin, begin + step)), states)
+        bits, states = judged(part(told, slice(begin, begin + step)), states, line)
+        states = through_json(states)
         rules.extend(bits)
     assert (np.array(rules) & Rule.MULTIVARIATE).any()
     assert rules == list(whole)
+    assert states == after
+
+
+def through_json(states):
+    told = State(streams={str(i): one for i, one in states.items()}).to_json()
+    return {int(i): one for i, one in State.from_json(json.loads(json.dumps(told))).streams.items()}
+
+
+def test_a_small_lasting_parting_is_seen_by_the_average_of_the_lanes_and_not_by_each_crossing():
+    n = 2_000
+    values = np.random.default_rng(94).multivariate_normal(np.full(LANES, 20.0), COVARIANCE, 2 * n)
+    values[n:, 0] += 0.4 * SIGMA
+    rules = [judged(crossings(values), line=line)[0][LANES - 1 :: LANES] for line in (LINE, SLOW)]
+    at_once, slowly = (told & int(Rule.MULTIVARIATE) > 0 for told in rules)
+    assert slowly[:n].mean() < 0.03
+    assert slowly[n:].mean() > 0.8
+    assert at_once[n:].mean() < 0.1
+
+
+def test_the_average_of_the_lanes_is_that_of_their_observations_alone():
+    values = np.random.default_rng(95).multivariate_normal(np.full(LANES, 20.0), 2 * COVARIANCE, 300)
+    rules, states = judged(crossings(values), line=SLOW)
+    alone = mewma.judge(values, AVERAGED.reference, AVERAGED.weight, AVERAGED.h)
+    assert list(rules[LANES - 1 :: LANES] & int(Rule.MULTIVARIATE) > 0) == list(alone.beyond)
+    assert states[0].chart.several.lanes == alone.standing
+
+
+def test_a_new_stage_begins_the_average_of_the_lanes_afresh():
+    told = crossings(np.tile([20.3, 20.0, 20.0, 20.0], (9, 1)))
+    _, states = judged(told, line=SLOW, stage=np.repeat([0, 1], [5 * LANES, 4 * LANES]))
+    assert states[0].chart.several.lanes.taken == 4
 
 
 def test_a_lane_not_read_lately_makes_no_observation():

@@ -124,7 +124,7 @@ def test_point_by_point_and_all_at_once_give_the_same_verdicts(n, data):
     while len(smooth) < n:
         part = values[len(smooth) : len(smooth) + data.draw(st.integers(1, 20))]
         found = mewma.judge(part, USUAL, 0.2, 12.0, standing)
-        told = json.loads(json.dumps([found.standing.average, found.standing.count]))
+        told = json.loads(json.dumps([found.standing.average, found.standing.taken]))
         standing = mewma.Standing(tuple(told[0]), told[1])
         smooth.extend(found.value)
         single.extend(hotelling.judge(part, USUAL).value)

@@ -14,6 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 from math import sqrt
+from typing import NamedTuple
 
 import numpy as np
 from scipy.optimize import brentq
@@ -26,12 +27,11 @@ from control.core.types import BoolArray, FloatArray
 RINGS = 60  # the range of |z| is cut into so many
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """Where the average stands after ``count`` observations: (p,) plain numbers."""
+class Standing(NamedTuple):
+    """Where the average stands after ``taken`` observations: (p,) plain numbers."""
 
     average: tuple[float, ...]
-    count: int = 0
+    taken: int = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,11 +49,11 @@ def judge(values: FloatArray, reference: Reference, weight: float, h: float, sta
     whitened = reference.whitened(values)
     began = (1.0 - weight) * np.array([held.average])
     average = lfilter([weight], [1.0, weight - 1.0], whitened, axis=0, zi=began)[0]
-    t = held.count + np.arange(1, len(values) + 1)
+    t = held.taken + np.arange(1, len(values) + 1)
     variance = weight / (2.0 - weight) * (1.0 - (1.0 - weight) ** (2.0 * t))
     value = np.square(average).sum(axis=1) / variance
     last = tuple(average[-1].tolist()) if len(values) else held.average
-    return Mewma(value, value > h, Standing(last, held.count + len(values)))
+    return Mewma(value, value > h, Standing(last, held.taken + len(values)))
 
 
 @cache

@@ -17,7 +17,7 @@ import numpy as np
 
 from control.core.spc import individuals, subgroups
 from control.core.spc.constants import d2
-from control.core.spc.limits import sigma_of
+from control.core.spc.limits import sigma_of, staged
 from control.core.spc.lines import Lines
 from control.core.spc.rules import Recent, RuleSet
 from control.core.types import FloatArray, IntArray, Rule
@@ -31,12 +31,13 @@ class Sigmas:
     within: float
 
 
-def sigmas(groups: FloatArray, spread: subgroups.Spread = "range") -> Sigmas:
-    """Phase I from groups (k, n) in time order."""
+def sigmas(groups: FloatArray, spread: subgroups.Spread = "range", stage: IntArray | None = None) -> Sigmas:
+    """Phase I from groups (k, n) in time order; no moving range from one ``stage`` (k,) to the next."""
     size = subgroups.sizes(groups)
     found = subgroups.spreads(groups, size, spread)
     within = found / subgroups.spread_lines(1.0, size, spread).centre
-    return Sigmas(sigma_of(subgroups.means(groups, size), "moving_range"), float(np.nanmean(within)))
+    means = staged(subgroups.means(groups, size), stage)
+    return Sigmas(sigma_of(means, "moving_range"), float(np.nanmean(within)))
 
 
 def lines(mean: float, sigma: Sigmas, size: IntArray, spread: subgroups.Spread = "range") -> tuple[Lines, Lines, Lines]:
