@@ -112,6 +112,7 @@ CONCERNS = {
 }
 SILENCES = {
     Reason.NO_ESTIMATOR: gettext_lazy("No prediction model yet"),
+    Reason.NOT_YET_MEASURED: gettext_lazy("The prediction model is new and has not been held against measurements yet"),
     Reason.VM_GAIN: gettext_lazy("The prediction model's gain does not fit the one the loop assumes"),
     Reason.WEB_REVERSED: gettext_lazy("The web ran back; until it is again where it was, no metre is certain"),
     Reason.LINE_STOPPED: gettext_lazy("The line stands"),

@@ -174,6 +174,7 @@ class Feedback:
         """A value that is good so far."""
         measured, state, feedback = self.paired.measured, self.states[index], self.machine.streams[index].feedback
         if measured.by[k] != feedback:
+            self._meet_otherwise(k, index)
             if feedback == MeasuredBy.GAUGE and measured.by[k] == MeasuredBy.LAB:
                 self._compare_gauge(k, index)
             return
@@ -245,7 +246,7 @@ class Feedback:
             calibration.score((off - stated.bias) / self.checks.half_width[index], stated)
         bias = state.bias + weight * (off - state.bias)
         calibration.step(at_s, bias)
-        self.states[index] = replace(state, bias=bias, relearned=relearned)
+        self.states[index] = replace(state, bias=bias, relearned=relearned, wanted=max(state.wanted - 1, 0))
         self._stepped(index, at_s, Stated(bias, calibration.width))
         if relearned == RELEARNED and state.relearn_s is not None:
             self.steps.relearnt.append(Relearnt(index, state.relearn_s, at_s))
@@ -263,6 +264,12 @@ class Feedback:
         bias = state.bias + share * (off - before)
         self.states[index] = replace(state, bias=bias)
         self._stepped(index, float(state.error_at_s or at_s), Stated(bias, calibration.width))
+
+    def _meet_otherwise(self, k: int, index: int) -> None:
+        """Metrology that corrects no model: where there is no other, a few values tell all they ever will."""
+        state, known = self.states[index], np.isfinite(self.paired.measured.value[k] - self.paired.base[k])
+        if state.wanted and known and self.paired.sound[k] == Quality.GOOD:
+            self.states[index] = replace(state, wanted=min(state.wanted, RELEARNED) - 1)
 
     def _compare_gauge(self, k: int, index: int) -> None:
         """A lab sample tells whether the gauge said the same of that metre."""

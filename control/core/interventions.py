@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from math import ceil
 from typing import NamedTuple
 
 import numpy as np
@@ -21,6 +22,7 @@ from control.core.types import BoolArray, FloatArray, IntArray, Measured, Trace
 
 ROLL = Watched("roll number", Kind.ROLL_CHANGE)  # the trace's own; the key of a tag has no space
 NEVER_S = -np.inf
+MOST_WANTED = 10
 
 
 def notice(machine: Machine, state: State, trace: Trace, new: BoolArray) -> tuple[list[Noticed], dict[str, float]]:
@@ -207,6 +209,20 @@ def _unsettled(state: StreamState) -> list[float]:
     if state.relearned is not None and state.relearned < RELEARNED and state.relearn_s is not None:
         since.append(state.relearn_s)
     return since
+
+
+def wanted(weight: float) -> int:
+    """How many good values of a stream a model that goes into force has to meet before a loop may live on it.
+
+    As many as a bias of that ``weight`` is an average over: of what training left in it (1 - w)^(1/w), about a third,
+    remains. A bias that moves more slowly was steady in training, and is believed sooner.
+    """
+    return MOST_WANTED if weight * MOST_WANTED <= 1 else max(ceil(1 / weight), RELEARNED)
+
+
+def is_met(state: State, loop: LoopConfig) -> bool:
+    """Whether the model in force has met enough good values of every stream of a loop."""
+    return not any(state.streams[cv].wanted for cv in loop.cvs if cv in state.streams)
 
 
 def await_foil(machine: Machine, loop: LoopConfig, state: State, held: LoopState, events: Sequence[Event]) -> LoopState:

@@ -10,8 +10,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from control.core.feedback import Paired, Steps
-from control.core.interventions import after_measured, await_measured, in_doubt, in_time, notice, spaced
+from control.core.feedback import Paired, Steps, checks_of
+from control.core.interventions import after_measured, await_measured, in_doubt, in_time, notice, spaced, wanted
 from control.core.judging import judge
 from control.core.machine import Actuator, ChartConfig, LoopConfig, Machine, StreamConfig
 from control.core.outcome import Judged, Note, Pass, Predictions
@@ -90,27 +90,33 @@ def _ends_anew(state: State, trace: Trace, new: BoolArray) -> bool:
 def _of_this_model(machine: Machine, state: State) -> State:
     """A bias belongs to the model it corrects: another model starts without one, and its loops learn anew.
 
-    What waits goes on waiting, and a bias that was being relearned after an event is relearned from the start.
+    Until it has met values of a stream, all it knows there is the bias of its training. What waits goes on waiting, and
+    a bias that was being relearned after an event is relearned from the start.
     """
     model = machine.estimator.hash if machine.estimator else None
     if state.estimator == model:
         return state
     streams = {
-        key: StreamState(
-            chart=kept.chart,
-            gauge_lab=kept.gauge_lab,
-            waiting=kept.waiting,
-            stage_s=kept.stage_s,
-            relearn_s=kept.relearn_s,
-            relearned=None if kept.relearned is None else 0,
-        )
-        for key, kept in state.streams.items()
+        config.key: _unmet(state.streams.get(config.key, StreamState()), weight)
+        for config, weight in zip(machine.streams, checks_of(machine).weight, strict=True)
     }
     loops = {
         key: LoopState(kept.cvs, kept.mvs, kept.gains, schedule=kept.schedule, waiting=kept.waiting)
         for key, kept in state.loops.items()
     }
     return replace(state, estimator=model, streams=streams, loops=loops)
+
+
+def _unmet(kept: StreamState, bias_weight: float) -> StreamState:
+    return StreamState(
+        chart=kept.chart,
+        gauge_lab=kept.gauge_lab,
+        waiting=kept.waiting,
+        stage_s=kept.stage_s,
+        relearn_s=kept.relearn_s,
+        relearned=None if kept.relearned is None else 0,
+        wanted=wanted(bias_weight),
+    )
 
 
 def _predict(machine: Machine, trace: Trace, rows: IntArray) -> Predicted:

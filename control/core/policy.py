@@ -32,6 +32,7 @@ class Reason(StrEnum):
     """Why a loop proposes nothing, or why a move needs more authority. Stored and translated; never renamed."""
 
     NO_ESTIMATOR = "no_estimator"
+    NOT_YET_MEASURED = "not_yet_measured"
     VM_GAIN = "vm_gain"
     WEB_REVERSED = "web_reversed"
     LINE_STOPPED = "line_stopped"
@@ -154,7 +155,8 @@ class Situation:
     of all of them are of good quality, within GSI and within RI. ``since_move_*`` is endless if it never moved.
     ``settling`` is how far the estimates have run from where they were a little earlier (CV unit). ``ran_back_m`` is
     how far the web stands behind the farthest it reached; up to ``pairing.BACK_M`` that is the encoder's trembling.
-    ``event_is_over``: no inputs of now hold foil of before an event, and every bias is known again.
+    ``event_is_over``: no inputs of now hold foil of before an event, and every bias is known again; ``measured``: the
+    model in force has met good values of every controlled stream.
     """
 
     ran_back_m: float
@@ -170,6 +172,7 @@ class Situation:
     window_s: float
     settling: float
     event_is_over: bool = True
+    measured: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +199,7 @@ def silence(loop: LoopConfig, now: Situation, deviation: FloatArray) -> Silence 
         (now.good, Reason.INPUT_DOUBTFUL),
         (now.familiar, Reason.UNLIKE_TRAINING),
         (now.agreed, Reason.NOT_RELIABLE),
+        (now.measured, Reason.NOT_YET_MEASURED),
     )
     for passed, reason in gates:
         if not passed:

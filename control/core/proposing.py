@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from control.core import policy
-from control.core.interventions import await_foil, frozen, is_over, stretches, treated
+from control.core.interventions import await_foil, frozen, is_met, is_over, stretches, treated
 from control.core.machine import LoopConfig, Machine
 from control.core.outcome import Note, Predictions
 from control.core.pairing import moved_m, ran_back_m, travelled_m
@@ -163,6 +163,7 @@ def _situation(
         window_s=window_s,
         settling=max(_settling(belief(state.loops[loop.key])), _moving(machine, loop, trace, signals)),
         event_is_over=is_over(state, loop, float(trace.at_s[newest])),
+        measured=is_met(state, loop),
     )
 
 

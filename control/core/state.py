@@ -62,7 +62,8 @@ class StreamState:
     ``gauge_lab`` is the CUSUM of gauge less lab (up, down), in sigma. ``waiting`` are events of which no foil made
     after them was measured yet, ``stage_s`` and ``relearn_s`` the instants of those that began the stage of the charts
     and let the bias be learned anew, ``relearned`` how many values it was learned from since (None: it is known).
-    ``unsound_s`` is since when the inputs behind its values have been doubtful on end.
+    ``unsound_s`` is since when the inputs behind its values have been doubtful on end, ``wanted`` how many good values
+    the model in force has still to meet here before a loop may live on it.
     """
 
     bias: float = 0.0
@@ -81,6 +82,7 @@ class StreamState:
     relearn_s: float | None = None
     relearned: int | None = None
     unsound_s: float | None = None
+    wanted: int = 0
 
 
 @dataclass(frozen=True, slots=True)

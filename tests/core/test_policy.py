@@ -105,6 +105,7 @@ def test_a_loop_that_may_speak_speaks():
         ({"roll_is_new": True}, Reason.NEW_ROLL),
         ({"inputs_known": False}, Reason.INPUT_MISSING),
         ({"modelled": False}, Reason.NO_ESTIMATOR),
+        ({"measured": False}, Reason.NOT_YET_MEASURED),
         ({"good": False}, Reason.INPUT_DOUBTFUL),
         ({"familiar": False}, Reason.UNLIKE_TRAINING),
         ({"agreed": False}, Reason.NOT_RELIABLE),
