@@ -224,6 +224,7 @@ def proposal(
         moves=tuple(_move(tag, USUAL[tag], value) for tag, value in moves.items()),
         expected=tuple(_expected(stream, moves, now, half_width) for stream in SETTINGS["cvs"]),
         active_constraints=(),
+        gains=tuple(tuple(row) for row in SETTINGS["gains"]),
     )  # fmt: skip
 
 

@@ -176,7 +176,7 @@ def _still_serves(before: _Before, loop: Loop, proposal: Proposal) -> bool:
     """Whether the earlier moves, made now, would do about as well as the new ones: then there is nothing new to say.
 
     They must start from where the machine stands, and leave no stream further off its target than the deadband, or
-    half a deadband further than the new moves would.
+    half a deadband further than the new moves would, by the gains that hold there.
     """
     settings = loop.settings
     stands = {item.tag: item.from_value for item in proposal.moves}
@@ -185,12 +185,12 @@ def _still_serves(before: _Before, loop: Loop, proposal: Proposal) -> bool:
         if abs(stands.get(tag, from_value) - from_value) > deadband + situation.ROUNDING:
             return False
         steps[tag] = to_value - from_value
-    gains = dict(zip(settings["cvs"], settings["gains"], strict=True))
     best = max(abs(item.after - item.target) for item in proposal.expected)
     allowed = max(settings["deadband"], best + settings["deadband"] / 2)
-    for item in proposal.expected:
-        effect = zip(settings["mvs"], gains[item.stream], strict=True)
-        lands = item.do_nothing + sum(gain * steps.get(mv, 0.0) for mv, gain in effect)
+    for item, gains in zip(proposal.expected, proposal.gains, strict=True):
+        lands = item.do_nothing + sum(
+            gain * steps.get(mv, 0.0) for mv, gain in zip(settings["mvs"], gains, strict=True)
+        )
         if abs(lands - item.target) > allowed:
             return False
     return True

@@ -130,6 +130,7 @@ def _propose_one(
         moves=moves,
         expected=_expected(machine, loop, predictions, do_nothing, do_nothing + gains @ (after - setting)),
         active_constraints=solved.active,
+        gains=tuple(map(tuple, gains.tolist())),
         not_fed=tuple(tag for tag, value in zip(loop.fed_tags, signals.tolist(), strict=True) if value != value),
     )
 

@@ -155,7 +155,8 @@ class Expected:
 class Proposal:
     """What the controller would do for one loop: one solve, one bundle of moves.
 
-    ``not_fed`` names the signals that could not be fed forward: late or missing.
+    ``gains`` are those it was solved with, where the parameters stand now: a row for each of ``expected``, a column for
+    each parameter of the loop. ``not_fed`` names the signals that could not be fed forward: late or missing.
     """
 
     loop: str
@@ -165,4 +166,5 @@ class Proposal:
     moves: tuple[Move, ...]
     expected: tuple[Expected, ...]
     active_constraints: tuple[str, ...]
+    gains: tuple[tuple[float, ...], ...]
     not_fed: tuple[str, ...] = ()

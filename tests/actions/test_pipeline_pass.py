@@ -129,7 +129,7 @@ def _proposed(line) -> Change:
     loop.save()
     stands = situation.readings(loop.equipment, line.now).values["pump_top"]
     moves = (Move("pump_top", stands, stands * 1.002, ()),)
-    proposal = Proposal(loop.key, line.now.timestamp(), 1, 0.0, moves, (), ())
+    proposal = Proposal(loop.key, line.now.timestamp(), 1, 0.0, moves, (), (), ())
     change = changes.propose(loop=loop, proposal=proposal, evidence={}, actor="controller", now=line.now)
     assert change is not None
     return change

@@ -1,5 +1,6 @@
 """When a proposal of the controller comes before a person, and when it is kept from him."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -97,6 +98,15 @@ def test_a_small_move_is_not_replaced_for_its_noise(line):
 def test_when_nothing_can_do_much_better_the_open_change_stays(line):
     offered(line, pump_top=60.3)
     assert propose(line, NOW + MINUTE, believed=19.4, pump_top=60.33) is None
+
+
+def test_an_open_change_is_weighed_by_the_gains_the_new_proposal_was_solved_with(line):
+    offered(line, pump_top=60.3)
+    new = proposal(NOW + MINUTE, now=19.85, pump_top=60.45)
+    weaker = replace(new, gains=tuple((row[0] / 2, *row[1:]) for row in new.gains))
+    told = {"loop": line.loop, "evidence": {}, "actor": "controller", "now": NOW + MINUTE}
+    assert changes.propose(proposal=new, **told) is None
+    assert changes.propose(proposal=weaker, **told) is not None
 
 
 @pytest.mark.parametrize("state", [State.APPROVED, State.WRITING, State.UNCONFIRMED])

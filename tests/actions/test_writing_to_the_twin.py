@@ -47,7 +47,9 @@ class DemoLine:
     def approved(self, tag: str, delta: float) -> Change:
         base, at_s = self.holds(tag), self.now().timestamp()
         expected = Expected("loading/1-top", 20.0, 19.9, 19.9, 19.95, 0.1)
-        proposal = Proposal("loading-top", at_s, 1, 10.0, (Move(tag, base, base + delta, ()),), (expected,), ())
+        proposal = Proposal(
+            "loading-top", at_s, 1, 10.0, (Move(tag, base, base + delta, ()),), (expected,), (), ((0.33,),)
+        )
         change = changes.propose(
             loop=self.loop, proposal=proposal, evidence={}, actor="controller", now=self.now()
         )  # fmt: skip

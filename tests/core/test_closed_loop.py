@@ -74,6 +74,7 @@ def test_a_step_is_proposed_away_before_its_first_metre_reaches_the_gauge(machin
     for move in proposal.moves:
         assert sum(part.amount for part in move.contributions) == pytest.approx(move.delta, abs=1e-9)
     assert abs(sum(move.delta for move in proposal.moves if move.tag in BOLTS)) < 1e-9
+    assert proposal.gains == LOOP.gains
     for expected in proposal.expected:
         assert abs(expected.after - TARGET) < abs(expected.do_nothing - TARGET)
         assert expected.half_width > 0
