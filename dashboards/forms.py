@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from django.http import QueryDict
 from django.utils.translation import gettext as _
 
-from control.actions.chart_choice import BASES, GROUP, MORE_CHARTS, Choice, Exclusion, lengths
+from control.actions.chart_choice import BASES, GROUP, LANES, MORE_CHARTS, SHORT_RUN, Choice, Exclusion, lengths
 from control.core.spc.group_chart import LARGEST, SMALLEST
 from control.core.spc.limits import METHODS
 from control.core.spc.rules import LONGEST, SETS, SHORTEST
@@ -29,6 +29,8 @@ def limits_choice(form: QueryDict, zone: str) -> Choice:
         raise ValueError(_("Choose a method and a set of rules from the list."))
     if form.get("basis", BASES[0]) not in BASES:
         raise ValueError(_("Choose what the rules look at from the list."))
+    if form.get("basis") in SHORT_RUN and set(form.getlist("charts")) & set(LANES):
+        raise ValueError(_("Lanes are taken together by their values, not by how far they are from a target."))
     charts = tuple(chart for chart in MORE_CHARTS if chart in form.getlist("charts"))
     return Choice(
         since,

@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+import numpy as np
 from ninja import Schema
 
 from control.models import Lane, Limits, SetPointMove
 from control.queries import lane as queries
+from control.queries import limits as limit_queries
 from control.queries import overview, process_events
 from dashboards import wording
 
@@ -98,7 +100,7 @@ def _streams(lane: Lane, start: datetime, end: datetime) -> list[StreamFrame]:
     recipe = overview.active_recipe(lane.equipment.line)
     steps: dict[int, list[LimitsStep]] = {}
     for row in queries.limits_between(lane, start, end).filter(chart=Limits.Chart.INDIVIDUALS):
-        steps.setdefault(row.stream_id, []).append(_step(row))
+        steps.setdefault(row.stream_id, []).extend(_steps(row, start, end))
     framed = []
     for stream in queries.streams_of(lane):
         spec = (recipe and recipe.stream_spec(lane.equipment.key, stream.key)) or {}
@@ -119,12 +121,18 @@ def _streams(lane: Lane, start: datetime, end: datetime) -> list[StreamFrame]:
     return framed
 
 
-def _step(row: Limits) -> LimitsStep:
-    reach = 3 * row.sigma
-    return LimitsStep(
-        number=row.number, mean=row.mean, lower=row.mean - reach, upper=row.mean + reach,
-        start=row.effective_from, end=row.effective_to,
-    )  # fmt: skip
+def _steps(row: Limits, start: datetime, end: datetime) -> Iterator[LimitsStep]:
+    """One, or of a short-run chart one for every recipe."""
+    assert row.effective_from is not None
+    begins = [row.effective_from]
+    if "nominal" in row.parameters:
+        begins += limit_queries.recipes_begun(row.stream, max(start, row.effective_from), row.effective_to or end)
+    targets = limit_queries.targets(row.stream, np.array([at.timestamp() for at in begins]))
+    for begin, until, target in zip(begins, [*begins[1:], row.effective_to], targets.tolist(), strict=True):
+        mean, sigma = row.under(None if np.isnan(target) else target)
+        yield LimitsStep(
+            number=row.number, mean=mean, lower=mean - 3 * sigma, upper=mean + 3 * sigma, start=begin, end=until
+        )
 
 
 def _moves(lane: Lane, start: datetime, end: datetime) -> Iterator[Event]:

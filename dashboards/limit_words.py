@@ -7,7 +7,7 @@ from typing import Any
 
 from django.utils.translation import gettext_lazy
 
-from control.actions.chart_choice import GROUPS, MOVING_RANGE, lengths
+from control.actions.chart_choice import DEVIATION, GROUPS, MOVING_RANGE, STANDARDISED, lengths
 from control.actions.several_rows import FEWEST_GROUPS
 from control.core.spc.limits import FEWEST_VALUES
 from control.models import Limits
@@ -46,10 +46,13 @@ MORE_CHARTS = {
 BASES = {
     Limits.Chart.INDIVIDUALS.value: gettext_lazy("Single values"),
     **{kind.value: kind.label for kind in GROUPS},
+    DEVIATION: gettext_lazy("Deviation from the recipe's target (short-run)"),
+    STANDARDISED: gettext_lazy("The same, each recipe with a sigma of its own (short-run, Z)"),
 }
 NO_LIMITS = {
     "limits need at least": gettext_lazy("Limits need at least %(n)d good values; there are fewer in this window."),
     "limits of groups need": gettext_lazy("Limits of groups need at least %(n)d whole groups; there are fewer."),
+    "the recipes have no target": gettext_lazy("The recipes have no target for this stream: nothing to deviate from."),
     "the values do not vary": gettext_lazy("The values do not vary: no limits can be drawn from them."),
     "the other lanes": gettext_lazy(
         "The other lanes tell too little: they have no limits, or were not measured beside this one."

@@ -20,7 +20,9 @@ PARAMETERS: dict[str, dict[str, float]] = {  # run lengths in control of about 5
 LANES = (Chart.T2, Chart.MEWMA)
 MORE_CHARTS = (MOVING_RANGE, *PARAMETERS, Chart.RESIDUAL, *LANES)
 GROUPS = (Chart.MEAN_RANGE, Chart.MEAN_DEVIATION, Chart.THREE_WAY)
-BASES = (Chart.INDIVIDUALS, *GROUPS)  # what the rules look at
+DEVIATION, STANDARDISED = "deviation", "standardised"  # from the recipe's target, with one sigma or each recipe's own
+SHORT_RUN = (DEVIATION, STANDARDISED)
+BASES = (Chart.INDIVIDUALS, *GROUPS, *SHORT_RUN)  # what the rules look at
 GROUP = 5  # values of a group, where nobody says otherwise
 
 
@@ -38,7 +40,7 @@ class Choice:
     """What limits are to be drawn from, how, and what is to be judged by them.
 
     ``lengths`` are runs of one's own (points) where those of the set are not wanted. The rules look at ``basis``: at
-    single values, or at the means of ``group`` values in turn.
+    single values, at the means of ``group`` values in turn, or at how far values are from the recipe's target.
     """
 
     since: datetime
@@ -63,6 +65,8 @@ class Choice:
             raise ValueError("the set has no rule of that length")
         if self.basis not in BASES or not group_chart.SMALLEST <= self.group <= group_chart.LARGEST:
             raise ValueError("the rules cannot look at that")
+        if self.basis in SHORT_RUN and set(self.charts) & set(LANES):
+            raise ValueError("lanes are held together by their values, not by how far they are from a target")
         self.rules  # noqa: B018 - a rule set refuses lengths that cannot be
 
     @property

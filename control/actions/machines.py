@@ -143,22 +143,23 @@ def stream_configs(equipment: Equipment, streams: Sequence[Stream], recipe: Reci
 def _stream(equipment: Equipment, stream: Stream, recipe: Recipe | None, charts: dict[str, Limits]) -> StreamConfig:
     spec = (recipe.stream_spec(equipment.key, stream.key) if recipe else None) or {}
     lower, target, upper = (_or_nan(spec.get(key)) for key in ("lower", "target", "upper"))
-    return StreamConfig(stream.key, lower, target, upper, chart=_chart(charts))
+    return StreamConfig(stream.key, lower, target, upper, chart=_chart(charts, spec.get("target")))
 
 
 def _or_nan(value: float | None) -> float:
     return NAN if value is None else float(value)
 
 
-def _chart(charts: Mapping[str, Limits]) -> ChartConfig | None:
+def _chart(charts: Mapping[str, Limits], target: float | None) -> ChartConfig | None:
     """From the rows in force; a chart of single values is always among those of a version."""
     single, smooth, sums, errors, lanes, slow = (charts.get(kind) for kind in CHARTED)
     groups = next((charts[kind] for kind in GROUPS if kind in charts), None)
     if single is None:
         return None
+    mean, sigma = single.under(target)
     return ChartConfig(
-        mean=single.mean,
-        sigma=single.sigma,
+        mean=mean,
+        sigma=sigma,
         rules=RuleSet.of(single.rules, single.parameters),
         ewma=ewma.Design(**_told(smooth, "weight", "width")) if smooth else None,
         cusum=cusum.Design(**_told(sums, "k", "h", "head_start")) if sums else None,
@@ -166,6 +167,7 @@ def _chart(charts: Mapping[str, Limits]) -> ChartConfig | None:
         together=Together(*_lanes(lanes.parameters), lanes.parameters["alpha"]) if lanes else None,
         averaged=Averaged(*_lanes(slow.parameters), slow.parameters["weight"], slow.parameters["h"]) if slow else None,
         groups=grouped(groups) if groups else None,
+        short_run="nominal" in single.parameters,
     )
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import numpy as np
 
-from control.actions import chart_rows, several_rows
-from control.actions.chart_choice import GROUP, GROUPS, LANES, PARAMETERS, Choice
+from control.actions import chart_rows, several_rows, short_run_rows
+from control.actions.chart_choice import GROUP, GROUPS, LANES, PARAMETERS, SHORT_RUN, Choice
 from control.actions.several_rows import Groups
 from control.core.spc import diagnostics, false_alarms
 from control.core.spc import limits as core
@@ -60,10 +60,16 @@ def weigh(stream: Stream, choice: Choice) -> Weighed:
     """Raises ValueError where no limits can be drawn: too few values, or values that do not vary."""
     window = queries.window(stream, choice.since, choice.until)
     kept = _kept(window, choice)
+    run = None
+    if choice.basis in SHORT_RUN:
+        run = short_run_rows.of(stream, choice, window, kept)
+        window = replace(window, value=run.value)
     limits = _drawn(window, window.value, kept, choice.method)
     line = core.staged(np.where(kept, window.value, np.nan), window.stage)
     sample_s = false_alarms.sampled_every(window.at_s)
     rows, counted, groups = _rows(stream, choice, limits, window, kept, sample_s)
+    if run is not None:
+        rows[0].parameters |= run.parameters
     return Weighed(
         window=window,
         kept=kept,

@@ -8,7 +8,7 @@ the runs it is in. Lanes that are charted alike and have as many new values are 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import pairwise
 
@@ -30,13 +30,15 @@ Charts = tuple[ChartState | None, ChartState | None]  # of the values, and of th
 class Design:
     """How a line is judged; streams of one design are judged together.
 
-    ``remembers`` is how many earlier points are kept, if the rules need fewer.
+    ``remembers`` is how many earlier points are kept, if the rules need fewer. ``short_run``: what is standardised goes
+    on as it is when mean and sigma change with the recipe.
     """
 
     rules: RuleSet
     ewma: ewma.Design | None = None
     cusum: cusum.Design | None = None
     remembers: int = 0
+    short_run: bool = False
 
 
 NO_LIMITS = (0.0, 1.0, Design(RuleSet(Rule.NONE), remembers=LONGEST - 1))  # values as they are, for whatever rules come
@@ -63,10 +65,16 @@ class Family:
         return cls(mean, sigma, kind, tuple(at))
 
     def standing(self, index: int, held: ChartState | None) -> ChartState:
-        """Where a stream's chart goes on from. New limits continue its runs; its average and sums begin anew."""
+        """Where a stream's chart goes on from. New limits continue its runs; its average and sums begin anew.
+
+        Those of a short run are new with every recipe, and all goes on: it tells of the machine.
+        """
         mean, sigma = float(self.mean[index]), float(self.sigma[index])
         if held is None or (held.mean, held.sigma) == (mean, sigma):
             return held or ChartState(mean, sigma)
+        kind = self.kind[index]
+        if kind is not None and self.designs[kind].short_run and (held.mean, held.sigma) != NO_LIMITS[:2]:
+            return replace(held, mean=mean, sigma=sigma)
         recent = tuple((held.mean + held.sigma * z - mean) / sigma for z in held.recent if z is not None)
         return ChartState(mean, sigma, recent, last_at_s=held.last_at_s)
 
@@ -107,7 +115,11 @@ def _outermost(chart: ChartConfig | None) -> float:
 
 
 def _of_values(chart: ChartConfig | None) -> tuple[float, float, Design]:
-    return NO_LIMITS if chart is None else (chart.mean, chart.sigma, Design(chart.rules, chart.ewma, chart.cusum))
+    return (
+        NO_LIMITS
+        if chart is None
+        else (chart.mean, chart.sigma, Design(chart.rules, chart.ewma, chart.cusum, short_run=chart.short_run))
+    )
 
 
 def _of_errors(chart: ChartConfig | None) -> tuple[float, float, Design] | None:

@@ -63,5 +63,17 @@ class Limits(models.Model):
             models.CheckConstraint(condition=Q(sigma__gt=0), name="limits_sigma_positive"),
         ]
 
+    def under(self, target: float | None) -> tuple[float, float]:
+        """Mean and sigma while a recipe holds the stream at ``target``: other than as drawn on a short-run chart.
+
+        There ``parameters`` have the target the row is drawn for as ``nominal``, and as ``sigmas`` pairs of a target
+        and the sigma under it, where each is to have its own.
+        """
+        nominal = self.parameters.get("nominal")
+        if nominal is None or target is None or target == nominal:
+            return self.mean, self.sigma
+        own = dict(map(tuple, self.parameters["sigmas"]))
+        return self.mean + target - nominal, own.get(target, self.sigma)
+
     def __str__(self) -> str:
         return f"{self.stream} v{self.number} · {self.get_chart_display()}"

@@ -23,6 +23,7 @@ def limits_between(lane: Lane, start: datetime, end: datetime) -> QuerySet[Limit
     return (
         Limits.objects.filter(stream__lane=lane, effective_from__lt=end)
         .filter(Q(effective_to__isnull=True) | Q(effective_to__gt=start))
+        .select_related("stream__lane__equipment")
         .order_by("stream_id", "chart", "effective_from")
     )
 

@@ -129,12 +129,27 @@ def window(stream: Stream, start: datetime, end: datetime) -> Window:
     return Window(at_s, value, value - predicted, _stages(stream, start, end, at_s, roll), len(found) > MOST_VALUES)
 
 
+def targets(stream: Stream, at_s: FloatArray) -> FloatArray:
+    """What the recipe of then wanted of foil made at each instant (n,); NaN where it did not say.
+
+    Of foil made before the first recipe that is known, the first.
+    """
+    begun = Recipe.objects.filter(line=stream.lane.equipment.line_id, effective_from__isnull=False)
+    recipes = list(begun.order_by("effective_from", "number"))
+    told = [specification(stream, recipe).target for recipe in recipes]
+    place = np.searchsorted([at.timestamp() for recipe in recipes if (at := recipe.effective_from)], at_s, "right")
+    return np.array(told or [np.nan])[np.maximum(place - 1, 0)]
+
+
+def recipes_begun(stream: Stream, start: datetime, end: datetime) -> list[datetime]:
+    """When other recipes came into force after ``start`` and before ``end``."""
+    rows = Recipe.objects.filter(line=stream.lane.equipment.line_id, effective_from__gt=start, effective_from__lt=end)
+    return [at for at in rows.order_by("effective_from").values_list("effective_from", flat=True) if at]
+
+
 def _stages(stream: Stream, start: datetime, end: datetime, at_s: FloatArray, roll: IntArray) -> IntArray:
     begun = [one.at for one in process_events.stages(stream, start, end)]
-    recipes = Recipe.objects.filter(
-        line=stream.lane.equipment.line_id, effective_from__gt=start, effective_from__lt=end
-    )
-    begun += recipes.values_list("effective_from", flat=True)
+    begun += recipes_begun(stream, start, end)
     after = np.searchsorted(np.sort([at.timestamp() for at in begun]), at_s, "right")
     return np.asarray(after + _rolls_begun(roll), np.int64)
 

@@ -94,7 +94,8 @@ class StreamNow:
         """Lower and upper control limit of the individuals chart."""
         if self.limits is None:
             return None
-        return self.limits.mean - 3 * self.limits.sigma, self.limits.mean + 3 * self.limits.sigma
+        mean, sigma = self.limits.under(self.target)
+        return mean - 3 * sigma, mean + 3 * sigma
 
 
 def equipment_of(line: Line) -> QuerySet[Equipment]:

@@ -380,3 +380,66 @@ def test_too_few_groups_give_no_draft(plant, stream):
 def test_groups_that_cannot_be_are_refused(told):
     with pytest.raises(ValueError, match="cannot"):
         choice(**told)
+
+
+def two_recipes(plant, other_target, sigmas=(0.1, 0.1)):
+    """Half of the values under target 20, half under another, 0.03 above it each."""
+    Point.objects.all().delete()
+    rng, half = np.random.default_rng(9), N // 2
+    changed = START + timedelta(seconds=EVERY_S * half)
+    now_in_force = Recipe.objects.get()
+    Recipe.objects.update(effective_from=START - timedelta(days=1))
+    make_recipe(plant.line, number=2, state="superseded")
+    other = Recipe.objects.get(number=2)
+    specs = {**other.content["specs"], "coater.loading": {"lower": 0.0, "target": other_target, "upper": 99.0}}
+    other.content, other.effective_from = {**other.content, "specs": specs}, START - timedelta(days=1)
+    other.save()
+    Recipe.objects.filter(pk=now_in_force.pk).update(effective_from=changed)
+    measured(plant, other_target + 0.03 + rng.normal(0.0, sigmas[0], half))
+    measured(plant, 20.03 + rng.normal(0.0, sigmas[1], half), start=changed)
+
+
+def test_a_short_run_charts_how_far_values_are_from_the_target_of_their_recipe(plant, stream):
+    two_recipes(plant, 25.0)
+    apart = phase_one.weigh(stream, choice(method="standard_deviation")).limits
+    weighed = phase_one.weigh(stream, choice(method="standard_deviation", basis="deviation"))
+    assert apart.sigma > 1.0
+    assert (weighed.limits.mean, weighed.limits.sigma) == pytest.approx((20.03, 0.1), rel=0.1)
+    assert weighed.rows[0].parameters["nominal"] == 20.0
+    assert weighed.rows[0].under(25.0) == pytest.approx((25.0 + weighed.limits.mean - 20.0, weighed.limits.sigma))
+
+
+def test_a_short_run_gives_each_recipe_its_own_sigma_where_that_is_chosen(plant, stream):
+    two_recipes(plant, 25.0, (0.2, 0.1))
+    alike = phase_one.weigh(stream, choice(method="standard_deviation", basis="deviation")).rows[0]
+    own = phase_one.weigh(stream, choice(method="standard_deviation", basis="standardised")).rows[0]
+    assert alike.under(25.0)[1] == alike.under(20.0)[1] == pytest.approx(0.158, rel=0.1)
+    assert (own.under(20.0)[1], own.under(25.0)[1]) == pytest.approx((0.1, 0.2), rel=0.15)
+    assert own.under(30.0)[1] == own.sigma
+
+
+def test_limits_of_a_short_run_follow_the_recipe_in_force(plant, stream):
+    two_recipes(plant, 25.0)
+    number = drafted(plant, stream, basis="deviation", rule_set="nelson_1_2_3")
+    activated(plant, stream, number)
+    machine = machines.built(plant.coater.pk).machine
+    chart = machine.streams[machine.stream_at[stream.key]].chart
+    assert (chart.mean, chart.short_run) == (pytest.approx(20.03, abs=0.02), True)
+    Recipe.objects.filter(state="active").update(state="retired")
+    Recipe.objects.filter(number=2).update(state="active")
+    machine = machines.built(plant.coater.pk).machine
+    after = machine.streams[machine.stream_at[stream.key]].chart
+    assert (after.mean, after.sigma) == pytest.approx((chart.mean + 5.0, chart.sigma))
+
+
+def test_without_a_target_there_is_nothing_to_deviate_from(plant, stream):
+    for recipe in Recipe.objects.all():
+        recipe.content = {**recipe.content, "specs": {}}
+        recipe.save()
+    with pytest.raises(Invalid, match="no target"):
+        drafted(plant, stream, basis="deviation")
+
+
+def test_lanes_are_not_held_together_by_deviations(plant):
+    with pytest.raises(ValueError, match="target"):
+        choice(basis="deviation", charts=("t2",))

@@ -306,3 +306,25 @@ def test_what_a_chart_of_groups_remembers_does_not_grow():
 def test_lines_without_such_charts_remember_nothing_of_them():
     _, states = one([20.0] * 30, FULL)
     assert states[0].chart.several is None
+
+
+@given(st.integers(0, 2**20))
+@settings(max_examples=20, deadline=None)
+def test_a_short_run_goes_on_over_a_change_of_recipe_as_if_nothing_had_changed(seed):
+    """The same standardised values, made in turn under two targets with a sigma of their own."""
+    rng, n = np.random.default_rng(seed), 60
+    z, other = rng.normal(0.4, 1.0, n), np.arange(n) // 7 % 2 == 1
+    told = replace(FULL, residual=None, short_run=True)
+    of = [
+        Machine("c", (), (StreamConfig("l/1", chart=replace(told, mean=m, sigma=s)),))
+        for m, s in ((20, 0.1), (31, 0.3))
+    ]
+    whole, after = judged(None, measured(20 + 0.1 * z, [0] * n), line=of[0])
+    rules, states = [], None
+    for i in range(n):
+        value = 31 + 0.3 * z[i] if other[i] else 20 + 0.1 * z[i]
+        bits, states = judged(states, measured([value], [0], at_s=[i]), line=of[int(other[i])])
+        rules += list(bits)
+    assert rules == list(whole)
+    assert states[0].chart.cusum == pytest.approx(after[0].chart.cusum)
+    assert states[0].chart.count == n

@@ -14,9 +14,9 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from control.core.types import Quality
-from control.models import AuditEntry, Limits, Point, Stream
+from control.models import AuditEntry, Limits, Point, Recipe, Stream
 from control.queries import limits as queries
-from tests.factories import Plant
+from tests.factories import Plant, make_recipe
 
 SignIn = Callable[[str], Client]
 EVERY_S, N = 5, 600
@@ -303,3 +303,32 @@ def test_groups_that_cannot_be_are_answered_with_words(
     fields = {key: one[0] for key, one in form_on(client.get(at(stream)).content.decode()).items()}
     assert 'class="message warning"' in client.get(at(stream), {**fields, **told}).content.decode()
     assert client.post(at(stream, "draft/"), {**fields, **told, "reason": "x"}).status_code == 422
+
+
+def test_the_lines_of_a_short_run_step_with_the_recipe_on_the_charts_of_the_lane(
+    plant: Plant, stream: Stream, signed_in: SignIn
+) -> None:
+    client = signed_in("engineer")
+    fields = {key: one[0] for key, one in form_on(client.get(at(stream)).content.decode()).items()}
+    looked = client.get(at(stream), {**fields, "basis": "deviation"}).content.decode()
+    client.post(at(stream, "draft/"), {**form_on(looked), "reason": "two products"})
+    client.post(at(stream, "1/activate/"), {"reason": "looked at"})
+    now = timezone.now()
+    Limits.objects.update(effective_from=now - timedelta(minutes=30))
+    make_recipe(plant.line, number=2, state="superseded")
+    other = Recipe.objects.get(number=2)
+    specs = {**other.content["specs"], "coater.loading": {"lower": 24.0, "target": 25.0, "upper": 26.0}}
+    other.content, other.effective_from = {**other.content, "specs": specs}, now - timedelta(minutes=10)
+    other.save()
+    told = {"from": (now - timedelta(hours=1)).isoformat(), "to": now.isoformat()}
+    frame = client.get(f"/api/v1/lanes/{stream.lane_id}/frame", told).json()
+    steps = next(one["limits"] for one in frame["streams"] if one["id"] == stream.pk)
+    assert [round(one["mean"]) for one in steps] == [20, 25]
+    assert steps[0]["end"] == steps[1]["start"]
+    assert client.get(at(stream), {**fields, "basis": "deviation", "charts": "t2"}).status_code == 200
+    assert (
+        client.post(
+            at(stream, "draft/"), {**fields, "basis": "standardised", "charts": "mewma", "reason": "x"}
+        ).status_code
+        == 422
+    )
