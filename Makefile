@@ -12,7 +12,7 @@ PRODUCTION := APC_DEMO=0 APC_DEBUG=0 APC_HTTPS=1 APC_ALLOWED_HOSTS=apc.example.c
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test check bench pictures wipe
+.PHONY: help run test trials check bench pictures wipe
 
 help: ## what can be asked of make
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -22,6 +22,9 @@ run: $(VENV)/installed $(MOS) ## install, then start everything as a demo on por
 
 test: check ## the checks, then every test
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
+
+trials: $(VENV)/installed-dev $(MOS) ## the same with more seeds, kills and races, one at a time; APC_SEED=... repeats them
+	@$(BIN)/python -m pytest -m trial $(ARGS)
 
 check: $(VENV)/installed-dev $(MOS) ## style, types, who imports whom, migrations, deployment settings
 	$(BIN)/ruff check .

@@ -9,7 +9,8 @@ from zoneinfo import ZoneInfo
 from django.http import QueryDict
 from django.utils.translation import gettext as _
 
-from control.actions.phase_one import MORE_CHARTS, Choice, Exclusion, lengths
+from control.actions.chart_choice import BASES, GROUP, MORE_CHARTS, Choice, Exclusion, lengths
+from control.core.spc.group_chart import LARGEST, SMALLEST
 from control.core.spc.limits import METHODS
 from control.core.spc.rules import LONGEST, SETS, SHORTEST
 from dashboards.instants import instant
@@ -26,16 +27,29 @@ def limits_choice(form: QueryDict, zone: str) -> Choice:
         raise ValueError(_("The window must end after it begins, at most 31 days later."))
     if form.get("method") not in METHODS or form.get("rule_set") not in SETS:
         raise ValueError(_("Choose a method and a set of rules from the list."))
+    if form.get("basis", BASES[0]) not in BASES:
+        raise ValueError(_("Choose what the rules look at from the list."))
     charts = tuple(chart for chart in MORE_CHARTS if chart in form.getlist("charts"))
     return Choice(
         since,
         until,
-        form["method"],
+        form["method"],  # type: ignore[arg-type]
         charts,
         form["rule_set"],
         _excluded(form),
-        _lengths(form),  # type: ignore[arg-type]
+        _lengths(form),
+        form.get("basis", BASES[0]),
+        _group(form.get("group", "").strip()),
     )
+
+
+def _group(text: str) -> int:
+    """How many values make a group."""
+    if not text:
+        return GROUP
+    if not (text.isascii() and text.isdigit() and SMALLEST <= int(text[:9]) <= LARGEST):
+        raise ValueError(_("A group has %(least)d to %(most)d values.") % {"least": SMALLEST, "most": LARGEST})
+    return int(text)
 
 
 def _lengths(form: QueryDict) -> dict[str, int]:
@@ -94,6 +108,8 @@ def limits_fields(choice: Choice, zone: str) -> dict[str, Any]:
         "method": choice.method,
         "rule_set": choice.rule_set,
         "charts": choice.charts,
+        "basis": choice.basis,
+        "group": choice.group,
         "lengths": [(name, usual, choice.lengths.get(name)) for name, usual in lengths(choice.rule_set).items()],
         "without": [(one, written(one)) for one in choice.excluded],
     }

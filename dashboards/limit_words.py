@@ -7,7 +7,8 @@ from typing import Any
 
 from django.utils.translation import gettext_lazy
 
-from control.actions.phase_one import MOVING_RANGE, lengths
+from control.actions.chart_choice import GROUPS, MOVING_RANGE, lengths
+from control.actions.several_rows import FEWEST_GROUPS
 from control.core.spc.limits import FEWEST_VALUES
 from control.models import Limits
 
@@ -40,9 +41,15 @@ MORE_CHARTS = {
     Limits.Chart.CUSUM.value: Limits.Chart.CUSUM.label,
     Limits.Chart.RESIDUAL.value: Limits.Chart.RESIDUAL.label,
     Limits.Chart.T2.value: gettext_lazy("This lane and the others together (T²)"),
+    Limits.Chart.MEWMA.value: gettext_lazy("This lane and the others together, averaged (MEWMA)"),
+}
+BASES = {
+    Limits.Chart.INDIVIDUALS.value: gettext_lazy("Single values"),
+    **{kind.value: kind.label for kind in GROUPS},
 }
 NO_LIMITS = {
     "limits need at least": gettext_lazy("Limits need at least %(n)d good values; there are fewer in this window."),
+    "limits of groups need": gettext_lazy("Limits of groups need at least %(n)d whole groups; there are fewer."),
     "the values do not vary": gettext_lazy("The values do not vary: no limits can be drawn from them."),
     "the other lanes": gettext_lazy(
         "The other lanes tell too little: they have no limits, or were not measured beside this one."
@@ -56,7 +63,8 @@ def no_limits(why: str) -> str:
     """The core's own sentence in the reader's language."""
     for begins, words in NO_LIMITS.items():
         if why.startswith(begins):
-            return str(words) % {"n": FEWEST_VALUES} if "%(n)d" in str(words) else str(words)
+            least = FEWEST_GROUPS if "groups" in begins else FEWEST_VALUES
+            return str(words) % {"n": least} if "%(n)d" in str(words) else str(words)
     return why
 
 

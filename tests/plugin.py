@@ -34,7 +34,10 @@ os.environ.update(
     APC_DEBUG="0",
     APC_DEMO="0",
     APC_HTTPS="0",
+    OMP_NUM_THREADS="1",  # small matrices: more threads only get in each other's way
+    OPENBLAS_NUM_THREADS="1",
 )
+os.environ.setdefault("APC_SEED", str(secrets.randbelow(10**6)))  # the workers of a run draw the same trials
 if wants_postgres:
     os.environ["DATABASE_URL"] = embedded_database_url(var)
 if wants_valkey:
@@ -45,6 +48,11 @@ os.environ["APC_TEST_OWN_SERVERS"] = "DATABASE_URL " * wants_postgres + "REDIS_U
 def pytest_collection_finish(session: pytest.Session) -> None:
     if any(not item.path.is_relative_to(PURE) for item in session.items) and not session.config.option.collectonly:
         servers.start()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if config.option.markexpr == "trial":
+        terminalreporter.write_line(f"The same trials again: APC_SEED={os.environ['APC_SEED']} make trials")
 
 
 @pytest.hookimpl(trylast=True)

@@ -15,11 +15,12 @@ from django.contrib.auth.models import User
 from django.db.models import Max
 
 from control import events
-from control.actions import audit, machines, phase_one
+from control.actions import audit, chart_rows, machines, phase_one
 from control.actions.audit import Actor
 from control.actions.authority import Right, require
+from control.actions.chart_choice import PARAMETERS, Choice
 from control.actions.errors import Conflict, Invalid
-from control.actions.phase_one import Choice, Weighed
+from control.actions.phase_one import Weighed
 from control.core.machine import WECO
 from control.core.spc import limits as core
 from control.core.spc.false_alarms import sampled_every
@@ -142,9 +143,9 @@ def _draw(stream: Stream, since: datetime, until: datetime, actor: Actor, now: d
     more = {"lag_1": round(found.lag_1, 3)}
     charts = [Limits(chart=Limits.Chart.INDIVIDUALS, rules=OF_FAST_DATA if fast else WECO, parameters=more, **common)]
     if not fast:
-        more = more | phase_one.PARAMETERS[Limits.Chart.EWMA]
+        more = more | PARAMETERS[Limits.Chart.EWMA]
         charts.append(Limits(chart=Limits.Chart.EWMA, rules=Rule.EWMA, parameters=more, **common))
-    phase_one.foretell(charts, values, sampled_every(at_s), ROUGHLY)
+    chart_rows.foretell(charts, values, sampled_every(at_s), ROUGHLY)
     Limits.objects.bulk_create(charts)
     _put_in_force(stream, charts, now, None if isinstance(actor, str) else actor)
 

@@ -11,7 +11,9 @@ from django.db import connection
 
 from control.actions._incoming import incoming
 from control.actions._upstream import Upstream, fed, upstreams
-from control.core.machine import NAN, Actuator, ChartConfig, LoopConfig, Machine, StreamConfig, Together
+from control.actions.chart_choice import GROUPS
+from control.actions.chart_rows import grouped
+from control.core.machine import NAN, Actuator, Averaged, ChartConfig, LoopConfig, Machine, StreamConfig, Together
 from control.core.process_events import Kind, Watched
 from control.core.r2r.schedule import Compaction
 from control.core.spc import cusum, ewma
@@ -26,7 +28,8 @@ OPTIONAL = (  # numbers among a loop's settings that have a default
     *("ewma_weight", "drift_weight", "wander_per_m"),
     *("move_weight", "nominal_weight", "bend_um"),
 )
-CHARTED = (*(Limits.Chart.INDIVIDUALS, Limits.Chart.EWMA, Limits.Chart.CUSUM), Limits.Chart.RESIDUAL, Limits.Chart.T2)
+Chart = Limits.Chart
+CHARTED = (Chart.INDIVIDUALS, Chart.EWMA, Chart.CUSUM, Chart.RESIDUAL, Chart.T2, Chart.MEWMA)
 # What a machine is built from, as one text that changes with any of it; an expression for a query with %(id)s
 STAMP = """
 md5(concat_ws('/',
@@ -149,7 +152,8 @@ def _or_nan(value: float | None) -> float:
 
 def _chart(charts: Mapping[str, Limits]) -> ChartConfig | None:
     """From the rows in force; a chart of single values is always among those of a version."""
-    single, smooth, sums, errors, lanes = (charts.get(kind) for kind in CHARTED)
+    single, smooth, sums, errors, lanes, slow = (charts.get(kind) for kind in CHARTED)
+    groups = next((charts[kind] for kind in GROUPS if kind in charts), None)
     if single is None:
         return None
     return ChartConfig(
@@ -159,13 +163,15 @@ def _chart(charts: Mapping[str, Limits]) -> ChartConfig | None:
         ewma=ewma.Design(**_told(smooth, "weight", "width")) if smooth else None,
         cusum=cusum.Design(**_told(sums, "k", "h", "head_start")) if sums else None,
         residual=Residual(errors.mean, errors.sigma, RuleSet.of(errors.rules, errors.parameters)) if errors else None,
-        together=_together(lanes.parameters) if lanes else None,
+        together=Together(*_lanes(lanes.parameters), lanes.parameters["alpha"]) if lanes else None,
+        averaged=Averaged(*_lanes(slow.parameters), slow.parameters["weight"], slow.parameters["h"]) if slow else None,
+        groups=grouped(groups) if groups else None,
     )
 
 
-def _together(told: Mapping[str, Any]) -> Together:
-    reference = Reference.of(np.array(told["mean"]), np.array(told["covariance"]), told["m"])
-    return Together(tuple(told["others"]), reference, told["alpha"])
+def _lanes(told: Mapping[str, Any]) -> tuple[tuple[str, ...], Reference]:
+    """The other lanes, and how all of them usually move together."""
+    return tuple(told["others"]), Reference.of(np.array(told["mean"]), np.array(told["covariance"]), told["m"])
 
 
 def _told(row: Limits, *names: str) -> dict[str, float]:

@@ -14,6 +14,8 @@ from .recipe import VersionState
 class Limits(models.Model):
     """What a chart of one stream judges by: mean, sigma and how they were found; ``rules`` are core.types.Rule bits.
 
+    ``mean`` and ``sigma`` are those of what is plotted: of a chart of groups of the groups' means.
+
     Rows of a stream with the same ``number`` are one version, drafted and put in force together; a chart of single
     values is always among them. ``excluded`` says which points were left out and why: ``[{"from", "to", "points",
     "reason"}]``; ``expected`` the false alarms foretold for a shift: ``{"per_shift", "by_rule": {bit: number}}``.
@@ -21,6 +23,9 @@ class Limits(models.Model):
 
     class Chart(models.TextChoices):
         INDIVIDUALS = "i_mr", _("Individuals and moving range")
+        MEAN_RANGE = "xbar_r", _("Means and ranges of groups (Xbar-R)")
+        MEAN_DEVIATION = "xbar_s", _("Means and standard deviations of groups (Xbar-S)")
+        THREE_WAY = "three_way", _("Three-way chart of groups (I-MR-R/S)")
         EWMA = "ewma", _("EWMA")
         CUSUM = "cusum", _("CUSUM")
         RESIDUAL = "residual", _("Error of the prediction")

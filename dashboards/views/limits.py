@@ -20,8 +20,10 @@ from django.views.decorators.http import require_POST, require_safe
 
 from control.actions import limits, phase_one
 from control.actions.authority import Right, require
+from control.actions.chart_choice import Choice
+from control.actions.chart_rows import SEED
 from control.actions.errors import Invalid, Refused
-from control.actions.phase_one import Choice, Weighed
+from control.actions.phase_one import Weighed
 from control.core.spc.capability import (
     MOVING_RANGE_EFFICIENCY,
     Capability,
@@ -60,6 +62,7 @@ class Preview:
     sigmas: list[tuple[str, float, bool]]
     alike: bool
     run: diagrams.RunChart
+    groups: diagrams.RunChart | None
     histogram: diagrams.Histogram
     correlogram: diagrams.Correlogram
     suspects: list[tuple[datetime, float]]
@@ -88,6 +91,7 @@ def page(request: HttpRequest, pk: int) -> HttpResponse:
         "methods": limit_words.METHODS.items(),
         "rule_sets": limit_words.RULE_SETS.items(),
         "charts": limit_words.MORE_CHARTS.items(),
+        "bases": limit_words.BASES.items(),
     }
     return render(request, "limits/page.html", context | _chosen(request, stream))
 
@@ -183,14 +187,26 @@ def _preview(stream: Stream, choice: Choice) -> Preview:
             window.at_s, window.value, window.stage, kept, weighed.suspect,
             {**lines, "lsl": spec.lower, "usl": spec.upper}, decimals,
         ),
+        groups=_groups(weighed, decimals + 1),
         histogram=diagrams.histogram(used, spec, lines, decimals),
         correlogram=diagrams.correlogram(weighed.autocorrelation),
         suspects=_suspects(weighed),
         alarms=alarms,
         per_shift=total,
         normal=_capability(weighed, spec),
-        percentiles=of_percentiles(used, spec, np.random.default_rng(phase_one.SEED)),
+        percentiles=of_percentiles(used, spec, np.random.default_rng(SEED)),
     )  # fmt: skip
+
+
+def _groups(weighed: Weighed, decimals: int) -> diagrams.RunChart | None:
+    """The means that the rules look at, between their own lines."""
+    told = weighed.groups
+    if told is None:
+        return None
+    chart, every = told.chart, np.ones(len(told.mean), np.bool_)
+    lines = {"ucl": chart.mean + 3 * chart.sigma, "mean": chart.mean, "lcl": chart.mean - 3 * chart.sigma}
+    beyond = np.abs(told.mean - chart.mean) > 3 * chart.sigma
+    return diagrams.run_chart(told.at_s, told.mean, told.stage, every, beyond, lines, decimals)
 
 
 def _capability(weighed: Weighed, spec: Specification) -> Capability:
@@ -207,7 +223,8 @@ def _alarms(weighed: Weighed) -> tuple[list[Alarm], float]:
     foretold: dict[int, float] = {}
     for row in weighed.rows:
         rules = Rule.RESIDUAL if row.chart == Limits.Chart.RESIDUAL else Rule(row.rules)
-        foretold |= {int(rule): row.expected["by_rule"].get(str(int(rule)), 0.0) for rule in rules}
+        for rule in rules:
+            foretold[int(rule)] = foretold.get(int(rule), 0.0) + row.expected["by_rule"].get(str(int(rule)), 0.0)
     total = sum(foretold.values())
     alarms = [
         Alarm(wording.rule(bit), number, 100 * number / total if total else 0.0, weighed.counted.get(Rule(bit), 0))

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from control.actions import estimators, limits
+from control.actions import chart_rows, estimators, limits
+from control.actions.chart_choice import Choice
 from control.actions.errors import Invalid
-from control.actions.phase_one import Choice
-from control.core.spc import cusum, ewma, individuals
+from control.core.spc import cusum, ewma, group_chart, individuals
 from control.core.spc.rules import NELSON, SETS, RuleSet
 from control.core.types import Quality, Rule
 from control.models import Limits, Point, Signal, Stream
@@ -110,3 +110,37 @@ def test_a_lane_is_held_against_the_others_as_the_window_told(line, stream):
 def test_a_lane_is_not_held_against_lanes_that_are_not_charted(line, stream):
     with pytest.raises(Invalid, match="other lanes"):
         put_in_force(line, stream, charts=("t2",))
+
+
+@pytest.mark.parametrize("basis", ["xbar_r", "xbar_s", "three_way"])
+def test_groups_are_judged_live_as_their_means_alone_would_be(line, stream, basis):
+    row = put_in_force(line, stream, basis=basis, group=4, rule_set="nelson_1_2_3", lengths={"run": 5})[basis]
+    Limits.objects.filter(pk=row.pk).update(mean=row.mean + row.sigma)
+    row.refresh_from_db()
+    before = Point.objects.filter(stream=stream).order_by("-seq").values_list("seq", flat=True).first()
+    for _ in range(3):
+        line.run(300)
+        line.advance()
+    value, _, rules = judged_since(stream, before).T
+    groups = group_chart.cut(value, 4)
+    found = group_chart.judge(groups, chart_rows.grouped(row))[0]
+    expected = np.zeros(len(value), int)
+    expected[3::4] = found
+    assert expected.any()
+    assert list(rules.astype(int) & ~int(Rule.OUT_OF_SPEC)) == list(expected)
+
+
+def test_a_lane_is_held_against_the_average_of_the_others(line, stream):
+    coater = stream.lane.equipment
+    limits.draw(coater, since=START, until=line.now, actor="test", now=line.now)
+    rows = put_in_force(line, stream, charts=("t2", "mewma"))
+    told = rows["mewma"].parameters
+    assert (told["others"], told["mean"]) == (rows["t2"].parameters["others"], rows["t2"].parameters["mean"])
+    assert (told["weight"], told["h"] > 5) == (0.1, True)
+    Limits.objects.filter(pk=rows["mewma"].pk).update(parameters={**told, "h": 1e-6})
+    Limits.objects.filter(pk=rows["t2"].pk).update(parameters={**rows["t2"].parameters, "alpha": 1e-9})
+    before = Point.objects.filter(stream=stream).order_by("-seq").values_list("seq", flat=True).first()
+    line.run(300)
+    line.advance()
+    rules = judged_since(stream, before)[:, 2].astype(int)
+    assert np.mean(rules & int(Rule.MULTIVARIATE) > 0) > 0.8

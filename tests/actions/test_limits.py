@@ -10,8 +10,8 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from control.actions import limits, machines, phase_one
+from control.actions.chart_choice import Choice, Exclusion
 from control.actions.errors import Conflict, Invalid, NoPermission
-from control.actions.phase_one import Choice, Exclusion
 from control.core.types import Quality, Rule
 from control.models import AuditEntry, Limits, Measurement, Point, ProcessEvent, Recipe
 from control.queries import limits as queries
@@ -323,3 +323,60 @@ def test_runs_of_ones_own_are_foretold_stored_and_judged_by(plant, stream):
 def test_a_run_that_cannot_be_or_is_not_of_the_set_is_refused(lengths):
     with pytest.raises(ValueError, match=r"\w"):
         choice(rule_set="western_electric", lengths=lengths)
+
+
+@pytest.mark.parametrize(("basis", "group"), [("xbar_r", 4), ("xbar_s", 12), ("three_way", 5), ("three_way", 12)])
+def test_limits_of_groups_are_those_of_their_means_and_of_what_is_within(plant, stream, basis, group):
+    drafted(plant, stream, basis=basis, group=group, rule_set="nelson_1_2_3", lengths={"run": 7})
+    rows = {row.chart: row for row in Limits.objects.all()}
+    assert set(rows) == {"i_mr", basis}
+    own, told = rows[basis], rows[basis].parameters
+    assert (told["size"], told["run"], own.n) == (group, 7, N // group * group)
+    assert told["spread"] == ("range" if group < 11 else "deviation")
+    means = (
+        np.array(Point.objects.order_by("at").values_list("value", flat=True))[: own.n].reshape(-1, group).mean(axis=1)
+    )
+    assert own.mean == pytest.approx(means.mean())
+    assert own.sigma == pytest.approx(means.std() if basis == "three_way" else 0.1 / np.sqrt(group), rel=0.2)
+    assert told["within"] == pytest.approx(0.1, rel=0.15)
+    assert (told["between"] is None) == (basis != "three_way")
+    assert (rows["i_mr"].rules, rows["i_mr"].expected["per_shift"]) == (0, 0)
+    assert str(int(Rule.SPREAD)) in own.expected["by_rule"]
+
+
+def test_a_chart_of_groups_cries_wolf_as_seldom_as_its_groups_are_rare(plant, stream):
+    singles = phase_one.weigh(stream, choice(rule_set="beyond_3_sigma")).rows[0].expected["by_rule"]["1"]
+    told = {"rule_set": "beyond_3_sigma", "method": "standard_deviation"}
+    means = phase_one.weigh(stream, choice(basis="xbar_s", group=10, **told)).rows[1].expected["by_rule"]["1"]
+    assert means < singles / 4
+
+
+def test_the_three_way_chart_takes_what_makes_groups_differ_for_the_process(plant, stream):
+    """Groups drift apart slowly: limits of the mean from what is within would call nearly every group special."""
+    Point.objects.all().delete()
+    drift = 0.1 * np.random.default_rng(6).normal(size=N // 5).repeat(5)
+    measured(plant, 20.0 + drift + np.random.default_rng(7).normal(0.0, 0.02, N))
+    told = {"rule_set": "beyond_3_sigma", "group": 5}
+    means = phase_one.weigh(stream, choice(basis="xbar_r", **told))
+    ways = phase_one.weigh(stream, choice(basis="three_way", **told))
+    assert means.counted[Rule.BEYOND_3_SIGMA] > 15
+    assert ways.counted.get(Rule.BEYOND_3_SIGMA, 0) <= 2
+    assert ways.groups.chart.between == pytest.approx(0.1, rel=0.25)
+
+
+def test_no_group_reaches_over_a_new_stage_or_what_was_left_out(plant, stream):
+    Point.objects.filter(at__gte=START + timedelta(seconds=2030)).update(roll=8)
+    at = START + timedelta(seconds=1000)
+    weighed = phase_one.weigh(stream, choice(basis="xbar_r", group=5, excluded=(Exclusion(at, at, "knocked"),)))
+    assert list(np.unique(weighed.groups.stage, return_counts=True)[1]) == [20 + 20, 39]
+
+
+def test_too_few_groups_give_no_draft(plant, stream):
+    with pytest.raises(Invalid, match="groups"):
+        drafted(plant, stream, basis="xbar_s", group=25)
+
+
+@pytest.mark.parametrize("told", [{"basis": "pie"}, {"basis": "ewma"}, {"group": 1}, {"group": 26}])
+def test_groups_that_cannot_be_are_refused(told):
+    with pytest.raises(ValueError, match="cannot"):
+        choice(**told)

@@ -13,9 +13,9 @@ from control.actions.errors import Conflict, Refused
 from control.core.lifecycle import State
 from control.models import Answer, AuditEntry, Change
 from tests.factories import NOW, Plant, offered, plant, reason_code, snapshot
+from tests.trials import rounds
 
 pytestmark = pytest.mark.django_db(transaction=True)
-RACES = 100
 
 
 @pytest.fixture
@@ -51,8 +51,9 @@ def end(change: Change) -> None:
     Change.objects.filter(pk=change.pk).update(state=State.EXPIRED)
 
 
-def test_of_two_approvers_one_wins_and_the_other_reads_who_and_when(line):
-    for _ in range(RACES):
+@pytest.mark.parametrize("races", rounds(20, 500))
+def test_of_two_approvers_one_wins_and_the_other_reads_who_and_when(line, races):
+    for _ in range(races):
         change = offered(line)
         answers = at_once(approving(line, change, "operator"), approving(line, change, "operator2"))
         lost = [answer for answer in answers if isinstance(answer, Refused)]
@@ -62,14 +63,15 @@ def test_of_two_approvers_one_wins_and_the_other_reads_who_and_when(line):
         assert lost[0].difference["by"] == won[0].decided_by.username
         assert lost[0].difference["since"] == NOW.isoformat()
         end(change)
-    assert AuditEntry.objects.filter(action="change.approve").count() == RACES
-    assert AuditEntry.objects.filter(action="change.approve.refused").count() == RACES
+    assert AuditEntry.objects.filter(action="change.approve").count() == races
+    assert AuditEntry.objects.filter(action="change.approve.refused").count() == races
     assert audit.verify().ok
 
 
-def test_of_one_who_approves_and_one_who_rejects_one_wins(line):
+@pytest.mark.parametrize("races", rounds(10, 200))
+def test_of_one_who_approves_and_one_who_rejects_one_wins(line, races):
     reason_code()
-    for _ in range(20):
+    for _ in range(races):
         change = offered(line, pump_top=60.3)
         told = {"version": change.version, "code": "wrong_direction", "now": NOW}
         reject = lambda: changes.reject(change.pk, actor=line.person("operator2"), **told)  # noqa: B023, E731
@@ -89,8 +91,9 @@ def test_of_twenty_approvers_one_wins(line):
     assert sum(isinstance(answer, Conflict) for answer in answers) == 19
 
 
-def test_what_expires_in_the_very_moment_is_not_approved(line):
-    for _ in range(20):
+@pytest.mark.parametrize("races", rounds(10, 200))
+def test_what_expires_in_the_very_moment_is_not_approved(line, races):
+    for _ in range(races):
         change = offered(line)
         Change.objects.filter(pk=change.pk).update(expires_at=NOW)
         at_once(lambda: tending.expire_due(NOW), approving(line, change, "operator"))

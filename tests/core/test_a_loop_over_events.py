@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+
 import numpy as np
 import pytest
 
@@ -14,26 +16,44 @@ LOST = 0.012  # share of the flow that a clogged filter takes; no tag shows it
 BAND = 0.05  # mg/cm2, the loop's deadband
 
 
-def over(machine: Machine, seed: int, kind: Kind, told: bool) -> tuple[int, list[tuple[int, float]]]:
-    """Seconds until the mean of the lanes is back for good, and each move of the pump (seconds after, rpm)."""
-    line, state, moves = TinyLine(seed, disturbed=False), State(), []
-    if kind is Kind.FILTER_CHANGE:
-        line.lost, line.setting["pump"] = LOST, RPM / (1 - LOST)
-    for second in range(AT + AFTER):
-        if second == AT:
-            happen(line, kind)
+class Looped:
+    """The tiny line, with every proposal of its loop written at once."""
+
+    def __init__(self, machine: Machine, seed: int) -> None:
+        self.machine, self.line, self.state = machine, TinyLine(seed, disturbed=False), State()
+        self.moves: list[tuple[int, float]] = []
+
+    def step(self, *events: Event) -> None:
+        line, second = self.line, self.line.at_s
         line.step()
         trace = line.trace(last=200)
-        events = [Event(kind, float(AT))] if told and second == AT else []
-        found = run(machine, state, trace, trace.at_s == second, line.gauge(second), events)
-        state = found.state
+        found = run(self.machine, self.state, trace, trace.at_s == second, line.gauge(second), events)
+        self.state = found.state
         for proposal in found.proposals:
             line.setting.update({move.tag: move.to_value for move in proposal.moves})
-            state = state.moved(proposal.loop, proposal.at_s)
-            moves += [(second - AT, move.delta) for move in proposal.moves if move.tag == "pump"]
-    off = np.convolve(np.mean(line.loading[AT:], axis=1) - TARGET, np.ones(5) / 5, "valid")
+            self.state = self.state.moved(proposal.loop, proposal.at_s)
+            self.moves += [(second - AT, move.delta) for move in proposal.moves if move.tag == "pump"]
+
+
+def before(machine: Machine, seed: int, kind: Kind) -> Looped:
+    looped = Looped(machine, seed)
+    if kind is Kind.FILTER_CHANGE:
+        looped.line.lost, looped.line.setting["pump"] = LOST, RPM / (1 - LOST)
+    for _ in range(AT):
+        looped.step()
+    return looped
+
+
+def after(begun: Looped, kind: Kind, told: bool) -> tuple[int, list[tuple[int, float]]]:
+    """Seconds until the mean of the lanes is back for good, and each move of the pump (seconds after, rpm)."""
+    looped = deepcopy(begun)
+    happen(looped.line, kind)
+    looped.step(*([Event(kind, float(AT))] if told else []))
+    for _ in range(1, AFTER):
+        looped.step()
+    off = np.convolve(np.mean(looped.line.loading[AT:], axis=1) - TARGET, np.ones(5) / 5, "valid")
     outside = np.flatnonzero(np.abs(off) > BAND)
-    return (int(outside[-1]) + 1 if len(outside) else 0), [move for move in moves if move[0] >= 0]
+    return (int(outside[-1]) + 1 if len(outside) else 0), [move for move in looped.moves if move[0] >= 0]
 
 
 def happen(line: TinyLine, kind: Kind) -> None:
@@ -45,7 +65,8 @@ def happen(line: TinyLine, kind: Kind) -> None:
 
 @pytest.mark.parametrize(("kind", "gained_s"), [(Kind.FILTER_CHANGE, 8), (Kind.BATCH_CHANGE, 5)])
 def test_a_loop_that_was_told_settles_sooner(machine, kind, gained_s):
-    told, untold = ([over(machine, seed, kind, known) for seed in (51, 52, 53)] for known in (True, False))
+    lines = [before(machine, seed, kind) for seed in (51, 52, 53)]
+    told, untold = ([after(line, kind, known) for line in lines] for known in (True, False))
     assert np.median([settled for settled, _ in told]) <= np.median([settled for settled, _ in untold]) - gained_s
     for _, moves in told:
         first_s, first = moves[0]

@@ -278,3 +278,28 @@ def test_a_run_that_cannot_be_is_answered_with_words(
     told = {**fields, "rule_set": "nelson", "run": points}
     assert "A run has 3 to 21 points." in client.get(at(stream), told).content.decode()
     assert client.post(at(stream, "draft/"), {**told, "reason": "x"}).status_code == 422
+
+
+@pytest.mark.parametrize("basis", ["xbar_r", "xbar_s", "three_way"])
+def test_an_engineer_charts_groups_and_sees_their_means_before_anything_is_stored(
+    plant: Plant, stream: Stream, signed_in: SignIn, basis: str
+) -> None:
+    client = signed_in("engineer")
+    fields = {key: one[0] for key, one in form_on(client.get(at(stream)).content.decode()).items()}
+    looked = client.get(at(stream), {**fields, "basis": basis, "group": "6"}).content.decode()
+    assert "The groups the rules look at" in looked
+    assert looked.count('class="values"') == 2
+    text = client.post(at(stream, "draft/"), {**form_on(looked), "reason": "by groups"}, follow=True).content.decode()
+    assert "6 values a group" in text
+    assert "the specification alone" in text
+    assert Limits.objects.get(chart=basis).parameters["size"] == 6
+
+
+@pytest.mark.parametrize("told", [{"group": "1"}, {"group": "26"}, {"group": "x"}, {"basis": "pie"}, {"basis": "ewma"}])
+def test_groups_that_cannot_be_are_answered_with_words(
+    plant: Plant, stream: Stream, signed_in: SignIn, told: dict[str, str]
+) -> None:
+    client = signed_in("engineer")
+    fields = {key: one[0] for key, one in form_on(client.get(at(stream)).content.decode()).items()}
+    assert 'class="message warning"' in client.get(at(stream), {**fields, **told}).content.decode()
+    assert client.post(at(stream, "draft/"), {**fields, **told, "reason": "x"}).status_code == 422

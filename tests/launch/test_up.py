@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import re
 import secrets
 import shutil
@@ -13,16 +14,19 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx
 import pytest
 
 from apcweb.places import wipe
+from tests.trials import rounds, seeds
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_S = 60
+PARTS = ("postgres", "valkey-server", "apcweb.web")
+pytestmark = pytest.mark.xdist_group("up")
 
 
 class Up:
@@ -34,6 +38,8 @@ class Up:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port: int = probe.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.process: subprocess.Popen[bytes] | None = None
         self.env = {key: value for key, value in os.environ.items() if key not in ("DATABASE_URL", "REDIS_URL")}
         self.env |= {"APC_VAR": str(self.var), "APC_PORT": str(self.port), "APC_DEBUG": "1"}
         self.env |= {"APC_SECRET_KEY": secrets.token_urlsafe(50)}
@@ -46,11 +52,24 @@ class Up:
     def said(self) -> str:
         return self.log.read_text(errors="replace")
 
-    def start_and_wait(self) -> subprocess.Popen[bytes]:
-        process = self.start("--only=web,worker,beat")
-        wait_until(lambda: "running; Ctrl-C" in self.said() or process.poll() is not None, self.said)
-        assert process.poll() is None, self.said()
-        return process
+    def running(self) -> subprocess.Popen[bytes]:
+        """Started, unless it runs already."""
+        if self.process is None or self.process.poll() is not None:
+            process = self.process = self.start("--only=web,worker,beat")
+            wait_until(lambda: "running; Ctrl-C" in self.said() or process.poll() is not None, self.said)
+            assert process.poll() is None, self.said()
+        return self.process
+
+    def serves(self) -> bool:
+        with suppress(httpx.HTTPError):
+            told = httpx.get(f"{self.url}/readyz").json()
+            return bool(told["database"]["ok"] and told["redis"]["ok"])
+        return False
+
+    def those_of(self, name: str) -> list[int]:
+        """The processes of one part."""
+        find = re.compile(rf"\b{re.escape(name)}\b")
+        return [pid for pid in self.processes() if find.search(Path(f"/proc/{pid}/cmdline").read_text())]
 
     def processes(self) -> list[int]:
         """Everything alive that was started for this folder."""
@@ -72,8 +91,8 @@ def wait_until(condition: Callable[[], object], why: Callable[[], str]) -> None:
         time.sleep(0.1)
 
 
-@pytest.fixture
-def up() -> Iterator[Up]:
+@contextmanager
+def in_a_folder_of_its_own() -> Iterator[Up]:
     folder = Path(tempfile.mkdtemp(prefix="apc-up-"))
     folder.chmod(0o711)
     installation = Up(folder)
@@ -85,77 +104,75 @@ def up() -> Iterator[Up]:
     shutil.rmtree(folder)
 
 
+@pytest.fixture
+def empty() -> Iterator[Up]:
+    with in_a_folder_of_its_own() as up:
+        yield up
+
+
+@pytest.fixture(scope="module")
+def up() -> Iterator[Up]:
+    """One folder for all: each start goes on with what the start before it left."""
+    with in_a_folder_of_its_own() as up:
+        yield up
+
+
 def test_from_an_empty_folder_to_a_page_and_ctrl_c_ends_every_child(up: Up) -> None:
-    process = up.start_and_wait()
-    site = f"http://127.0.0.1:{up.port}"
-    assert httpx.get(f"{site}/healthz").json() == {"status": "ok"}
-    told = httpx.get(f"{site}/readyz").json()
-    assert told["database"]["ok"]
-    assert told["redis"]["ok"]
-    assert f"open {site}/" in up.said()
+    process = up.running()
+    assert httpx.get(f"{up.url}/healthz").json() == {"status": "ok"}
+    assert up.serves()
+    assert f"open {up.url}/" in up.said()
     process.send_signal(signal.SIGINT)
     assert process.wait(PATIENCE_S) == 0
     wait_until(lambda: not up.processes(), lambda: f"still alive: {up.processes()}")
 
 
 def test_a_second_one_on_the_same_folder_is_refused_and_harms_nothing(up: Up) -> None:
-    first = up.start_and_wait()
+    up.running()
     second = up.start()
     assert second.wait(PATIENCE_S) != 0
     assert "another `up` already runs" in up.said()
-    assert httpx.get(f"http://127.0.0.1:{up.port}/healthz").status_code == 200
-    first.send_signal(signal.SIGTERM)
-    assert first.wait(PATIENCE_S) == 0
+    assert httpx.get(f"{up.url}/healthz").status_code == 200
 
 
-def test_kill_9_ends_every_child_and_the_next_start_recovers(up: Up) -> None:
-    process = up.start_and_wait()
-    process.kill()
-    process.wait()
-    wait_until(lambda: not up.processes(), lambda: f"still alive: {up.processes()}")
-    process = up.start_and_wait()
-    process.send_signal(signal.SIGINT)
+@pytest.mark.parametrize("seed", seeds([1], more=10))
+def test_whatever_is_killed_comes_back(up: Up, seed: int) -> None:
+    process = up.running()
+    for name in random.Random(seed).sample(PARTS, len(PARTS)):
+        first = up.those_of(name)
+        assert len(first) == 1
+        os.kill(first[0], signal.SIGKILL)
+        wait_until(lambda: up.those_of(name) not in ([], first), up.said)  # noqa: B023
+        wait_until(up.serves, up.said)
+    assert process.poll() is None
+
+
+@pytest.mark.parametrize("times", rounds(1, 10))
+def test_kill_9_ends_every_child_and_the_next_start_recovers(up: Up, times: int) -> None:
+    for _ in range(times):
+        process = up.running()
+        process.kill()
+        process.wait()
+        wait_until(lambda: not up.processes(), lambda: f"still alive: {up.processes()}")
+    process = up.running()
+    assert up.serves()
+    process.send_signal(signal.SIGTERM)
     assert process.wait(PATIENCE_S) == 0
 
 
-@pytest.mark.parametrize("name", ["postgres", "valkey-server", "apcweb.web"])
-def test_whatever_is_killed_comes_back(up: Up, name: str) -> None:
-    process = up.start_and_wait()
-    find = re.compile(rf"\b{re.escape(name)}\b")
-
-    def victims() -> list[int]:
-        return [pid for pid in up.processes() if find.search(Path(f"/proc/{pid}/cmdline").read_text())]
-
-    first = victims()
-    assert len(first) == 1
-    os.kill(first[0], signal.SIGKILL)
-    wait_until(lambda: victims() and victims() != first, up.said)
-
-    def serves() -> bool:
-        with suppress(httpx.HTTPError):
-            return all(
-                httpx.get(f"http://127.0.0.1:{up.port}/readyz").json()[part]["ok"] for part in ("database", "redis")
-            )
-        return False
-
-    wait_until(serves, up.said)
-    process.send_signal(signal.SIGINT)
-    assert process.wait(PATIENCE_S) == 0
-
-
-def test_a_taken_port_stops_the_start_before_anything_is_made(up: Up) -> None:
+def test_a_taken_port_stops_the_start_before_anything_is_made(empty: Up) -> None:
     with socket.socket() as other:
-        other.bind(("127.0.0.1", up.port))
+        other.bind(("127.0.0.1", empty.port))
         other.listen()
-        process = up.start()
+        process = empty.start()
         assert process.wait(PATIENCE_S) != 0
-    assert "set APC_PORT" in up.said()
-    assert len(up.said().strip().splitlines()) == 1
-    assert not (up.var / "postgresql").exists()
+    assert "set APC_PORT" in empty.said()
+    assert len(empty.said().strip().splitlines()) == 1
+    assert not (empty.var / "postgresql").exists()
 
 
-def test_outside_the_demo_servers_must_be_named(up: Up) -> None:
-    up.env |= {"APC_DEBUG": "0"}
-    process = up.start()
+def test_outside_the_demo_servers_must_be_named(empty: Up) -> None:
+    empty.env |= {"APC_DEBUG": "0"}
+    process = empty.start()
     assert process.wait(PATIENCE_S) != 0
-    assert "DATABASE_URL is not set" in up.said()
+    assert "DATABASE_URL is not set" in empty.said()

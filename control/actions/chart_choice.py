@@ -1,0 +1,77 @@
+"""What an engineer chooses limits to be drawn from and what is to judge by them; what cannot be meant is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from control.core.spc import group_chart
+from control.core.spc.limits import METHODS, Method
+from control.core.spc.rules import LENGTHS, SETS, RuleSet
+from control.models import Limits
+
+Chart = Limits.Chart
+MOVING_RANGE = "moving_range"
+PARAMETERS: dict[str, dict[str, float]] = {  # run lengths in control of about 500 and 465
+    Chart.EWMA: {"weight": 0.2, "width": 2.962},
+    Chart.CUSUM: {"k": 0.5, "h": 5.0, "head_start": 0.0},
+}
+LANES = (Chart.T2, Chart.MEWMA)
+MORE_CHARTS = (MOVING_RANGE, *PARAMETERS, Chart.RESIDUAL, *LANES)
+GROUPS = (Chart.MEAN_RANGE, Chart.MEAN_DEVIATION, Chart.THREE_WAY)
+BASES = (Chart.INDIVIDUALS, *GROUPS)  # what the rules look at
+GROUP = 5  # values of a group, where nobody says otherwise
+
+
+@dataclass(frozen=True, slots=True)
+class Exclusion:
+    """Values of foil made from ``since`` to ``until`` (both included) that are left out, and why."""
+
+    since: datetime
+    until: datetime
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What limits are to be drawn from, how, and what is to be judged by them.
+
+    ``lengths`` are runs of one's own (points) where those of the set are not wanted. The rules look at ``basis``: at
+    single values, or at the means of ``group`` values in turn.
+    """
+
+    since: datetime
+    until: datetime
+    method: Method = "moving_range"
+    charts: tuple[str, ...] = ()
+    rule_set: str = "western_electric"
+    excluded: tuple[Exclusion, ...] = ()
+    lengths: Mapping[str, int] = field(default_factory=dict)
+    basis: str = Chart.INDIVIDUALS
+    group: int = GROUP
+
+    def __post_init__(self) -> None:
+        """A choice that cannot be meant is a ValueError, whatever sent it."""
+        if self.since >= self.until:
+            raise ValueError("the window must begin before it ends")
+        if self.method not in METHODS or self.rule_set not in SETS or not set(self.charts) <= set(MORE_CHARTS):
+            raise ValueError("no such method, rule set or chart")
+        if any(one.until < one.since or not one.reason.strip() for one in self.excluded):
+            raise ValueError("what is left out has a beginning, an end and a reason")
+        if not set(self.lengths) <= set(lengths(self.rule_set)):
+            raise ValueError("the set has no rule of that length")
+        if self.basis not in BASES or not group_chart.SMALLEST <= self.group <= group_chart.LARGEST:
+            raise ValueError("the rules cannot look at that")
+        self.rules  # noqa: B018 - a rule set refuses lengths that cannot be
+
+    @property
+    def rules(self) -> RuleSet:
+        told = SETS[self.rule_set]
+        return RuleSet.of(told.rules, {**told.parameters, **self.lengths})
+
+
+def lengths(rule_set: str) -> dict[str, int]:
+    """How many points the run rules of a set look at."""
+    told = SETS[rule_set]
+    return {name: getattr(told, name) for name, rule in LENGTHS.items() if rule in told.rules}
