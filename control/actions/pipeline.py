@@ -149,8 +149,7 @@ def _advance(equipment_id: int, now: datetime) -> Advanced:
     changes = _propose(built, fresh, found, now)
     changes += _retract(built, found, now)
     with connection.cursor() as cursor:
-        told = json.dumps(found.state.to_json(), allow_nan=False)
-        new_head = head_seq + len(points)
+        told, new_head = found.state.to_json(), head_seq + len(points)
         cursor.execute(MOVE, {"id": equipment_id, "upto": span.upto, "head_seq": new_head, "state": told, "now": now})
         caught_up = cursor.fetchone() == (True,)
     if len(points):
@@ -188,7 +187,7 @@ def _begun(equipment_id: int) -> _Begun | None:
     upto = min(arrived, processed + BATCHES[min(failures, len(BATCHES) - 1)])
     if upto <= processed:
         return None
-    found = State.from_json(json.loads(state))
+    found = State.from_json(state)
     for loop, at_s in json.loads(moves).items():
         found = found.moved(loop, at_s)
     told_of = {pk: Event(Kind(kind), at_s, side) for pk, kind, at_s, side in json.loads(told)}

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from control.core.process_events import Event, Kind
+from pydantic import ConfigDict, TypeAdapter
+
+from control.core.process_events import Event
 from control.core.spc.mewma import Standing
 from control.core.spc.rules import Recent
 from control.core.vm.calibration import COVERAGE
 
 VERSION = 1
+_AS_IT_IS = ConfigDict(ser_json_inf_nan="constants")
 
 
 class Group(NamedTuple):
@@ -42,6 +45,8 @@ class ChartState:
     ``cusum`` its sums (C+, C-), None before the first point; ``several`` those of charts that look at several values.
     """
 
+    __pydantic_config__ = _AS_IT_IS
+
     mean: float
     sigma: float
     recent: Recent = ()
@@ -65,6 +70,8 @@ class StreamState:
     ``unsound_s`` is since when the inputs behind its values have been doubtful on end, ``wanted`` how many good values
     the model in force has still to meet here before a loop may live on it.
     """
+
+    __pydantic_config__ = _AS_IT_IS
 
     bias: float = 0.0
     error: float | None = None
@@ -96,6 +103,8 @@ class LoopState:
     ``fed_tags`` and ``fed_gains``, cvs x tags, are the signals and the K it was fed with.
     """
 
+    __pydantic_config__ = _AS_IT_IS
+
     cvs: tuple[str, ...]
     mvs: tuple[str, ...]
     gains: tuple[tuple[float, ...], ...]
@@ -121,6 +130,8 @@ class State:
     read, ``told_s`` when it last told of one.
     """
 
+    __pydantic_config__ = _AS_IT_IS
+
     at_s: float | None = None
     estimator: str | None = None
     streams: Mapping[str, StreamState] = field(default_factory=dict)
@@ -133,91 +144,20 @@ class State:
     def moved(self, loop: str, at_s: float) -> State:
         return replace(self, last_move_s={**self.last_move_s, loop: at_s})
 
-    def to_json(self) -> dict[str, Any]:
-        return {
-            **_fields(self),
-            "streams": {
-                key: {
-                    **_fields(one),
-                    "chart": one.chart and _fields(one.chart),
-                    "residual": one.residual and _fields(one.residual),
-                }
-                for key, one in self.streams.items()
-            },
-            "loops": {key: _fields(one) for key, one in self.loops.items()},
-        }
+    def to_json(self) -> str:
+        """What the database keeps. Not a number is written as such, which it refuses: a state holds none."""
+        return _STORED.dump_json(self).decode()
 
     @classmethod
-    def from_json(cls, data: Mapping[str, Any] | None) -> State:
-        """An empty or missing state is a first call. A state of another version is refused, not guessed at."""
-        if not data:
-            return cls()
-        if data["version"] != VERSION:
-            raise ValueError(f"state version {data['version']} is not {VERSION}")
-        return cls(
-            at_s=data["at_s"],
-            estimator=data["estimator"],
-            streams={key: _stream(item) for key, item in data["streams"].items()},
-            loops={key: _loop(item) for key, item in data["loops"].items()},
-            last_move_s=dict(data["last_move_s"]),
-            watched=dict(data.get("watched", {})),
-            told_s=dict(data.get("told_s", {})),
-        )
+    def from_json(cls, told: str) -> State:
+        """The state that was stored; what came to it since stands at its default, and none at all is a first call.
+
+        One that does not fit, or is of another version, is refused with ValueError, not guessed at.
+        """
+        found = _STORED.validate_json(told)
+        if found.version != VERSION:
+            raise ValueError(f"state version {found.version} is not {VERSION}")
+        return found
 
 
-def _fields(one: State | StreamState | ChartState | LoopState) -> dict[str, Any]:
-    """Shallow and not copied, unlike ``asdict``: a pass writes its state every second."""
-    return {name: getattr(one, name) for name in one.__slots__}
-
-
-def _stream(item: Mapping[str, Any]) -> StreamState:
-    charts = {name: _chart(item.get(name)) for name in ("chart", "residual")}
-    gauge_lab = tuple(item.get("gauge_lab", (0.0, 0.0)))
-    return StreamState(**{**item, **charts, "gauge_lab": gauge_lab, "waiting": _events(item)})
-
-
-def _chart(item: Mapping[str, Any] | None) -> ChartState | None:
-    if not item:
-        return None
-    sums = item.get("cusum")
-    several = item.get("several")
-    told = {
-        "recent": tuple(item["recent"]),
-        "cusum": sums and (sums[0], sums[1]),
-        "several": several and _read(several),
-    }
-    return ChartState(**{**item, **told})
-
-
-def _read(several: Sequence[Any]) -> Several:
-    """JSON gives a named tuple back as a list."""
-    group, lanes = several
-    return Several(group and _group(*group), lanes and Standing(tuple(lanes[0]), lanes[1]))
-
-
-def _group(size: int, mean: float, sigma: float, recent: Sequence[float | None], values: Sequence[float]) -> Group:
-    return Group(size, mean, sigma, tuple(recent), tuple(values))
-
-
-def _loop(item: Mapping[str, Any]) -> LoopState:
-    gains = tuple(tuple(row) for row in item["gains"])
-    return LoopState(
-        cvs=tuple(item["cvs"]),
-        mvs=tuple(item["mvs"]),
-        gains=gains,
-        disturbance=tuple(item["disturbance"]),
-        trend=tuple(item["trend"]),
-        schedule=tuple(item.get("schedule", ())),
-        drift=tuple(item.get("drift", ())),
-        uncertainty=tuple(item.get("uncertainty", ())),
-        waiting=_events(item),
-        fed=tuple(item.get("fed", ())),
-        fed_last=tuple(item.get("fed_last", ())),
-        fed_since_s=item.get("fed_since_s"),
-        fed_tags=tuple(item.get("fed_tags", ())),
-        fed_gains=tuple(tuple(row) for row in item.get("fed_gains", ())),
-    )
-
-
-def _events(item: Mapping[str, Any]) -> tuple[Event, ...]:
-    return tuple(Event(Kind(kind), at_s, side) for kind, at_s, side in item.get("waiting", ()))
+_STORED = TypeAdapter(State)

@@ -9,7 +9,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import connection
-from django.db.models import Max, QuerySet
+from django.db.models import Max, QuerySet, TextField
+from django.db.models.functions import Cast
 
 from control.core.state import State, StreamState
 from control.core.types import Quality, Verdict
@@ -166,8 +167,8 @@ def chosen(equipment: Equipment) -> AuditEntry | None:
 
 
 def _states(equipment: Equipment) -> dict[str, StreamState]:
-    told = Cursor.objects.filter(pk=equipment.pk).values_list("state", flat=True).first()
-    return dict(State.from_json(told).streams)
+    told = Cursor.objects.filter(pk=equipment.pk).values_list(Cast("state", TextField()), flat=True).first()
+    return dict(State.from_json(told or "{}").streams)
 
 
 def runs(equipment: Equipment) -> QuerySet[TrainingRun]:

@@ -1,5 +1,6 @@
 """A pass takes every event once: those people told of, and those a status tag tells of."""
 
+import json
 from datetime import timedelta
 
 import pytest
@@ -31,7 +32,7 @@ def operator(line):
 
 
 def state_of(machine) -> State:
-    return State.from_json(Cursor.objects.get(pk=machine.pk).state)
+    return State.from_json(json.dumps(Cursor.objects.get(pk=machine.pk).state))
 
 
 def test_a_new_batch_and_a_filter_tell_of_themselves(line):

@@ -135,7 +135,7 @@ def test_in_whatever_portions_values_come_the_verdicts_and_what_is_remembered_ar
             if good:
                 stood[index] = max(stood[index], number)
         stored = State(streams={str(i): state for i, state in states.items()}).to_json()
-        kept = State.from_json(json.loads(json.dumps(stored, allow_nan=False)))
+        kept = State.from_json(stored)
         states = {int(key): state for key, state in kept.streams.items()}
         rules.extend(bits)
         begin += len(bits)
@@ -210,7 +210,7 @@ def without_limits(values, **more):
     line = Machine("coater", (), (StreamConfig("loading/1"),))
     rules, states = judged(None, measured(values, [0] * len(values), **more), line=line)
     assert not rules.any()
-    stored = json.loads(json.dumps(State(streams={"loading/1": states[0]}).to_json(), allow_nan=False))
+    stored = State(streams={"loading/1": states[0]}).to_json()
     return {0: State.from_json(stored).streams["loading/1"]}
 
 
@@ -261,8 +261,8 @@ def test_what_is_doubted_or_only_compared_enters_no_run(quality, by):
 def test_a_state_stored_before_there_were_sums_and_errors_goes_on():
     old = {"bias": 0.1, "error": 0.2, "error_at_s": 5.0}
     old["chart"] = {"mean": MEAN, "sigma": SIGMA, "recent": [0.5] * 7, "ewma": 0.4, "count": 7, "last_at_s": 5.0}
-    stored = State().to_json() | {"streams": {"loading/0": old}}
-    state = State.from_json(json.loads(json.dumps(stored))).streams["loading/0"]
+    stored = json.loads(State().to_json()) | {"streams": {"loading/0": old}}
+    state = State.from_json(json.dumps(stored)).streams["loading/0"]
     rules, after = judged({0: state}, measured([20.05], [0], at_s=[6]), line=Machine("c", (), LINE.streams[1:2]))
     assert list(rules) == [Rule.RUN_ONE_SIDE]
     assert after[0].residual is None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 
 import pytest
@@ -24,7 +23,7 @@ def after_a_step(trained, choice, seconds=300, seed=31):
     line, state = TinyLine(seed, disturbed=False), State()
     for second in range(seconds):
         line.solids *= 1.01 if second == seconds - 45 else 1.0
-        state = State.from_json(json.loads(json.dumps(live(line, watching, state).state.to_json())))
+        state = State.from_json(live(line, watching, state).state.to_json())
     found = live(line, machine_of(trained, (replace(LOOP, **choice),)), state)
     return found.proposals[0], found.state.loops["loading"]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 
 import numpy as np
@@ -96,7 +95,7 @@ def test_in_whatever_portions_the_lanes_come_the_verdicts_are_the_same(step, lin
 
 def through_json(states):
     told = State(streams={str(i): one for i, one in states.items()}).to_json()
-    return {int(i): one for i, one in State.from_json(json.loads(json.dumps(told))).streams.items()}
+    return {int(i): one for i, one in State.from_json(told).streams.items()}
 
 
 def test_a_small_lasting_parting_is_seen_by_the_average_of_the_lanes_and_not_by_each_crossing():

@@ -29,7 +29,7 @@ def part(values: Measured, chosen) -> Measured:
 
 
 def same(one: State, other: State):
-    assert json.dumps(rounded(one.to_json()), sort_keys=True) == json.dumps(rounded(other.to_json()), sort_keys=True)
+    assert rounded(json.loads(one.to_json())) == rounded(json.loads(other.to_json()))
 
 
 def rounded(value):
@@ -48,7 +48,7 @@ def test_second_by_second_and_all_at_once_come_to_the_same(machine):
         seen = np.arange(len(trace)) <= second
         upto = type(trace)(*(getattr(trace, name)[seen] for name in ("at_s", "roll", "web_m", "values", "quality")))
         found = run(machine, state, upto, upto.at_s == second, part(gauge, gauge.at_s == second))
-        state = State.from_json(json.loads(json.dumps(found.state.to_json())))
+        state = State.from_json(found.state.to_json())
         values.append(found.predictions.value)
         rules.extend(found.judged.rules)
         errors.extend(found.judged.error)
@@ -208,10 +208,10 @@ def test_a_lab_value_is_compared_but_charted_and_fed_back_only_where_the_stream_
 def test_the_state_survives_json_and_another_version_is_refused(machine):
     _, trace, gauge = record()
     state = run(machine, State(), trace, np.ones(len(trace), bool), gauge).state.moved("loading", 399.0)
-    assert State.from_json(json.loads(json.dumps(state.to_json(), allow_nan=False))) == state
-    assert State.from_json({}) == State.from_json(None) == State()
+    assert State.from_json(state.to_json()) == state
+    assert State.from_json("{}") == State()
     with pytest.raises(ValueError, match="version 7"):
-        State.from_json({**state.to_json(), "version": 7})
+        State.from_json(replace(state, version=7).to_json())
 
 
 def test_new_limits_break_the_stage_and_another_model_drops_the_bias(trained, machine):
