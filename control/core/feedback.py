@@ -33,7 +33,8 @@ class Checks:
     """What the values of a machine are held against, all (streams,) and NaN where nothing is known.
 
     ``sigma`` is that of the residual, ``half_width`` that of training, ``weight`` how much of an error the bias takes:
-    the engineer's choice before the one found at training; 0 where nothing is predicted.
+    the engineer's choice before the one found at training; 0 where nothing is predicted. ``alike`` are, for each, the
+    streams of its characteristic, itself among them.
     """
 
     centre: FloatArray
@@ -42,6 +43,7 @@ class Checks:
     half_width: FloatArray
     weight: tuple[float, ...]
     triples: tuple[Triple, ...]
+    alike: tuple[tuple[int, ...], ...]
 
 
 @lru_cache(maxsize=64)
@@ -59,6 +61,10 @@ def checks_of(machine: Machine) -> Checks:
         half_width=estimator.half_width if estimator else nothing,
         weight=tuple(stream.bias_weight or found for stream, found in zip(streams, trained, strict=True)),
         triples=tuple(_triples(machine)),
+        alike=tuple(
+            tuple(i for i, other in enumerate(streams) if other.characteristic == stream.characteristic)
+            for stream in streams
+        ),
     )
 
 
@@ -225,14 +231,13 @@ class Feedback:
 
         A stream's own last value counts if another snapshot made its foil: a reading sent twice is still one reading.
         """
-        kind, at_s = self.machine.streams[index].characteristic, float(self.paired.measured.at_s[k])
-        made_s = float(self.paired.made_s[k])
+        at_s, made_s = float(self.paired.measured.at_s[k]), float(self.paired.made_s[k])
+        alike = ((other, self.states[other]) for other in self.checks.alike[index])
         return [
             state.error - state.bias
-            for other, state in self.states.items()
+            for other, state in alike
             if state.error is not None
             and state.error_at_s is not None
-            and self.machine.streams[other].characteristic == kind
             and (state.error_made_s != made_s if other == index else at_s - state.error_at_s <= NEIGHBOUR_S)
         ]
 

@@ -18,7 +18,7 @@ from control.core.r2r.schedule import Compaction
 from control.core.spc import cusum, ewma, group_chart, hotelling, residual
 from control.core.spc.hotelling import Reference
 from control.core.spc.rules import WESTERN_ELECTRIC, RuleSet
-from control.core.types import FloatArray, MeasuredBy
+from control.core.types import FloatArray, IntArray, MeasuredBy
 from control.core.vm import gain
 from control.core.vm.estimator import Estimator
 
@@ -120,10 +120,10 @@ class LoopConfig:
     too only share out between lanes and leave their mean. ``neighbours`` are MVs side by side on one lip, in order:
     of three in a row |u_(i-1) - 2 u_i + u_(i+1)| may be ``bend_um`` at most. ``dead_time_m`` is the web that must
     pass after a change before the next. The weights are dimensionless: a deviation counts in deadbands, a move in
-    ``max_step``, a distance from nominal in the actuator's span. ``schedule`` is a curve that
-    stands for one column of ``gains``. ``estimator`` says how the disturbance is followed: ``ewma`` with
-    ``ewma_weight`` a snapshot, ``double_ewma`` with ``drift_weight`` too, or ``kalman`` with ``wander_per_m``; it is
-    ``disturbance``. ``feed_forward`` are the measured disturbances it acts on at once.
+    ``max_step``, a distance from nominal in the actuator's span. ``schedule`` is a curve that stands for one column
+    of ``gains``. ``estimator`` says how the disturbance is followed: ``ewma`` with ``ewma_weight`` a snapshot,
+    ``double_ewma`` with ``drift_weight`` too, or ``kalman`` with ``wander_per_m``; it is ``disturbance``. ``matrix``
+    is ``gains`` as an array, not to be written to. ``feed_forward`` are the measured disturbances it acts on at once.
     """
 
     key: str
@@ -139,6 +139,7 @@ class LoopConfig:
     drift_weight: float | None = None
     wander_per_m: float | None = None
     disturbance: DisturbanceEstimator = field(init=False, repr=False, compare=False)
+    matrix: FloatArray = field(init=False, repr=False, compare=False)
     cv_weights: tuple[float, ...] = ()
     move_weight: float = 0.1
     nominal_weight: float = 0.02
@@ -160,6 +161,7 @@ class LoopConfig:
             raise ValueError(f"loop {self.key}: deadband must be positive")
         self._check_parts()
         object.__setattr__(self, "disturbance", self._estimator())
+        object.__setattr__(self, "matrix", np.array(self.gains, np.float64))
 
     def _check_parts(self) -> None:
         lips = tuple(tag for lip in self.neighbours for tag in lip)
@@ -180,9 +182,9 @@ class LoopConfig:
 
     def effect(self, settings: FloatArray) -> FloatArray:
         """What settings (n, mvs) make of each stream, (n, cvs): its value less this is the disturbance."""
-        gains = np.array(self.gains)
         if self.schedule is None:
-            return np.asarray(settings @ gains.T)
+            return np.asarray(settings @ self.matrix.T)
+        gains = self.matrix.copy()
         gains[:, self.schedule.column] = 0.0
         return np.asarray(settings @ gains.T + self.schedule.effect(settings[:, self.schedule.column]))
 
@@ -198,7 +200,7 @@ class LoopConfig:
 
     def gains_at(self, setting: FloatArray) -> FloatArray:
         """The gains (cvs, mvs) where the parameters stand (mvs,)."""
-        gains = np.array(self.gains)
+        gains = self.matrix.copy()
         if self.schedule is not None:
             gains[:, self.schedule.column] = self.schedule.slope(float(setting[self.schedule.column]))
         return gains
@@ -220,6 +222,15 @@ class LoopConfig:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Places:
+    """Where a loop's streams, parameters and signals fed forward stand among those of its machine."""
+
+    cvs: IntArray
+    mvs: IntArray
+    fed: IntArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Machine:
     """One equipment. ``tags`` are the columns of ``Trace.values``, ``streams`` what ``Measured.stream`` indexes.
 
@@ -238,6 +249,7 @@ class Machine:
     watched: tuple[Watched, ...] = ()
     tag_at: dict[str, int] = field(init=False, repr=False)
     stream_at: dict[str, int] = field(init=False, repr=False)
+    places: dict[str, Places] = field(init=False, repr=False)
     gates: dict[str, gain.Gate] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -256,16 +268,24 @@ class Machine:
             missing += [tag for tag in (*(mv.tag for mv in loop.mvs), *loop.fed_tags) if tag not in self.tag_at]
             if missing:
                 raise ValueError(f"loop {loop.key}: {', '.join(missing)} is not on equipment {self.key}")
+        object.__setattr__(self, "places", {loop.key: self._places(loop) for loop in self.loops})
         object.__setattr__(self, "gates", {loop.key: self._gate(loop) for loop in self.loops if self._modelled(loop)})
 
+    def _places(self, loop: LoopConfig) -> Places:
+        return Places(
+            cvs=np.array([self.stream_at[cv] for cv in loop.cvs], np.int64),
+            mvs=np.array([self.tag_at[mv.tag] for mv in loop.mvs], np.int64),
+            fed=np.array([self.tag_at[tag] for tag in loop.fed_tags], np.int64),
+        )
+
     def _modelled(self, loop: LoopConfig) -> bool:
-        at = [self.stream_at[cv] for cv in loop.cvs]
+        at = self.places[loop.key].cvs
         return self.estimator is not None and bool(np.isfinite(self.estimator.half_width[at]).all())
 
     def _gate(self, loop: LoopConfig) -> gain.Gate:
         assert self.estimator is not None
         mvs, steps = [mv.tag for mv in loop.mvs], np.array([mv.max_step for mv in loop.mvs])
-        settings, seen = self.estimator.gains([self.stream_at[cv] for cv in loop.cvs], mvs, steps)
+        settings, seen = self.estimator.gains(self.places[loop.key].cvs.tolist(), mvs, steps)
         settings = np.where(np.isnan(settings), [mv.nominal for mv in loop.mvs], settings)
         assumed = np.array([loop.gains_at(setting) for setting in settings])
         return gain.judge(seen, assumed, loop.largest_gain_ratio(METRES_A_VALUE), steps, loop.deadband, loop.cvs, mvs)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from math import isfinite
 
 import numpy as np
 
@@ -24,6 +25,7 @@ from control.core.vm.reliability import reliable
 NEVER_S = -1e18
 DRIFT = "drift"
 NO_SIGNAL = np.empty(0)
+NONE = np.empty(0, np.int64)
 LEAST_RI = 1e-3  # of a value that enters; keeps its variance finite
 
 
@@ -44,22 +46,22 @@ def follow(
     y = np.where(trusted, predictions.value, np.nan)[newer]
     noise = np.maximum(predictions.ri[newer], LEAST_RI) ** -2.0
     metres = _metres(trace, rows, state)
-    read = sorted({tag for loop in machine.loops for tag in (*(mv.tag for mv in loop.mvs), *loop.fed_tags)})
-    means = estimator.window_mean(trace, rows, np.array([machine.tag_at[tag] for tag in read], np.int64))
+    at = machine.places
+    read = np.concatenate([part for loop in machine.loops for part in (at[loop.key].mvs, at[loop.key].fed)] or [NONE])
+    means, done = estimator.window_mean(trace, rows, read), 0
     loops = {}
     for loop in machine.loops:
         held = await_foil(machine, loop, state, _held(loop, state), events)
-        u = means[:, [read.index(mv.tag) for mv in loop.mvs]]
-        cvs = [machine.stream_at[cv] for cv in loop.cvs]
+        cvs, mvs, fed = at[loop.key].cvs, at[loop.key].mvs, at[loop.key].fed
+        u, signals = means[:, done : done + len(mvs)], means[:, done + len(mvs) : (done := done + len(mvs) + len(fed))]
         seen = Seen(y[:, cvs] - loop.effect(u), metres, noise[:, cvs])
         if not loop.feed_forward:
             loops[loop.key] = _carried(machine, loop, held, seen, trace.at_s[rows])
             continue
-        gains, signals = loop.fed_gains, means[:, [read.index(tag) for tag in loop.fed_tags]]
         held = feedforward.anew(held, state.last_move_s.get(loop.key))
-        fed = feedforward.changes(held, signals)
-        seen = replace(seen, value=seen.value - fed @ gains.T)
-        loops[loop.key] = feedforward.after(_carried(machine, loop, held, seen, trace.at_s[rows]), signals, fed)
+        came = feedforward.changes(held, signals)
+        seen = replace(seen, value=seen.value - came @ loop.fed_gains.T)
+        loops[loop.key] = feedforward.after(_carried(machine, loop, held, seen, trace.at_s[rows]), signals, came)
     return loops
 
 
@@ -88,8 +90,9 @@ def propose(
 ) -> tuple[tuple[Proposal, ...], tuple[Note, ...]]:
     """What each loop would do at the newest snapshot, or why it stays silent. ``state`` is that after the pass."""
     proposals, notes = [], []
+    line = _line(machine, trace, predictions)
     for loop in machine.loops:
-        found = _propose_one(machine, loop, state, trace, predictions)
+        found = _propose_one(machine, loop, state, trace, predictions, line)
         if isinstance(found, Proposal):
             proposals.append(found)
         else:
@@ -97,20 +100,57 @@ def propose(
     return tuple(proposals), tuple(notes)
 
 
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """How the equipment runs at the newest snapshot, the same for all its loops; the tuples have one word a stream."""
+
+    ran_back_m: float
+    running: bool
+    roll_is_new: bool
+    window_s: float
+    modelled: tuple[bool, ...]
+    good: tuple[bool, ...]
+    familiar: tuple[bool, ...]
+    agreed: tuple[bool, ...]
+
+
+def _line(machine: Machine, trace: Trace, predictions: Predictions) -> _Line:
+    estimator, no = machine.estimator, (False,) * len(machine.streams)
+    modelled = good = familiar = agreed = no
+    if estimator is not None:
+        modelled = tuple(np.isfinite(estimator.half_width).tolist())
+    if estimator is not None and len(predictions):
+        known = np.isfinite(predictions.high[-1])
+        good = tuple((known & (predictions.quality[-1] == int(Quality.GOOD))).tolist())
+        familiar = tuple((known & (predictions.gsi[-1] <= 1.0)).tolist())
+        agreed = tuple((known & (predictions.ri[-1] >= estimator.ri_threshold)).tolist())
+    window_s = estimator.window_s if estimator else 0.0
+    return _Line(
+        ran_back_m=ran_back_m(trace),
+        running=bool(moved_m(trace)[-1] != 0.0),
+        roll_is_new=bool((trace.roll[trace.at_s > trace.at_s[-1] - window_s] != trace.roll[-1]).any()),
+        window_s=window_s,
+        modelled=modelled,
+        good=good,
+        familiar=familiar,
+        agreed=agreed,
+    )
+
+
 def _propose_one(
-    machine: Machine, loop: LoopConfig, state: State, trace: Trace, predictions: Predictions
+    machine: Machine, loop: LoopConfig, state: State, trace: Trace, predictions: Predictions, line: _Line
 ) -> Proposal | Note:
     gate = machine.gates.get(loop.key)
     if gate is not None and not gate.passes:
         return Note(loop.key, Reason.VM_GAIN, gate.told)
     newest = len(trace) - 1
-    setting = trace.values[newest, [machine.tag_at[mv.tag] for mv in loop.mvs]]
-    gains = loop.gains_at(setting)
+    setting = trace.values[newest, machine.places[loop.key].mvs]
     known = belief(state.loops[loop.key])
     signals = _signals(machine, loop, trace) if loop.feed_forward else NO_SIGNAL
     fed = feedforward.parts(loop.feed_forward, state.loops[loop.key], signals)
     do_nothing = known.ahead + loop.effect(setting[None, :])[0] + sum(fed.values())
-    situation = _situation(machine, loop, state, trace, predictions, setting, signals)
+    settling = max(_settling(known), _moving(machine, loop, trace, signals))
+    situation = _situation(machine, loop, state, trace, line, settling)
     quiet = policy.silence(loop, situation, do_nothing - np.array(loop.targets))
     if quiet is not None:
         return Note(loop.key, quiet.reason, quiet.detail)
@@ -121,6 +161,7 @@ def _propose_one(
     if not moves:
         return Note(loop.key, Reason.TOO_SMALL)
     kept = {move.tag: move.to_value for move in moves}
+    gains = loop.gains_at(setting)
     after = np.array([kept.get(mv.tag, float(setting[j])) for j, mv in enumerate(loop.mvs)])
     return Proposal(
         loop=loop.key,
@@ -136,41 +177,32 @@ def _propose_one(
 
 
 def _situation(
-    machine: Machine,
-    loop: LoopConfig,
-    state: State,
-    trace: Trace,
-    predictions: Predictions,
-    setting: FloatArray,
-    signals: FloatArray,
+    machine: Machine, loop: LoopConfig, state: State, trace: Trace, line: _Line, settling: float
 ) -> Situation:
-    newest, estimator = len(trace) - 1, machine.estimator
-    cvs = [machine.stream_at[cv] for cv in loop.cvs]
-    predicted = len(predictions) > 0 and bool(np.isfinite(predictions.high[-1, cvs]).all())
-    window_s = estimator.window_s if estimator else 0.0
-    last_move_s = state.last_move_s.get(loop.key, NEVER_S)
-    quality = trace.quality[newest, [machine.tag_at[mv.tag] for mv in loop.mvs]]
+    at, last_move_s = machine.places[loop.key], state.last_move_s.get(loop.key, NEVER_S)
+    cvs, newest_s = at.cvs.tolist(), float(trace.at_s[-1])
+    settings, quality = trace.values[-1, at.mvs].tolist(), trace.quality[-1, at.mvs].tolist()
     return Situation(
-        ran_back_m=ran_back_m(trace),
-        running=bool(moved_m(trace)[-1] != 0.0),
-        roll_is_new=bool(np.any(trace.roll[trace.at_s > trace.at_s[-1] - window_s] != trace.roll[-1])),
-        inputs_known=bool(np.isfinite(setting).all() and (quality == Quality.GOOD).all()),
-        modelled=estimator is not None and bool(np.isfinite(estimator.half_width[cvs]).all()),
-        good=predicted and bool((predictions.quality[-1, cvs] == Quality.GOOD).all()),
-        familiar=predicted and bool((predictions.gsi[-1, cvs] <= 1.0).all()),
-        agreed=predicted and estimator is not None and bool((predictions.ri[-1] >= estimator.ri_threshold)[cvs].all()),
+        ran_back_m=line.ran_back_m,
+        running=line.running,
+        roll_is_new=line.roll_is_new,
+        inputs_known=all(map(isfinite, settings)) and all(one == Quality.GOOD for one in quality),
+        modelled=all(line.modelled[i] for i in cvs),
+        good=all(line.good[i] for i in cvs),
+        familiar=all(line.familiar[i] for i in cvs),
+        agreed=all(line.agreed[i] for i in cvs),
         since_move_m=travelled_m(trace, last_move_s) if last_move_s > NEVER_S else np.inf,
-        since_move_s=float(trace.at_s[-1]) - last_move_s,
-        window_s=window_s,
-        settling=max(_settling(belief(state.loops[loop.key])), _moving(machine, loop, trace, signals)),
-        event_is_over=is_over(state, loop, float(trace.at_s[newest])),
+        since_move_s=newest_s - last_move_s,
+        window_s=line.window_s,
+        settling=settling,
+        event_is_over=is_over(state, loop, newest_s),
         measured=is_met(state, loop),
     )
 
 
 def _signals(machine: Machine, loop: LoopConfig, trace: Trace) -> FloatArray:
     """What is fed forward as it is now (d,), averaged over a few seconds; NaN where the newest is missing."""
-    columns = [machine.tag_at[tag] for tag in loop.fed_tags]
+    columns = machine.places[loop.key].fed
     first = int(np.searchsorted(trace.at_s, trace.at_s[-1] - feedforward.PRESENT_S, "right"))
     recent = trace.values[first:, columns]
     known = np.isfinite(recent)
@@ -182,7 +214,7 @@ def _moving(machine: Machine, loop: LoopConfig, trace: Trace, signals: FloatArra
     """How far what is fed forward has run from its present average, ``signals`` (CV unit); 0 where nothing is."""
     if not loop.feed_forward:
         return 0.0
-    ahead = trace.values[-1, [machine.tag_at[tag] for tag in loop.fed_tags]] - signals
+    ahead = trace.values[-1, machine.places[loop.key].fed] - signals
     return float(np.abs(loop.fed_gains @ np.where(np.isfinite(ahead), ahead, 0.0)).max())
 
 
