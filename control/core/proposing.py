@@ -111,7 +111,7 @@ def _propose_one(
     fed = feedforward.parts(loop.feed_forward, state.loops[loop.key], signals)
     do_nothing = known.ahead + loop.effect(setting[None, :])[0] + sum(fed.values())
     situation = _situation(machine, loop, state, trace, predictions, setting, signals)
-    quiet = policy.silence(loop, situation, do_nothing - np.array(loop.targets))
+    quiet = policy.silence(loop, situation, loop.answerable(do_nothing - np.array(loop.targets)))
     if quiet is not None:
         return Note(loop.key, quiet.reason, quiet.detail)
     solved = allocate(loop, setting, do_nothing, fed | ({DRIFT: known.drift} if known.drift.any() else {}))
