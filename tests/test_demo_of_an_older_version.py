@@ -36,6 +36,10 @@ def older(name: str) -> dict[str, Any]:
         machine.pop("events", None)
         for loop in machine["loop"]:
             loop.pop("feed_forward", None)
+    press = document["equipment"][1]
+    press["loop"] = [loop for loop in press["loop"] if loop["key"] == "density"]  # which then had the force too
+    gains = [[0.00096, *row] for row in press["loop"][0]["gains"]]
+    press["loop"][0] |= {"gains": gains, "mvs": ["line_force", "gap_tilt"], "gain_schedule": "compaction"}
     return document
 
 
@@ -92,6 +96,12 @@ def test_its_loops_feed_forward_as_the_files_say_and_a_second_start_changes_noth
     renew()
     settings = Loop.objects.get(equipment__line=demo.line, key="loading-top").settings
     assert [one["tag"] for one in settings["feed_forward"]] == ["solids", "slurry_density"]
+    press = Loop.objects.filter(equipment__line=demo.line, equipment__key="press").order_by("key")
+    assert [(loop.key, loop.settings["mvs"]) for loop in press] == [
+        ("density", ["gap_tilt"]),
+        ("thickness", ["line_force"]),
+    ]
+    assert press[1].settings["feed_forward"][0]["equipment"] == "coater"
     entries = AuditEntry.objects.count()
     assert "nothing was changed" in renew()
     assert AuditEntry.objects.count() == entries

@@ -140,6 +140,7 @@ class LoopConfig:
     wander_per_m: float | None = None
     disturbance: DisturbanceEstimator = field(init=False, repr=False, compare=False)
     matrix: FloatArray = field(init=False, repr=False, compare=False)
+    _reach: FloatArray | None = field(init=False, repr=False, compare=False)
     cv_weights: tuple[float, ...] = ()
     move_weight: float = 0.1
     nominal_weight: float = 0.02
@@ -162,6 +163,7 @@ class LoopConfig:
         self._check_parts()
         object.__setattr__(self, "disturbance", self._estimator())
         object.__setattr__(self, "matrix", np.array(self.gains, np.float64))
+        object.__setattr__(self, "_reach", self._reached())
 
     def _check_parts(self) -> None:
         lips = tuple(tag for lip in self.neighbours for tag in lip)
@@ -179,6 +181,20 @@ class LoopConfig:
             return estimators.named(self.estimator, self.ewma_weight, self.drift_weight, self.wander_per_m)
         except ValueError as error:
             raise ValueError(f"loop {self.key}: {error}") from error
+
+    def _reached(self) -> FloatArray | None:
+        """The projection (cvs, cvs) on what moves of the parameters can do, G G+; None where they can do anything."""
+        steps = self.matrix * [mv.max_step for mv in self.mvs]
+        if not np.isfinite(steps).all() or np.linalg.matrix_rank(steps) == len(self.cvs):
+            return None
+        return np.asarray(steps @ np.linalg.pinv(steps))
+
+    def answerable(self, deviation: FloatArray) -> FloatArray:
+        """The part of a deviation (cvs,) that the parameters can answer.
+
+        A force alone answers the mean of the lanes, a tilt their slope; what is left no move of theirs would mend.
+        """
+        return deviation if self._reach is None else np.asarray(self._reach @ deviation)
 
     def effect(self, settings: FloatArray) -> FloatArray:
         """What settings (n, mvs) make of each stream, (n, cvs): its value less this is the disturbance."""

@@ -186,7 +186,8 @@ class Silence:
 def silence(loop: LoopConfig, now: Situation, deviation: FloatArray) -> Silence | None:
     """The first reason not to propose, in the order a person would look; None when the loop may speak.
 
-    ``deviation`` (cvs,) is how far each stream is believed to stand off its target if nothing is done.
+    ``deviation`` (cvs,) is how far each stream is believed to stand off its target if nothing is done, as far as the
+    loop's parameters can answer it.
     """
     if now.ran_back_m > BACK_M:
         return Silence(Reason.WEB_REVERSED, f"{now.ran_back_m:.1f} m back")

@@ -151,7 +151,7 @@ def _propose_one(
     do_nothing = known.ahead + loop.effect(setting[None, :])[0] + sum(fed.values())
     settling = max(_settling(known), _moving(machine, loop, trace, signals))
     situation = _situation(machine, loop, state, trace, line, settling)
-    quiet = policy.silence(loop, situation, do_nothing - np.array(loop.targets))
+    quiet = policy.silence(loop, situation, loop.answerable(do_nothing - np.array(loop.targets)))
     if quiet is not None:
         return Note(loop.key, quiet.reason, quiet.detail)
     solved = allocate(loop, setting, do_nothing, fed | ({DRIFT: known.drift} if known.drift.any() else {}))

@@ -94,12 +94,12 @@ def test_approvals_per_shift_stand_for_a_deadband_where_the_noise_is_told(docume
 
 def test_a_gain_schedule_needs_a_curve_its_force_and_streams_it_speaks_of(document, coater):
     press = document["equipment"][1]
-    assert parse(document).equipment[1].loops[0].gain_schedule == "compaction"
+    assert parse(document).equipment[1].loops[1].gain_schedule == "compaction"
     coater["loop"][0]["gain_schedule"] = "compaction"
-    press["loop"][0] |= {"mvs": ["gap_tilt"], "gains": [[0.001]] * 4}
+    press["loop"][1] |= {"mvs": ["gap_tilt"], "gains": [[0.001]] * 4}
     assert mistakes(document) == [
         "equipment[0].loop[0].gain_schedule: needs physics of kind compaction",
-        "equipment[1].loop[0].gain_schedule: needs line_force among the mvs",
+        "equipment[1].loop[1].gain_schedule: needs line_force among the mvs",
     ]
 
 
@@ -228,7 +228,7 @@ def test_a_tag_a_loop_moves_needs_limits_a_step_and_a_set_point(document, coater
     del document["equipment"][1]["tags"][0]["set_point"]
     assert mistakes(document) == [
         "equipment[0].loop[0].mvs[1]: bolt_top_1 needs machine_high, max_step to be moved",
-        "equipment[1].loop[0].mvs[0]: line_force needs set_point to be moved",
+        "equipment[1].loop[1].mvs[0]: line_force needs set_point to be moved",
     ]
 
 
