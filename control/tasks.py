@@ -8,7 +8,7 @@ from celery import shared_task
 from django.db import connection
 from django.utils import timezone
 
-from control.actions import ingest, pipeline, retraining, rollvalues, stability, tending, trainingrun
+from control.actions import carrying, ingest, pipeline, retraining, rollvalues, stability, tending, trainingrun
 
 PASSES = 50  # of one task; the pulse rings again for the rest
 LONGEST_TRAINING_S = 1800
@@ -27,6 +27,12 @@ def advance(equipment_id: int) -> None:
 def tend_changes() -> None:
     """Expire, escalate and verify the changes that are due."""
     tending.tend(timezone.now())
+
+
+@shared_task(name="control.carry_events")
+def carry_events() -> None:
+    """Tell the next machine of a line of what changed the foil it now gets."""
+    carrying.carry(timezone.now(), actor=pipeline.ACTOR)
 
 
 @shared_task(name="control.tend_training")

@@ -163,7 +163,7 @@ def _take_events(built: Built, equipment_id: int, told_of: Mapping[int, Event], 
         process_events.taken(told_of, now=now)
     seen = [(one.event, f"{one.tag} {one.before:g} → {one.after:g}") for one in found.noticed if one.tag != ROLL.tag]
     if seen:
-        process_events.seen(equipment_id, built.line_id, seen, actor=ACTOR, now=now)
+        process_events.seen(equipment_id, built.line_id, seen, actor=ACTOR, now=now, taken_at=now)
 
 
 class _Begun(NamedTuple):

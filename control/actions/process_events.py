@@ -67,9 +67,15 @@ def caused(line: Line, kind: Kind, *, actor: Actor, now: datetime, note: str = "
 
 
 def seen(
-    equipment_id: int, line_id: int, found: Sequence[tuple[Event, str]], *, actor: Actor, now: datetime
+    equipment_id: int,
+    line_id: int,
+    found: Sequence[tuple[Event, str]],
+    *,
+    actor: Actor,
+    now: datetime,
+    taken_at: datetime | None,
 ) -> list[ProcessEvent]:
-    """What a pass saw in the trace, each with a note: recorded as taken, in the transaction that moves the cursor.
+    """What the system saw by itself, each with a note; ``taken_at`` if the pass that saw it has taken it by that.
 
     Where a person told of the same event at the same instant, that row stays.
     """
@@ -77,7 +83,7 @@ def seen(
         rows = _stored(
             ProcessEvent(
                 equipment_id=equipment_id, kind=event.kind, side=event.side, at=_at(event.at_s), note=note[:200],
-                recorded_at=now, taken_at=now,
+                recorded_at=now, taken_at=taken_at,
             )
             for event, note in found
         )  # fmt: skip

@@ -71,7 +71,9 @@ def test_an_event_that_is_not_of_these_days_is_refused(line, at):
 
 def test_what_a_pass_saw_is_taken_already_and_nobodys(line):
     found = [(Event(Kind.BATCH_CHANGE, NOW.timestamp()), "batch_number 41 → 42")]
-    (row,) = process_events.seen(line.coater.pk, line.line.pk, found, actor="controller", now=NOW + MINUTE)
+    (row,) = process_events.seen(
+        line.coater.pk, line.line.pk, found, actor="controller", now=NOW + MINUTE, taken_at=NOW + MINUTE
+    )
     assert (row.at, row.taken_at, row.recorded_by) == (NOW, NOW + MINUTE, None)
     assert AuditEntry.objects.get().actor_name == "controller"
 
