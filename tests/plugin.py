@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from apcweb.places import embedded_database_url, embedded_redis_url, wipe
-from apcweb.servers import Servers
+from apcweb.servers import Postgres, Servers
 
 ROOT = Path(__file__).parent.parent
 PURE = ROOT / "tests" / "core"
@@ -48,6 +48,16 @@ os.environ["APC_TEST_OWN_SERVERS"] = "DATABASE_URL " * wants_postgres + "REDIS_U
 def pytest_collection_finish(session: pytest.Session) -> None:
     if any(not item.path.is_relative_to(PURE) for item in session.items) and not session.config.option.collectonly:
         servers.start()
+        for server in servers.all:
+            if isinstance(server, Postgres):
+                forget_at_power_failure(server)
+
+
+def forget_at_power_failure(server: Postgres) -> None:
+    """What tests wrote is thrown away, so no commit need wait for the disk; kill -9 still loses nothing."""
+    with server.connect() as connection:
+        connection.execute("ALTER SYSTEM SET fsync = off")
+        connection.execute("SELECT pg_reload_conf()")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

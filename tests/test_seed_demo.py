@@ -40,6 +40,7 @@ from tests.core.twins import parameters
 
 PASSWORD = "a-demo-password-of-its-own"
 ROLES = ("operator", "supervisor", "engineer", "admin", "viewer")
+pytestmark = [pytest.mark.django_db, pytest.mark.xdist_group("demo")]
 COUNTED = (AuditEntry, Change, Estimator, Limits, Measurement, Point, Signal, Snapshot, User)
 
 

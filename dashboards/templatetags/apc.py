@@ -64,7 +64,7 @@ def age(at: datetime | str | None) -> SafeString | str:
     if not isinstance(at, datetime):
         return _("never")
     seconds = max(0.0, (timezone.now() - at).total_seconds())
-    marks = format_html(' class="old"') if seconds > OLD_S else ""
+    marks = format_html(' class="{}"', "old") if seconds > OLD_S else ""
     return format_html('<span{} data-age="{}">{}</span>', marks, at.isoformat(), duration(seconds))
 
 

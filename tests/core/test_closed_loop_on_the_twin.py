@@ -12,7 +12,7 @@ SECONDS = 2_400
 
 @pytest.fixture(scope="module")
 def coater():
-    return twin_loop.machine(twin_loop.trained())
+    return twin_loop.machine(twin_loop.trained(3_600))
 
 
 @pytest.mark.parametrize("seed", seeds([21], more=4))

@@ -59,21 +59,24 @@ class Record:
     def __init__(self, line: Line) -> None:
         self.line = line
         self.scans: list[Scan] = []
+        self.values: list[np.ndarray] = []
         self.made: list[np.ndarray] = []
 
     def step(self) -> Scan:
         scan = self.line.step(1.0, START + len(self.scans))[0]
         self.scans.append(scan)
+        self.values.append(np.array(scan.values, float))  # what is missing is NaN
         self.made.append(self.line.coater_station.foil.at(self.line.encoder_m).ravel())
         return scan
 
     def trace(self, last: int | None = None) -> Trace:
-        scans = self.scans if last is None else self.scans[-last:]
+        first = 0 if last is None else max(0, len(self.scans) - last)
+        scans = self.scans[first:]
         return Trace(
             at_s=np.array([scan.at for scan in scans]),
             roll=np.array([scan.roll for scan in scans], np.int64),
             web_m=np.array([scan.web_m for scan in scans]),
-            values=np.array([[np.nan if v is None else v for v in scan.values] for scan in scans]),
+            values=np.array(self.values[first:]),
             quality=np.array([scan.quality for scan in scans], np.int64),
         )
 
@@ -96,7 +99,7 @@ def shift(seed: int) -> Record:
 
 
 def trained(seconds: int = 7_200, seed: int = 1) -> Trained:
-    """From two hours of a shift."""
+    """From the first hours of a shift, two unless told."""
     record, rng = shift(seed), np.random.default_rng(seed)
     by_hand(record, seconds, rng)
     return learned(record)

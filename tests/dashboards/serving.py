@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import uvicorn
+from asgiref.sync import SyncToAsync
 from django.contrib.auth.models import User
+from django.db import connections
 from django.test import Client
 from websockets.asyncio.client import ClientConnection, connect
 
@@ -84,5 +86,7 @@ def serving() -> Iterator[Served]:
     finally:
         server.should_exit = server.force_exit = True
         thread.join(10)
+        # whatever was asked of the database from a coroutine, here or in a test, was asked by this one thread
+        SyncToAsync.single_thread_executor.submit(connections.close_all).result(10)
         listener.close()
         asgi.live.allowed_origins[:] = allowed
