@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import psycopg
-from django.db import InterfaceError, OperationalError, connection, transaction
+from django.db import InterfaceError, OperationalError, transaction
 from django.db.models import F
 
 from control import events
@@ -24,7 +24,7 @@ from control.actions._copy import Column, pack, timestamps
 from control.actions._window import Fresh, Span
 from control.actions.ingest import raw
 from control.actions.machines import Built
-from control.actions.proposing import news, propose, retract
+from control.actions.proposing import BEFORE, news, propose, retract
 from control.core import loop as core
 from control.core.interventions import ROLL
 from control.core.loop import Pass, State
@@ -55,7 +55,8 @@ SELECT c.processed, c.head_seq, c.state::text, c.failures, i.arrived, i.earliest
        (SELECT coalesce(json_object_agg(l.key, date_part('epoch', l.last_move_at)), '{{}}')::text
         FROM control_loop l WHERE l.equipment_id = c.equipment_id AND l.last_move_at IS NOT NULL),
        (SELECT coalesce(json_agg(json_build_array(e.id, e.kind, date_part('epoch', e.at), e.side)), '[]')::text
-        FROM control_processevent e WHERE e.equipment_id = c.equipment_id AND e.taken_at IS NULL)
+        FROM control_processevent e WHERE e.equipment_id = c.equipment_id AND e.taken_at IS NULL),
+       {BEFORE}
 FROM control_cursor c JOIN control_intake i USING (equipment_id)
 WHERE c.equipment_id = %(id)s FOR NO KEY UPDATE OF c SKIP LOCKED
 """  # noqa: S608 - both parts are constants
@@ -135,26 +136,30 @@ def behind(equipment_id: int) -> int:
 
 def _advance(equipment_id: int, now: datetime) -> Advanced:
     """One pass under the lock of the cursor row."""
-    begun = _begun(equipment_id)
+    conn = raw()
+    begun = _begun(conn, equipment_id)
     if begun is None:
         return Advanced()
-    span, built, head_seq, state, told_of = begun
-    fresh = _placed(equipment_id, built, _window.read(raw(), span, built.stream_ids, len(built.tags), built.cycle_s))
-    fresh = _upstream.beside(raw(), built.upstream, fresh)
+    span, built, head_seq, state, told_of, before = begun
+    fresh = _window.read(conn, span, built.stream_ids, len(built.tags), built.cycle_s)
+    fresh = _upstream.beside(conn, built.upstream, _placed(conn, equipment_id, built, fresh))
     found = core.run(built.machine, state, fresh.trace, fresh.new, fresh.measured, list(told_of.values()))
     _take_events(built, equipment_id, told_of, found, now)
     points = _points(built, fresh, found)
-    _copy(equipment_id, head_seq, points)
+    _copy(conn, equipment_id, head_seq, points)
     _note_signals(points, head_seq, now)
-    changes = _propose(built, fresh, found, now)
+    changes = _propose(built, fresh, found, before, now)
     changes += _retract(built, found, now)
-    with connection.cursor() as cursor:
-        told, new_head = found.state.to_json(), head_seq + len(points)
-        cursor.execute(MOVE, {"id": equipment_id, "upto": span.upto, "head_seq": new_head, "state": told, "now": now})
-        caught_up = cursor.fetchone() == (True,)
+    caught_up = _moved(conn, span, head_seq + len(points), found.state, now)
     if len(points):
         events.publish("points", line_id=built.line_id, equipment_id=equipment_id)
     return Advanced(int(fresh.new.sum()), len(fresh.measured), len(points), changes, more=not caught_up)
+
+
+def _moved(conn: psycopg.Connection[Any], span: Span, head_seq: int, state: State, now: datetime) -> bool:
+    """Move the cursor to the end of a span; whether nothing is left behind it."""
+    told = {"id": span.equipment_id, "upto": span.upto, "head_seq": head_seq, "state": state.to_json(), "now": now}
+    return _window.binary_cursor(conn).execute(MOVE, told).fetchone() == (True,)
 
 
 def _take_events(built: Built, equipment_id: int, told_of: Mapping[int, Event], found: Pass, now: datetime) -> None:
@@ -167,23 +172,25 @@ def _take_events(built: Built, equipment_id: int, told_of: Mapping[int, Event], 
 
 
 class _Begun(NamedTuple):
-    """What a pass starts from; ``told_of`` are the events recorded since the last one, by id."""
+    """What a pass starts from.
+
+    ``told_of`` are the events recorded since the last one, by id; ``before`` is what BEFORE says of the loops.
+    """
 
     span: Span
     built: Built
     head_seq: int
     state: State
     told_of: dict[int, Event]
+    before: str
 
 
-def _begun(equipment_id: int) -> _Begun | None:
+def _begun(conn: psycopg.Connection[Any], equipment_id: int) -> _Begun | None:
     """Lock the cursor and see what there is to do; None where another pass is at work or nothing is new."""
-    with connection.cursor() as cursor:
-        cursor.execute(BEGIN, {"id": equipment_id})
-        row = cursor.fetchone()
+    row = _window.binary_cursor(conn).execute(BEGIN, {"id": equipment_id}).fetchone()
     if row is None:
         return None
-    processed, head_seq, state, failures, arrived, earliest_at, stamp, moves, told = row
+    processed, head_seq, state, failures, arrived, earliest_at, stamp, moves, told, before = row
     upto = min(arrived, processed + BATCHES[min(failures, len(BATCHES) - 1)])
     if upto <= processed:
         return None
@@ -192,7 +199,7 @@ def _begun(equipment_id: int) -> _Begun | None:
         found = found.moved(loop, at_s)
     told_of = {pk: Event(Kind(kind), at_s, side) for pk, kind, at_s, side in json.loads(told)}
     span = Span(equipment_id, processed, upto, earliest_at or ANYTIME)
-    return _Begun(span, _built(equipment_id, stamp), head_seq, found, told_of)
+    return _Begun(span, _built(equipment_id, stamp), head_seq, found, told_of, before)
 
 
 def _built(equipment_id: int, stamp: str) -> Built:
@@ -202,7 +209,7 @@ def _built(equipment_id: int, stamp: str) -> Built:
         raise BrokenPlantError(f"equipment {equipment_id}: {error}") from error
 
 
-def _placed(equipment_id: int, built: Built, fresh: Fresh) -> Fresh:
+def _placed(conn: psycopg.Connection[Any], equipment_id: int, built: Built, fresh: Fresh) -> Fresh:
     """Every measurement at the piece of foil it belongs to, lab samples beside what the gauge said of theirs."""
     measured = fresh.measured
     lost = (measured.roll < 0) | np.isnan(measured.web_m)
@@ -213,7 +220,7 @@ def _placed(equipment_id: int, built: Built, fresh: Fresh) -> Fresh:
         roll, web_m = measured.roll.copy(), measured.web_m.copy()
         roll[lost], web_m[lost] = locate(fresh.trace, at_s, built.gauge_distance_m)
         measured = replace(measured, roll=roll, web_m=web_m)
-    beside = _samples.beside(raw(), equipment_id, built.stream_ids, measured)
+    beside = _samples.beside(conn, equipment_id, built.stream_ids, measured)
     return replace(fresh, measured=replace(measured, beside=beside))
 
 
@@ -285,7 +292,7 @@ def _measured(fresh: Fresh, found: Pass) -> _Points:
     )
 
 
-def _copy(equipment_id: int, head_seq: int, points: _Points) -> None:
+def _copy(conn: psycopg.Connection[Any], equipment_id: int, head_seq: int, points: _Points) -> None:
     if not len(points):
         return
     n = len(points)
@@ -305,7 +312,7 @@ def _copy(equipment_id: int, head_seq: int, points: _Points) -> None:
         points.doubt.astype(np.int16),
     ]
     names = ", ".join(f'"{name}"' for name in POINT)
-    with raw().cursor() as cursor, cursor.copy(f"COPY control_point ({names}) FROM STDIN (FORMAT BINARY)") as copy:
+    with conn.cursor() as cursor, cursor.copy(f"COPY control_point ({names}) FROM STDIN (FORMAT BINARY)") as copy:
         copy.write(pack(columns))
 
 
@@ -330,10 +337,10 @@ def _at(seconds: float) -> datetime:
     return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=float(seconds))
 
 
-def _propose(built: Built, fresh: Fresh, found: Pass, now: datetime) -> int:
+def _propose(built: Built, fresh: Fresh, found: Pass, before: str, now: datetime) -> int:
     """Bring what is new before a person, with what it was made from."""
     made = 0
-    for loop, proposal in news([(built.loops[one.loop], one) for one in found.proposals], now=now):
+    for loop, proposal in news([(built.loops[one.loop], one) for one in found.proposals], before, now=now):
         evidence = _evidence(built, fresh, found, loop)
         made += propose(loop=loop, proposal=proposal, evidence=evidence, actor=ACTOR, now=now) is not None
     return made

@@ -26,12 +26,15 @@ from control.models import Change, Loop, Recipe, SetPointMove
 
 REST = timedelta(minutes=10)  # how long a "no" holds against the same proposal
 UNDO_WITHIN = timedelta(minutes=10)
+# The newest change of each loop of the equipment %(id)s, as one JSON text: a pass asks it along with its other facts
 BEFORE = """
-SELECT c.loop_id, c.state, c.state_since, c.author_id IS NOT NULL,
-       (SELECT coalesce(json_agg(json_build_array(t.key, m.from_value, m.to_value, t.deadband)), '[]')::text
-        FROM control_setpointmove m JOIN control_tag t ON t.id = m.tag_id WHERE m.change_id = c.id)
-FROM unnest(%s) AS asked (id)
-CROSS JOIN LATERAL (SELECT * FROM control_change WHERE loop_id = asked.id ORDER BY id DESC LIMIT 1) AS c
+(SELECT coalesce(json_agg(json_build_array(n.loop_id, n.state, date_part('epoch', n.state_since),
+        n.author_id IS NOT NULL,
+        (SELECT coalesce(json_agg(json_build_array(t.key, m.from_value, m.to_value, t.deadband)), '[]')
+         FROM control_setpointmove m JOIN control_tag t ON t.id = m.tag_id WHERE m.change_id = n.id))), '[]')::text
+ FROM control_loop held
+ CROSS JOIN LATERAL (SELECT * FROM control_change WHERE loop_id = held.id ORDER BY id DESC LIMIT 1) AS n
+ WHERE held.equipment_id = %(id)s)
 """
 SAID_NO = (State.REJECTED, State.BLOCKED, State.WRITE_FAILED)
 UNDOABLE = (State.APPLIED, State.VERIFYING, State.EFFECTIVE, State.INEFFECTIVE)
@@ -46,7 +49,7 @@ def propose(
     written, against a person's own open proposal, or again within ten minutes of a no. ``evidence`` is whatever else
     the decider is to see.
     """
-    if not news([(loop, proposal)], now=now):
+    if not news([(loop, proposal)], _asked(loop.equipment_id), now=now):
         return None
     loop = Loop.objects.select_related("equipment__line").get(pk=loop.pk)  # a pass takes a while
     if not Mode(loop.actual_mode).offers or situation.on_hold(loop):
@@ -68,10 +71,10 @@ def propose(
         return None
 
 
-def news(found: Sequence[tuple[Loop, Proposal]], *, now: datetime) -> list[tuple[Loop, Proposal]]:
+def news(found: Sequence[tuple[Loop, Proposal]], before: str, *, now: datetime) -> list[tuple[Loop, Proposal]]:
     """Those that are fresh, wanted by their loop's mode, and say more than the newest change of the loop did.
 
-    One question for all of them and no models: it is asked with every scan, as long as a loop wants to move.
+    ``before`` is what BEFORE told. No models: it is asked with every scan, as long as a loop wants to move.
     """
     wanted = [
         (loop, proposal)
@@ -80,11 +83,11 @@ def news(found: Sequence[tuple[Loop, Proposal]], *, now: datetime) -> list[tuple
         and Mode(loop.actual_mode).offers
         and now - _seen_at(proposal) <= situation.fresh_for(loop.equipment)
     ]
-    before = _before([loop.pk for loop, _ in wanted]) if wanted else {}
+    newest = _newest(before) if wanted else {}
     return [
         (loop, proposal)
         for loop, proposal in wanted
-        if loop.pk not in before or _worth_saying(before[loop.pk], loop, proposal, now)
+        if loop.pk not in newest or _worth_saying(newest[loop.pk], loop, proposal, now)
     ]
 
 
@@ -153,13 +156,17 @@ class _Before:
     moves: tuple[tuple[str, float, float, float], ...]
 
 
-def _before(loop_ids: list[int]) -> dict[int, _Before]:
+def _newest(told: str) -> dict[int, _Before]:
+    return {
+        pk: _Before(State(state), datetime.fromtimestamp(since_s, UTC), by_a_person, tuple(map(tuple, moves)))
+        for pk, state, since_s, by_a_person, moves in json.loads(told)
+    }
+
+
+def _asked(equipment_id: int) -> str:
     with connection.cursor() as cursor:
-        cursor.execute(BEFORE, [loop_ids])
-        return {
-            pk: _Before(State(state), since, by_a_person, tuple(tuple(move) for move in json.loads(moves)))
-            for pk, state, since, by_a_person, moves in cursor.fetchall()
-        }
+        cursor.execute(f"SELECT {BEFORE}", {"id": equipment_id})
+        return str(cursor.fetchone()[0])
 
 
 def _worth_saying(before: _Before, loop: Loop, proposal: Proposal, now: datetime) -> bool:

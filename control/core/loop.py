@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from control.core import charting
 from control.core.feedback import Paired, Steps, checks_of
 from control.core.interventions import after_measured, await_measured, in_doubt, in_time, notice, spaced, wanted
 from control.core.judging import judge
@@ -158,7 +159,6 @@ def _with_bias(
     if doubtful is not None:
         quality = np.where(doubtful, np.maximum(quality, int(Quality.DOUBTFUL)), quality)
     trusted = reliability.reliable(ri, estimator.ri_threshold, gsi, quality)
-    lower = np.array([stream.lower for stream in machine.streams])
-    upper = np.array([stream.upper for stream in machine.streams])
-    verdict = reliability.verdict(low, high, lower, upper, trusted)
+    spec = charting.frame_of(machine)
+    verdict = reliability.verdict(low, high, spec.lower, spec.upper, trusted)
     return Predictions(rows, value, low, high, ri, gsi, seen.culprit[at], verdict, quality)
