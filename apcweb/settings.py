@@ -192,6 +192,7 @@ CONTENT_SECURITY_POLICY = {
 }
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1 << 20  # forms and API decisions; ingest has its own door and its own limit
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 200
+FILE_UPLOAD_HANDLERS = ["dashboards.uploads.Bounded"]
 
 # --- words and time ---------------------------------------------------------------------------------------------------
 TIME_ZONE = "UTC"

@@ -8,7 +8,7 @@ from operator import attrgetter
 from typing import Annotated, Any
 from zoneinfo import available_timezones
 
-from pydantic import AfterValidator, AllowInfNan, Field, Strict, ValidationError, ValidationInfo
+from pydantic import AfterValidator, AllowInfNan, BaseModel, ConfigDict, Field, Strict, ValidationError, ValidationInfo
 from pydantic_core import PydanticCustomError
 
 from control.core.r2r import deadband
@@ -198,3 +198,17 @@ def _path(loc: tuple[int | str, ...]) -> str:
 def _said(kind: str, message: str, context: dict[str, Any]) -> str:
     words = WORDS.get(context.get("pattern", kind))
     return words.format(**context) if words else message
+
+
+class Table(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Names(Table):
+    key: Key
+    name: Text = Field(default_factory=lambda data: data["key"])
+    name_ko: Note = ""
+
+    @property
+    def names(self) -> Names:
+        return Names(key=self.key, name=self.name, name_ko=self.name_ko)

@@ -41,6 +41,7 @@ urlpatterns = [
     path("models/<int:pk>/training/", model_health.training, name="models_training"),
     path("models/<int:pk>/plan/", model_health.plan, name="models_plan"),
     path("models/<int:pk>/kinds/", model_health.kinds, name="models_kinds"),
+    path("models/<int:pk>/outside/", model_health.bring, name="models_outside"),
     path("models/<int:pk>/retrain/", model_health.retrain, name="models_retrain"),
     path("models/runs/<int:pk>/<slug:verb>/", model_health.decide, name="models_decide"),
     path("signals/<int:pk>/close/", signal.close, name="signal_close"),

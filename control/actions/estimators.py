@@ -23,7 +23,6 @@ from control.core.types import Measured, Quality, Trace
 from control.core.vm.estimator import content_hash
 from control.core.vm.gain import Gate
 from control.core.vm.inputs import Choice
-from control.core.vm.outside import taken
 from control.models import Equipment, Estimator, Recipe, Stream, Tag, VersionState
 
 MOST_ROWS = 200_000  # of snapshots or of labels, the newest; both begin where either has so many
@@ -149,12 +148,6 @@ def train(
             line=equipment.line_id,
         )  # fmt: skip
     return Training({key: content["metrics"] for key, content in fitted.contents.items()}, fitted.refused, gates)
-
-
-def outside(equipment: Equipment, data: bytes, declaration: Mapping[str, Any]) -> dict[str, Any]:
-    """An ONNX file and its declaration as main models by stream; a ValueError says why it is not taken."""
-    tags = tuple(tag.key for tag in equipment.tags.order_by("slot") if tag.kind != Tag.Kind.STATUS)
-    return taken(data, declaration, {stream.key for stream in machines.streams_of(equipment)}, tags)
 
 
 def fit(

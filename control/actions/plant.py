@@ -33,7 +33,9 @@ from control.models import (
     Tag,
     VersionState,
 )
-from control.plantfile import EquipmentSpec, LoopSpec, Names, Plant, PlantFileError, read
+from control.plantfile import EquipmentSpec, Plant, PlantFileError, read
+from control.plantloop import LoopSpec
+from control.plantvalues import Names
 
 __all__ = ["Plant", "PlantFileError", "Stored", "new_token", "read", "store"]
 

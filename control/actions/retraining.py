@@ -8,6 +8,7 @@ How far a run has come is committed as it goes, so that a page can tell, and a w
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -68,7 +69,7 @@ def ask(equipment: Equipment, *, actor: User, now: datetime, reason: str = "") -
     """Ask for a run now; one that is under way is the answer."""
     with audit.attempt(actor=actor, action="training.ask", obj=equipment, line=equipment.line, now=now, reason=reason):
         require(actor, Right.CONFIGURE, equipment.line, now)
-        run, _ = _asked(equipment, now=now, by=actor, reason=reason)
+        run, _ = asked(equipment, now=now, by=actor, reason=reason)
         audit.record(
             actor=actor, action="training.ask", obj=equipment, now=now, new={"run": run.pk}, reason=reason,
             line=equipment.line_id,
@@ -157,7 +158,7 @@ def _is_due(row: TrainingPlan, now: datetime) -> bool:
 def _planned(row: TrainingPlan, now: datetime) -> None:
     """Ask for what a plan wants, unless a run is under way."""
     with audit.atomic():
-        run, created = _asked(row.equipment, now=now, reason="the plan")
+        run, created = asked(row.equipment, now=now, reason="the plan")
         if created:
             audit.record(
                 actor=SYSTEM, action="training.ask", obj=row.equipment, now=now, new={"run": run.pk},
@@ -170,14 +171,25 @@ def decided(row: TrainingPlan) -> str:
     return f"the plan of {row.decided_by.get_username()}: {row.reason}"
 
 
-def _asked(
-    equipment: Equipment, *, now: datetime, by: User | None = None, reason: str = ""
+def asked(
+    equipment: Equipment,
+    *,
+    now: datetime,
+    by: User | None = None,
+    reason: str = "",
+    outside: Mapping[str, Any] | None = None,
 ) -> tuple[TrainingRun, bool]:
-    """The run that is under way, and whether it is a new one."""
+    """The run that is under way, and whether it is a new one; ``outside`` is the model from elsewhere that it tries."""
     return TrainingRun.objects.get_or_create(
         equipment=equipment,
         state__in=TrainingRun.OPEN,
-        defaults={"state": State.WAITING, "asked_by": by, "asked_at": now, "reason": reason[:400]},
+        defaults={
+            "state": State.WAITING,
+            "asked_by": by,
+            "asked_at": now,
+            "reason": reason[:400],
+            "outside": outside or {},
+        },
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from django.db import IntegrityError, transaction
 
-from control.actions import audit, estimators, machines
+from control.actions import audit, estimators, machines, outside_models
 from control.actions.estimators import Fitted, History
 from control.actions.retraining import SYSTEM, Schedule, State, decided, ended, put_in_force, set_hash
 from control.core.machine import Machine
@@ -65,7 +65,8 @@ def _carry_out(run: TrainingRun, clock: Callable[[], datetime]) -> None:
     past = estimators.history(equipment, asked_at - timedelta(hours=hours), asked_at)
     older, newer = _parted(past)
     _tell(run, "fitting", clock)
-    fitted = estimators.fit(equipment, older, progress=lambda share: _tell(run, "fitting", clock, share))
+    kinds = estimators.Kinds(outside=outside_models.read(run.outside))
+    fitted = estimators.fit(equipment, older, kinds, progress=lambda share: _tell(run, "fitting", clock, share))
     _tell(run, "comparing", clock)
     verdict = _compared(equipment, fitted, newer)
     _tell(run, "storing", clock)

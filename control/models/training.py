@@ -77,6 +77,9 @@ class TrainingRun(models.Model):
     cancel_asked = models.BooleanField(default=False)
     verdict = models.JSONField(default=dict)
     error = models.CharField(max_length=400, blank=True)
+    outside = models.JSONField(
+        default=dict, blank=True, help_text=_("A model from elsewhere that is tried: its streams, and what they share")
+    )
 
     class Meta:
         constraints = [

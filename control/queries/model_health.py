@@ -172,7 +172,8 @@ def _states(equipment: Equipment) -> dict[str, StreamState]:
 
 
 def runs(equipment: Equipment) -> QuerySet[TrainingRun]:
-    return TrainingRun.objects.filter(equipment=equipment).select_related("asked_by").order_by("-id")
+    rows = TrainingRun.objects.filter(equipment=equipment).select_related("asked_by").order_by("-id")
+    return rows.defer("outside")  # a file of megabytes
 
 
 def roll_values(equipment: Equipment) -> QuerySet[RollValue]:

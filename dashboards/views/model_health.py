@@ -12,13 +12,13 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
-from control.actions import model_kinds, retraining
+from control.actions import model_kinds, outside_models, retraining
 from control.actions.authority import Right
 from control.actions.errors import Invalid, Refused
 from control.models import Equipment, TrainingPlan, TrainingRun
 from control.queries import live, overview
 from control.queries import model_health as queries
-from dashboards import model_form, permissions, training_form
+from dashboards import model_form, permissions, training_form, uploads
 from dashboards.views import refusals
 
 RUNS, ROLLS = 8, 3
@@ -64,6 +64,28 @@ def kinds(request: HttpRequest, pk: int) -> HttpResponse:
     except Refused as refusal:
         return refusals.shown(request, refusal, back=_at(machine))
     messages.success(request, _("The next training follows this choice."))
+    return redirect(_at(machine))
+
+
+@login_required
+@require_POST
+def bring(request: HttpRequest, pk: int) -> HttpResponse:
+    """Take an ONNX file with its declaration, and have it compared with what is in force."""
+    machine = _found(request, pk)
+    data, declaration = (uploads.read(request.FILES.get(name)) for name in ("model", "declaration"))
+    reason = request.POST.get("reason", "")[:400]
+    try:
+        outside_models.bring(
+            machine, data, declaration, actor=permissions.person(request), now=permissions.now(), reason=reason
+        )
+    except Invalid as refusal:
+        if refusal.code != "not_a_model":
+            return refusals.shown(request, refusal, back=_at(machine))
+        kept = {"not_taken": str(refusal), "given": reason}
+        return render(request, "models/page.html", _context(request, machine) | kept, status=refusal.status)
+    except Refused as refusal:
+        return refusals.shown(request, refusal, back=_at(machine))
+    messages.success(request, _("The model is taken and will be compared with what is in force."))
     return redirect(_at(machine))
 
 

@@ -181,8 +181,11 @@ def on_target(stages):
 
 
 def over_stages(stages, kept=lambda state: state):
-    """The passes over each stage's first second and its rest; ``kept`` is what becomes of a state between stages."""
-    trace, state, passes = on_target(len(stages)), State(), []
+    """The passes over each stage's first second and its rest, of a model that the line has long known.
+
+    ``kept`` is what becomes of a state between stages.
+    """
+    trace, state, passes = on_target(len(stages)), State(estimator=fed_with(ON).estimator.hash), []
     for k, signals in enumerate(stages):
         first_s = k * STAGE_S
         for begin_s, end_s in ((first_s, first_s + 1), (first_s + 1, first_s + STAGE_S)):

@@ -188,3 +188,24 @@ def test_contents_of_the_first_version_load_as_they_did(trained, trace):
     before, now = Estimator.load(old, TAGS, KEYS).predict(trace, ROWS), load(trained).predict(trace, ROWS)
     assert np.array_equal(before.value, now.value)
     assert not before.dqix.any()
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"feature": None}, "without feature"),
+        ({"value": None, "depth": None}, "without depth, value"),
+        ({"depth": 0}, "impossible size"),
+        ({"depth": 40}, "impossible size"),
+        ({"feature": []}, "impossible size"),
+        ({"value": [[0.0]]}, "impossible size"),
+        ({"feature": "beyond"}, "beyond the"),
+    ],
+)
+def test_boosted_trees_that_cannot_be_walked_through_are_refused_by_name(mixed, change, why):
+    content = mixed.contents[KEYS[0]]
+    main = {name: value for name, value in {**content["main"], **change}.items() if value is not None}
+    if change.get("feature") == "beyond":
+        main["feature"] = (np.array(content["main"]["feature"]) + 1_000).tolist()
+    with pytest.raises(ValueError, match=f"estimator for {KEYS[0]}: boosted trees.*{why}"):
+        Estimator.load([{**content, "main": main}], TAGS, KEYS)

@@ -45,6 +45,7 @@ def writes(plant: Plant, change: Change) -> dict[str, dict[str, object]]:
         f"/lines/{plant.line.key}/hold/": {},
         f"/models/{plant.coater.pk}/retrain/": {},
         f"/models/{plant.coater.pk}/kinds/": {"main": "pls", "reference": "ridge", "reason": "Because"},
+        f"/models/{plant.coater.pk}/outside/": {"reason": "Because"},
         f"/models/{plant.coater.pk}/plan/": {"then": "propose", "reason": "Because"},
         f"/loops/{plant.loop.pk}/tune/": {"number": "1", "reason": "Because"},
         **{

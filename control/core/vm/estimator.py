@@ -321,6 +321,11 @@ def _check(content: Content, columns: Mapping[str, int], places: Mapping[str, in
     unknown = [tag for tag in content["inputs"]["tags"] if tag not in columns]
     if unknown:
         raise ValueError(f"estimator for {content['stream']}: the equipment has no tag {', '.join(unknown)}")
+    if content["main"]["kind"] == "boosting":
+        try:
+            Forest.check(content["main"], 3 * len(content["inputs"]["tags"]))
+        except ValueError as error:
+            raise ValueError(f"estimator for {content['stream']}: {error}") from None
 
 
 def _group(members: Sequence[Content], columns: Mapping[str, int], places: Mapping[str, int]) -> _Group:

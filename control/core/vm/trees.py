@@ -18,6 +18,7 @@ import numpy as np
 from control.core.types import FloatArray, IntArray
 
 MOST = 4_000_000  # nodes visited at once: bounds the memory of a long backlog
+DEEPEST = 16
 NEVER = float(np.finfo(np.float32).max)  # as a threshold: infinity that JSON can hold
 
 
@@ -34,6 +35,20 @@ class Forest:
     value: FloatArray
     first: IntArray
     streams: IntArray
+
+    @staticmethod
+    def check(model: Mapping[str, Any], features: int) -> None:
+        """A stored model that cannot be walked through is refused with the reason."""
+        if missing := [name for name in ("depth", "feature", "threshold", "value") if name not in model]:
+            raise ValueError(f"boosted trees without {', '.join(missing)}")
+        trees, depth = len(model["feature"]), model["depth"] if model["depth"] in range(1, DEEPEST + 1) else 0
+        splits = {"feature": 2**depth - 1, "threshold": 2**depth - 1, "value": 2**depth} if depth else {}
+        shapes = [np.shape(model[name]) == (trees, width) for name, width in splits.items()]
+        if not (trees and shapes and all(shapes)):
+            raise ValueError("boosted trees of unequal or impossible size")
+        used = np.array(model["feature"])
+        if used.min() < 0 or used.max() >= features:
+            raise ValueError(f"boosted trees that look at inputs beyond the {features} there are")
 
     @classmethod
     def of(cls, models: Sequence[Mapping[str, Any]], streams: Sequence[int], columns: IntArray) -> Forest:

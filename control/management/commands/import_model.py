@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
-from control.actions import estimators
+from control.actions import audit, estimators, outside_models
+from control.actions.errors import Invalid
 from control.core.vm.onnx import MOST_BYTES
 from control.management.commands.train import hours
 from control.models import Equipment
@@ -34,7 +34,9 @@ class Command(BaseCommand):
             raise CommandError(f"there is no equipment {equipment!r}")
         now = timezone.now()
         try:
-            found = estimators.outside(machine, self.read(model), tomllib.loads(declaration.read_text("utf-8")))
+            found = outside_models.checked(machine, self.read(model), declaration.read_bytes())
+            with audit.atomic():
+                outside_models.record(machine, found, actor="command line", now=now, reason=options["reason"])
             trained = estimators.train(
                 machine,
                 since=now - options["hours"],
@@ -42,11 +44,11 @@ class Command(BaseCommand):
                 now=now,
                 actor="command line",
                 reason=options["reason"],
-                kinds=estimators.Kinds(outside=found),
+                kinds=estimators.Kinds(outside=found.models),
             )
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, Invalid) as error:
             raise CommandError(f"{model.name} is not taken: {error}") from None
-        for stream in found:
+        for stream in found.models:
             why = trained.refused.get(stream)
             figures = trained.metrics.get(stream, {})
             told = f"not in force: {why}" if why else "MAE {mae:.4g}, coverage {coverage:.1%}".format(**figures)
