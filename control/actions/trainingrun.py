@@ -137,7 +137,7 @@ def _draft(stream: Stream, content: dict[str, Any], run: TrainingRun, now: datet
 def _tell(run: TrainingRun, step: str, clock: Callable[[], datetime], part: float = 0.0) -> None:
     """Say how far the run is, and hear whether it is to end."""
     with transaction.atomic():
-        row = TrainingRun.objects.select_for_update().get(pk=run.pk)
+        row = TrainingRun.objects.select_for_update().defer("outside").get(pk=run.pk)
         if row.cancel_asked or row.state != State.RUNNING:
             raise Cancelled
         row.step, row.share, row.heard_at = step, STEPS[step] + part * FITTING, clock()
