@@ -22,10 +22,11 @@ import redis
 
 from apcweb.places import embedded_database_url, embedded_redis_url, places, wipe
 from control.connectors import TWIN_SOCKET
+from control.connectors.twin import TwinConnector
 
 ROOT = Path(__file__).parent.parent
 PASSWORD = "twelve-lanes-and-a-press"
-UP_S = 90.0
+UP_S = 180.0
 INHERITED = ("PATH", "HOME", "LANG", "VIRTUAL_ENV", "TMPDIR")
 
 
@@ -113,11 +114,15 @@ class Installation:
             cursor = connection.execute(query, values)
             return cursor.fetchall() if cursor.description else []
 
-    def open_change(self, loop: str) -> tuple[int, str] | None:
-        """The change of that loop on the cathode line that waits for somebody, and for whom.
+    def another_batch(self, size: float) -> None:
+        """Slurry with that share more solids reaches the cathode's coater now, not when the scenario says."""
+        twin = TwinConnector(places(self.var).run / TWIN_SOCKET, "cathode-1/coater")
+        twin.open()
+        twin.disturb({"kind": "solids_step", "size": size})
+        twin.close()
 
-        The demo's scenario brings one by itself: a poorer batch of slurry a minute after the twin's start.
-        """
+    def open_change(self, loop: str) -> tuple[int, str] | None:
+        """The change of that loop on the cathode line that waits for somebody, and for whom."""
         rows = self.sql(
             "SELECT c.id, c.needs FROM control_change c JOIN control_loop o ON o.id = c.loop_id JOIN control_line l"
             " ON l.id = c.line_id WHERE l.key = 'cathode-1' AND o.key = %s"

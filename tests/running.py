@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import tomllib
+from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cache
 
 from django.conf import settings
 
@@ -33,14 +35,13 @@ class Running:
         return list(self.line.equipment.order_by("position"))
 
     def scans(self, seconds: int) -> list:
-        found = []
-        for _ in range(seconds):
-            self.now += timedelta(seconds=1)
-            found += self.twin.step(1.0, self.now.timestamp())
-        return found
+        begin, self.now = self.now, self.now + timedelta(seconds=seconds)
+        return stepped(self.twin, begin, seconds)
 
     def run(self, seconds: int) -> None:
-        scans = self.scans(seconds)
+        self.store(self.scans(seconds))
+
+    def store(self, scans: list) -> None:
         ingest.store_batch(ingest.raw(), self.who, ingest.batch_of_scans(self.who, scans), now=self.now)
 
     def advance(self) -> int:
@@ -53,12 +54,32 @@ class Running:
             limits.draw(machine, **span)
 
 
-def running(key: str = "cathode", *, scenario: str | None = None, seed: int = 20) -> Running:
-    """The line of ``fixtures/plants/<key>.toml``; without a scenario nothing disturbs it but noise."""
-    path = FIXTURES / "plants" / f"{key}.toml"
-    stored = plant.store(plant.read(path), actor="test", reason="", now=START)
-    told = tomllib.loads(path.read_text())
-    physics = tomllib.loads((FIXTURES / "twins" / f"{stored.line.key}.toml").read_text())
-    events = tomllib.loads((FIXTURES / "scenarios" / f"{scenario or 'quiet'}.toml").read_text())
-    twin = Twin(line_parameters(told, physics), Scenario.from_dict(events), seed)
-    return Running(stored.line, twin, ingest.known(ingest.raw(), stored.source.pk))
+def stepped(twin: Twin, begin: datetime, seconds: int) -> list:
+    ends = (begin + timedelta(seconds=second) for second in range(1, seconds + 1))
+    return [scan for end in ends for scan in twin.step(1.0, end.timestamp())]
+
+
+def twin_of(key: str, scenario: str, seed: int) -> Twin:
+    told = tomllib.loads((FIXTURES / "plants" / f"{key}.toml").read_text())
+    physics = tomllib.loads((FIXTURES / "twins" / f"{told['line']['key']}.toml").read_text())
+    events = tomllib.loads((FIXTURES / "scenarios" / f"{scenario}.toml").read_text())
+    return Twin(line_parameters(told, physics), Scenario.from_dict(events), seed)
+
+
+@cache
+def ran(key: str, scenario: str, seed: int, seconds: int) -> tuple[Twin, list]:
+    """The twin after its first seconds, and its scans: the same for every test that begins so."""
+    twin = twin_of(key, scenario, seed)
+    scans = stepped(twin, START, seconds)
+    return twin, scans
+
+
+def running(key: str = "cathode", *, scenario: str = "quiet", seed: int = 20, ran_s: int = 0) -> Running:
+    """The line of ``fixtures/plants/<key>.toml``, which has run so long; in the quiet scenario there is only noise."""
+    stored = plant.store(plant.read(FIXTURES / "plants" / f"{key}.toml"), actor="test", reason="", now=START)
+    twin, scans = ran(key, scenario, seed, ran_s)
+    line = Running(stored.line, deepcopy(twin), ingest.known(ingest.raw(), stored.source.pk))
+    if ran_s:
+        line.now += timedelta(seconds=ran_s)
+        line.store(scans)
+    return line

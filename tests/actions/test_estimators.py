@@ -31,9 +31,7 @@ TOP = [f"loading/{lane}-top" for lane in (1, 2, 3, 4)]
 
 @pytest.fixture
 def line():
-    made = running(scenario="shift")
-    made.run(1000)
-    return made
+    return running(scenario="shift", ran_s=1000)
 
 
 def test_of_too_long_a_history_the_newest_is_learned_from_trace_and_labels_alike(line, monkeypatch):

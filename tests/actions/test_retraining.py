@@ -163,8 +163,7 @@ def test_a_challenger_takes_over_only_if_it_may_drive_the_loops_and_is_nowhere_m
 
 @pytest.fixture
 def line():
-    line = running(scenario="shift")
-    line.run(2400)
+    line = running(scenario="shift", ran_s=2400)
     line.advance()
     line.train()
     line.run(300)
@@ -224,8 +223,7 @@ def test_while_it_fits_a_run_tells_how_far_it_is_and_can_be_ended_between_two_st
 
 
 def test_by_a_standing_decision_what_passes_is_put_in_force_at_once_and_the_audit_names_who_decided():
-    line = running(scenario="shift")
-    line.run(1800)
+    line = running(scenario="shift", ran_s=1800)
     line.advance()
     press, engineer = line.equipment[1], grown_up(line)
     standing = Schedule(every_rolls=1, then=TrainingPlan.Then.PUT_IN_FORCE)

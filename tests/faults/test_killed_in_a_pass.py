@@ -33,9 +33,7 @@ pipeline.advance(int(sys.argv[1]), now=timezone.now())
 
 @pytest.fixture
 def line():
-    line = running(scenario="shift")
-    line.run(300)
-    return line
+    return running(scenario="shift", ran_s=300)
 
 
 @contextmanager

@@ -7,6 +7,7 @@ prediction made twice or not at all shows against the snapshots; a chart's hole 
 from __future__ import annotations
 
 import json
+import random
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,6 +18,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from tests.installation import Installation, wait_until
+from tests.trials import SEED, trial
 
 PREDICTED = 0
 pytestmark = [pytest.mark.timeout(240), pytest.mark.xdist_group("installation")]
@@ -105,7 +107,8 @@ def kill_postgres(site: Installation) -> None:
     site.kill_postgres()
 
 
-FAULTS = [kill_the_worker, kill_the_collector, kill_the_web, wipe_redis, restart_redis, kill_postgres]
+Fault = Callable[[Installation], None]
+FAULTS: list[Fault] = [kill_the_worker, kill_the_collector, kill_the_web, wipe_redis, restart_redis, kill_postgres]
 
 
 def clock(site: Installation) -> datetime:
@@ -135,15 +138,21 @@ def wrongly_predicted(site: Installation, coater: int, since: datetime, until: d
     return site.sql(query, PREDICTED, coater, since, until)
 
 
-@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
+@pytest.mark.parametrize(
+    "faults",
+    [*([fault] for fault in FAULTS), trial(random.Random(SEED).choices(FAULTS, k=25), "trial-25")],
+    ids=lambda faults: faults[0].__name__,
+)
 def test_nothing_is_lost_or_doubled_and_the_chart_has_no_hole(
-    installation: Installation, coater: int, browser: Browser, fault: Callable[[Installation], None]
+    installation: Installation, coater: int, browser: Browser, faults: list[Fault]
 ) -> None:
     began = clock(installation)
     wait_until(lambda: newest(installation, coater) > began, 20, "live data before the fault")
-    fault(installation)
-    struck = wait_until(lambda: clock(installation), 20, "PostgreSQL answers again")
-    wait_until(lambda: (newest(installation, coater) - struck).total_seconds() > 3, 40, "fresh predictions afterwards")
+    for fault in faults:
+        fault(installation)
+        struck = wait_until(lambda: clock(installation), 20, "PostgreSQL answers again")
+        fresh = lambda: (newest(installation, coater) - struck).total_seconds() > 3  # noqa: B023, E731
+        wait_until(fresh, 60, "fresh predictions afterwards")
     until = newest(installation, coater)
     assert holes(installation, coater, began, until) == 0
     assert wrongly_predicted(installation, coater, began, until) == []
