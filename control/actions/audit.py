@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from django.contrib.auth.models import User
@@ -179,11 +180,15 @@ class Break:
 
 @dataclass(slots=True)
 class Report:
-    """What a verification found. ``number`` and ``hash`` are the root: the last row that the chain ends in."""
+    """What a verification found. ``number`` and ``hash`` are the root: the last row that the chain ends in.
+
+    ``roots`` counts the earlier ones that lay on its way.
+    """
 
     rows: int = 0
     number: int = 0
     hash: str = START
+    roots: int = 0
     first: Break | None = None
 
     @property
@@ -202,22 +207,24 @@ FROM control_auditentry ORDER BY number
 PAGE = 5000
 
 
-def verify(root: tuple[int, str] | None = None) -> Report:
-    """Walk the whole chain in constant memory. ``root`` is an earlier end that must still be on the chain."""
+def verify(signed: Mapping[int, Set[str]] = MappingProxyType({})) -> Report:
+    """Walk the whole chain in constant memory. ``signed`` are earlier ends: the hash that the row of a number must have."""
     report = Report()
-    end = (0, START)
+    end, agreed = (0, START), 0
     for number, entry, previous, stored, head in _stored_rows():
         end = head
         _check(report, number, entry, previous, stored)
-        if root and root == (number, stored):
-            root = None
+        if number in signed:
+            if signed[number] != {stored}:
+                report.fault(number, f"another chain than the one signed: it parted after row {agreed}")
+            agreed, report.roots = number, report.roots + 1
         report.rows, report.number, report.hash = report.rows + 1, number, stored
     if not report.rows:
         end = AuditHead.objects.values_list("number", "hash").first() or (-1, "")
     if end != (report.number, report.hash):
         report.fault(report.number + 1, f"the chain should end at {end[0]} {end[1]}")
-    if root and root != (0, START):
-        report.fault(root[0], "the root given is not on the chain")
+    if (newest := max(signed, default=0)) > report.number:
+        report.fault(report.number + 1, f"missing: the chain was signed up to row {newest}")
     return report
 
 
