@@ -66,6 +66,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "dashboards.refused.RefusedRequests",
     "django.contrib.messages.middleware.MessageMiddleware",
     "dashboards.zeros.NoZeros",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",

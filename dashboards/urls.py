@@ -52,7 +52,8 @@ urlpatterns = [
     path("changes/<int:pk>/now/", change.page_now, name="change_now"),
     path("changes/<int:pk>/decide/", change.decide, name="decide"),
     path("audit/", audit.page, name="audit"),
-    path("audit.csv", audit.download, name="audit_csv"),
+    path("audit.csv", audit.table, name="audit_csv"),
+    path("audit.jsonl", audit.lines, name="audit_jsonl"),
     path("station/", station.choose, name="station"),
     path("api/v1/", api.urls),
 ]

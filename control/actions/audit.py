@@ -19,7 +19,7 @@ from django.contrib.auth.models import User
 from django.db import connection, models, transaction
 
 from control.actions.errors import Refused
-from control.models import AuditEntry, AuditHead, Line
+from control.models import AuditHead, Line
 
 Actor = User | str  # a person, or the name of a part of the system
 Object = models.Model | tuple[str, object]
@@ -42,6 +42,7 @@ class Recorded(NamedTuple):
     reason: str
 
 
+_told: ContextVar[list[str] | None] = ContextVar("audit_told", default=None)
 _collected: ContextVar[list[Recorded] | None] = ContextVar("audit_collected", default=None)
 
 
@@ -124,10 +125,29 @@ SELECT control_audit_append(%s::timestamptz[], %s::bigint[], %s::text[], %s::tex
 """
 
 
+@contextmanager
+def telling() -> Iterator[list[str]]:
+    """What is recorded meanwhile: the actions of the rows, as they are chained."""
+    told: list[str] = []
+    token = _told.set(told)
+    try:
+        yield told
+    finally:
+        _told.reset(token)
+
+
+def told_before(action: str) -> None:
+    """What is asked here again stands in the record since it was asked first."""
+    if (told := _told.get()) is not None:
+        told.append(action)
+
+
 def _append(collected: list[Recorded], *, commit: bool) -> None:
     if collected:
         with connection.cursor() as cursor:
             cursor.execute(*appending(collected, commit=commit))
+        for row in collected:
+            told_before(row.action)
 
 
 def appending(rows: list[Recorded], *, commit: bool) -> tuple[str, list[list[Any]]]:
@@ -208,7 +228,7 @@ PAGE = 5000
 
 
 def verify(signed: Mapping[int, Set[str]] = MappingProxyType({})) -> Report:
-    """Walk the whole chain in constant memory. ``signed`` are earlier ends: the hash that the row of a number must have."""
+    """Walk the whole chain in constant memory. ``signed`` are earlier ends: the hashes of rows by their numbers."""
     report = Report()
     end, agreed = (0, START), 0
     for number, entry, previous, stored, head in _stored_rows():

@@ -1,7 +1,7 @@
 """Ends of the audit's chain, signed and kept in files outside the database.
 
-Whoever owns the tables can rewrite the whole chain so that it fits again, cut its tail off, or bring back an old dump. A
-root that was signed before and lies elsewhere then no longer fits: it names a row and the hash that the row has to have.
+Whoever owns the tables can rewrite the whole chain so that it fits again, cut its tail off, or bring back an old dump.
+A root that was signed before and lies elsewhere then no longer fits: it names a row and the hash that row must have.
 """
 
 from __future__ import annotations
@@ -35,9 +35,8 @@ class Root:
         told = f"{self.number}:{self.hash}:{self.at.isoformat()}".encode()
         return hmac.new(settings.APC_AUDIT_KEY.encode(), told, hashlib.sha256).hexdigest()
 
-    def line(self) -> str:
-        told = {"number": self.number, "hash": self.hash, "at": self.at.isoformat(), "hmac": self.signature()}
-        return json.dumps(told)
+    def told(self) -> dict[str, int | str]:
+        return {"number": self.number, "hash": self.hash, "at": self.at.isoformat(), "hmac": self.signature()}
 
 
 @dataclass(slots=True)
@@ -66,7 +65,7 @@ def checkpoint(now: datetime) -> Root | None:
             return None
     if root.number == 0:
         return None
-    _append(folder / f"roots-{now:%Y-%m}.jsonl", root.line())
+    _append(folder / f"roots-{now:%Y-%m}.jsonl", json.dumps(root.told()))
     return root
 
 

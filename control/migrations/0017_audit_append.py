@@ -3,8 +3,8 @@
 from django.db import migrations
 
 APPEND = """
--- The hash is the one of control.actions.audit.link: SHA-256 of the row's canonical JSON, of which `hashed` is all between
--- the row's number and the hash of the row before.
+-- The hash is the one of control.actions.audit.link: SHA-256 of the row's canonical JSON, of which `hashed` is all that
+-- stands between the row's number and the hash of the row before.
 CREATE FUNCTION control_audit_append(
     ats timestamptz[], actors bigint[], names text[], actions text[], kinds text[], keys text[], lines bigint[],
     olds text[], news text[], reasons text[], hashed text[]
