@@ -124,15 +124,21 @@ def _streams(lane: Lane, start: datetime, end: datetime) -> list[StreamFrame]:
 def _steps(row: Limits, start: datetime, end: datetime) -> Iterator[LimitsStep]:
     """One, or of a short-run chart one for every recipe."""
     assert row.effective_from is not None
-    begins = [row.effective_from]
-    if "nominal" in row.parameters:
-        begins += limit_queries.recipes_begun(row.stream, max(start, row.effective_from), row.effective_to or end)
+    if "nominal" not in row.parameters:
+        yield _step(row, None, row.effective_from, row.effective_to)
+        return
+    recipes = limit_queries.recipes_begun(row.stream, max(start, row.effective_from), row.effective_to or end)
+    begins = [row.effective_from, *recipes]
     targets = limit_queries.targets(row.stream, np.array([at.timestamp() for at in begins]))
     for begin, until, target in zip(begins, [*begins[1:], row.effective_to], targets.tolist(), strict=True):
-        mean, sigma = row.under(None if np.isnan(target) else target)
-        yield LimitsStep(
-            number=row.number, mean=mean, lower=mean - 3 * sigma, upper=mean + 3 * sigma, start=begin, end=until
-        )
+        yield _step(row, None if np.isnan(target) else target, begin, until)
+
+
+def _step(row: Limits, target: float | None, start: datetime, end: datetime | None) -> LimitsStep:
+    mean, sigma = row.under(target)
+    return LimitsStep(
+        number=row.number, mean=mean, lower=mean - 3 * sigma, upper=mean + 3 * sigma, start=start, end=end
+    )
 
 
 def _moves(lane: Lane, start: datetime, end: datetime) -> Iterator[Event]:

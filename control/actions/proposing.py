@@ -54,7 +54,7 @@ def propose(
     loop = Loop.objects.select_related("equipment__line").get(pk=loop.pk)  # a pass takes a while
     if not Mode(loop.actual_mode).offers or situation.on_hold(loop):
         return None
-    earlier = loop.changes.filter(state__in=UNDECIDED).first()
+    earlier = loop.changes.filter(state__in=UNDECIDED, author=None).first()  # a person's own is not taken away
     told = {
         **evidence,
         "seen_at": _seen_at(proposal).isoformat(),
