@@ -12,7 +12,7 @@ from django.contrib.auth.models import AnonymousUser, User
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from control.actions.errors import NoPermission
-from control.models import Grant, Line
+from control.models import Grant, Line, Site
 
 Role = Grant.Role
 Person = User | AnonymousUser
@@ -66,6 +66,13 @@ def require(user: Person, right: Right, line: Line, now: datetime) -> frozenset[
     if not any(right in RIGHTS.get(role, ()) for role in held):
         raise NoPermission("no_permission", f"{user.get_username()} may not {right} on {line.key}.")
     return held
+
+
+def require_at_site(user: Person, right: Right, site: Site, now: datetime) -> None:
+    """Refused unless one of the person's roles on the whole site gives the right."""
+    held = _valid(user, now).filter(site=site).values_list("role", flat=True)
+    if not any(right in RIGHTS.get(role, ()) for role in held):
+        raise NoPermission("no_permission", f"{user.get_username()} may not {right} on all of {site.key}.")
 
 
 def visible_lines(user: Person, now: datetime) -> QuerySet[Line]:

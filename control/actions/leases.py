@@ -13,13 +13,14 @@ from control.models import Lease
 TTL_S = 15.0  # longer than the deadlines of one write and its read-back together
 
 TAKE = """
-INSERT INTO control_lease AS lease (line_id, holder, fence, expires_at)
-VALUES (%(line)s, %(holder)s, 1, clock_timestamp() + make_interval(secs => %(ttl)s))
+INSERT INTO control_lease AS lease (line_id, holder, fence, since, expires_at)
+VALUES (%(line)s, %(holder)s, 1, clock_timestamp(), clock_timestamp() + make_interval(secs => %(ttl)s))
 ON CONFLICT (line_id) DO UPDATE SET
     holder = EXCLUDED.holder,
     expires_at = EXCLUDED.expires_at,
-    fence = lease.fence
-        + CASE WHEN lease.holder = EXCLUDED.holder AND lease.expires_at > clock_timestamp() THEN 0 ELSE 1 END
+    (fence, since) = (SELECT lease.fence + CASE WHEN kept THEN 0 ELSE 1 END,
+                             CASE WHEN kept THEN lease.since ELSE EXCLUDED.since END
+                      FROM (SELECT lease.holder = EXCLUDED.holder AND lease.expires_at > clock_timestamp()) AS k (kept))
 WHERE lease.holder = EXCLUDED.holder OR lease.expires_at IS NULL OR lease.expires_at <= clock_timestamp()
 RETURNING fence
 """
