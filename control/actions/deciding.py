@@ -15,6 +15,7 @@ from control.actions.authority import LADDER, NOBODY, Right, decides, may, requi
 from control.actions.errors import Conflict, Expired, Invalid, NoPermission, NotFound, Refused, Stale, Unsound
 from control.actions.loops import demote, lock
 from control.actions.situation import active_recipe, differences, inputs_not_good, on_hold
+from control.core.demotion import Trigger
 from control.core.lifecycle import UNDECIDED, State, Verb
 from control.core.modes import Mode
 from control.core.policy import Needed
@@ -146,4 +147,4 @@ def _count_doubts(change: Change, now: datetime) -> None:
     """Operators who keep doubting a sensor are right until shown otherwise."""
     rejected = change.loop.changes.filter(state=State.REJECTED, reason_code__key=SENSOR_DOUBTFUL)
     if rejected.filter(decided_at__gt=now - DOUBTS_WITHIN).count() >= DOUBTS_THAT_DEMOTE:
-        demote(change.loop, Mode.SUPERVISED, actor=SYSTEM, code=SENSOR_DOUBTFUL, now=now)
+        demote(change.loop, Mode.SUPERVISED, actor=SYSTEM, code=Trigger.SENSOR_DOUBTFUL, now=now)

@@ -27,6 +27,7 @@ SELECT s.id, p.at, p.quality FROM unnest(%s::bigint[]) AS s (id) CROSS JOIN LATE
     SELECT at, quality FROM control_point WHERE stream_id = s.id AND by = {int(MeasuredBy.PREDICTION)} AND at > %s
     ORDER BY at DESC LIMIT 1) p
 """  # noqa: S608 - our own number
+ARRIVALS = ("intake__last_received_at", "line__lease__since", "line__lease__expires_at")  # of an equipment
 PER_SECOND = {"m/min": 1 / 60, "m/s": 1.0}
 
 
@@ -116,7 +117,10 @@ class Arrivals:
         return (now - max(self.received_at, self.listening_since)).total_seconds()
 
 
-ARRIVALS = ("intake__last_received_at", "line__lease__since", "line__lease__expires_at")
+def silent_scans(equipment: Equipment, now: datetime) -> float:
+    """How many scans of an equipment did not come, whoever's fault it is."""
+    found = Equipment.objects.filter(pk=equipment.pk).values_list(*ARRIVALS).get()
+    return Arrivals(*found).silent_s(now) / scan_s(equipment.cycle_s)
 
 
 def missing_scans(equipment: Equipment, now: datetime) -> float:

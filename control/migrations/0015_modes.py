@@ -21,7 +21,7 @@ SELECT id, requested_mode, actual_mode, coalesce(mode_since, now()), 'asked', ''
 class Migration(migrations.Migration):
     dependencies = [
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
-        ("control", "0013_outside_models"),
+        ("control", "0014_people"),
     ]
 
     operations = [
@@ -112,9 +112,7 @@ class Migration(migrations.Migration):
                 "ordering": ["-since", "-id"],
                 "indexes": [models.Index(fields=["loop", "-since"], name="spell_recent")],
                 "constraints": [
-                    models.UniqueConstraint(
-                        condition=Q(until__isnull=True), fields=("loop",), name="spell_one_open"
-                    )
+                    models.UniqueConstraint(condition=Q(until__isnull=True), fields=("loop",), name="spell_one_open")
                 ],
             },
         ),
