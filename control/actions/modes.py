@@ -150,7 +150,7 @@ def _set(
 
 
 def begin_spell(
-    loop: Loop, *, requested: Mode, actual: Mode, now: datetime, code: str, actor: Actor, detail: str = ""
+    loop: Loop, *, requested: str, actual: str, now: datetime, code: str, actor: Actor, detail: str = ""
 ) -> None:
     by = actor if isinstance(actor, User) else None
     told = {"requested": requested, "actual": actual, "since": now, "code": code, "detail": detail[:400], "by": by}

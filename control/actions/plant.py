@@ -173,7 +173,7 @@ def _loop(stored: Stored, equipment: Equipment, spec: LoopSpec, actor: Actor, no
     find = {"equipment": equipment, "key": spec.names.key}
     loop = stored.upsert(Loop, find, _names(spec.names), started)
     if not loop.spells.exists():
-        begin_spell(loop, requested=Mode(spec.mode), actual=Mode(actual), now=now, code=ASKED, actor=actor)
+        begin_spell(loop, requested=spec.mode, actual=actual, now=now, code=ASKED, actor=actor)
     filed = loop.settings.get(FILED, loop.settings)  # an engineer's tuning stays until the file itself changes
     if {**LoopSpec.usual(), **filed} != spec.settings:  # what was not yet a setting then had its usual value
         loop.settings, loop.settings_number = spec.settings, loop.settings_number + 1

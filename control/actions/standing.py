@@ -12,7 +12,7 @@ from control.core.lifecycle import State
 from control.core.modes import Mode
 from control.core.promotion import Standing
 from control.core.types import Quality, Rule
-from control.models import Change, Loop, ModeSpell, Recipe, RollValue, Signal, Stream, VersionState
+from control.models import Change, Handshake, Loop, ModeSpell, Recipe, RollValue, Signal, Stream, VersionState
 
 DAY = timedelta(days=1)
 NEVER_S = float("inf")
@@ -40,7 +40,7 @@ def standing(loop: Loop, now: datetime) -> Standing:
 
 def unheard_s(loop: Loop, now: datetime) -> float:
     """Seconds since the machine was last read and ready to be written to."""
-    heard = Loop.objects.filter(pk=loop.pk).values_list("equipment__handshake__heard_at", flat=True).get()
+    heard = Handshake.objects.filter(equipment=loop.equipment_id).values_list("heard_at", flat=True).first()
     return NEVER_S if heard is None else max((now - heard).total_seconds(), 0.0)
 
 

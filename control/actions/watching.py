@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from django.db import connection
@@ -114,7 +114,7 @@ class _Seen:
 
     def facts(self, events: list[Event], figured: Figures, now: datetime) -> Facts:
         reason = next((note.reason for note in self.found.notes if note.loop == self.config.key), None)
-        told = {SILENCES[reason]: reason.value} if reason in SILENCES else {}
+        told: dict[str, Any] = {SILENCES[reason]: reason.value} if reason in SILENCES else {}
         told |= {EVENTS[event.kind]: event.kind.value for event in events if self._concerned(event)}
         return Facts(
             bad_scans=self._bad_scans(reason, now),
@@ -148,7 +148,7 @@ class _Seen:
         limits = (text for one in held for text in one.active_constraints if text.endswith((":low", ":high")))
         return ", ".join(limits)
 
-    def _measured(self, figured: Figures, now: datetime) -> dict[str, object]:
+    def _measured(self, figured: Figures, now: datetime) -> dict[str, Any]:
         """What the values measured in this pass say of the loop's streams."""
         measured, judged = self.fresh.measured, self.found.judged
         cvs = self.built.machine.places[self.config.key].cvs
@@ -156,7 +156,7 @@ class _Seen:
         if not mine.any():
             return {}
         broken = mine & (judged.doubt == int(Doubt.IDENTITY))
-        told: dict[str, object] = {
+        told: dict[str, Any] = {
             "identity": _first(self.fresh.stream_ids, broken, self.built),
             "coverage": self._uncovered(np.unique(measured.stream[mine])),
         }
@@ -212,7 +212,7 @@ class _Seen:
         rows = moves.order_by("change__taken_at").values_list(
             "tag__key", "to_value", "tag__deadband", "change__taken_at"
         )
-        newest = {key: (to, deadband, taken_at) for key, to, deadband, taken_at in rows}
+        newest = {key: (to, deadband, taken_at) for key, to, deadband, taken_at in rows if taken_at}
         newest_s = float(self.fresh.trace.at_s[-1])
         return {
             key
@@ -233,12 +233,12 @@ def _first(stream_ids: IntArray, so: BoolArray, built: Built) -> str:
     return built.machine.streams[built.stream_ids.index(int(stream_ids[place[0]]))].key if len(place) else ""
 
 
-def _worst_of(stream_ids: IntArray, sigma: FloatArray, figured: Figures, now: datetime) -> dict[str, object]:
+def _worst_of(stream_ids: IntArray, sigma: FloatArray, figured: Figures, now: datetime) -> dict[str, Any]:
     """Of streams with an odd value: how many on end were out of specification, and how far off two on end were."""
     spread = dict(zip(stream_ids.tolist(), sigma.tolist(), strict=True))
     newest: dict[int, list[tuple[float, float, int]]] = {}
     with connection.cursor() as cursor:
-        asked = [list(spread), now - situation.LOOK_BACK, max(figured.out_of_spec, 2)]
+        asked: list[Any] = [list(spread), now - situation.LOOK_BACK, max(figured.out_of_spec, 2)]
         cursor.execute(NEWEST_MEASURED, asked)
         for pk, value, predicted, rules in cursor.fetchall():
             newest.setdefault(pk, []).append((_nan(value), _nan(predicted), rules))

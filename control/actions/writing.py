@@ -206,12 +206,10 @@ def _objection(change: Change, moves: list[SetPointMove], seen: Seen, now: datet
         return Objection("on_hold", None, {})
     if not Mode(change.loop.actual_mode).writes:
         return Objection("mode_does_not_write", Verb.BLOCK, {"mode": change.loop.actual_mode})
-    if change.decided_by is None and _gone_silent(change.loop.equipment, now):
-        return Objection("machine_silent", Verb.BLOCK, {})
     needed = sizing.role(sizing.weigh(moves, active_recipe(change.loop), now, besides=change.pk))
     if not _still_entitled(change, needed, now):
         return Objection("approver_lost_permission", Verb.BLOCK, {"needs": needed})
-    if objection := _objection_of_machine(change.loop.equipment, moves, seen, now):
+    if objection := _objection_of_machine(change, moves, seen, now):
         return objection
     if changed := differences(change, now):
         return Objection("changed_since", Verb.BLOCK, changed)
@@ -225,10 +223,10 @@ def _gone_silent(equipment: Equipment, now: datetime) -> bool:
     return silent_scans(equipment, now) > figures.of(equipment.line_id).stale_scans
 
 
-def _objection_of_machine(
-    equipment: Equipment, moves: list[SetPointMove], seen: Seen, now: datetime
-) -> Objection | None:
-    if abs(now - seen.at) > fresh_for(equipment):
+def _objection_of_machine(change: Change, moves: list[SetPointMove], seen: Seen, now: datetime) -> Objection | None:
+    equipment = change.loop.equipment
+    unattended = change.decided_by is None
+    if abs(now - seen.at) > fresh_for(equipment) or (unattended and _gone_silent(equipment, now)):
         return Objection("machine_silent", Verb.BLOCK, {"newest_scan": seen.at.isoformat()})
     if off := _not_on(equipment, seen.status):
         return Objection("machine_not_ready", Verb.BLOCK, {"off": off})
