@@ -68,10 +68,14 @@ def require(user: Person, right: Right, line: Line, now: datetime) -> frozenset[
     return held
 
 
+def may_at_site(user: Person, right: Right, site: Site, now: datetime) -> bool:
+    held = _valid(user, now).filter(site=site).values_list("role", flat=True)
+    return any(right in RIGHTS.get(role, ()) for role in held)
+
+
 def require_at_site(user: Person, right: Right, site: Site, now: datetime) -> None:
     """Refused unless one of the person's roles on the whole site gives the right."""
-    held = _valid(user, now).filter(site=site).values_list("role", flat=True)
-    if not any(right in RIGHTS.get(role, ()) for role in held):
+    if not may_at_site(user, right, site, now):
         raise NoPermission("no_permission", f"{user.get_username()} may not {right} on all of {site.key}.")
 
 

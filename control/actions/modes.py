@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from contextlib import suppress
 from datetime import datetime
+from math import isfinite
 from typing import Any
 
 from django.contrib.auth.models import User
@@ -105,7 +106,7 @@ def _require_conditions(loop: Loop, now: datetime) -> None:
     figured = figures.of(loop.equipment.line_id)
     missing = unmet(conditions(standing.standing(loop, now), figured))
     if missing:
-        told = {one.condition.value: {"is": round(one.has, 4), "needed": one.needed} for one in missing}
+        told = {one.condition.value: {"is": round(one.has, 4) if isfinite(one.has) else None, "needed": one.needed} for one in missing}
         names = ", ".join(told)
         raise Conflict("auto_conditions_unmet", f"Not yet met: {names}.", told)
 
