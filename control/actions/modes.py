@@ -106,7 +106,10 @@ def _require_conditions(loop: Loop, now: datetime) -> None:
     figured = figures.of(loop.equipment.line_id)
     missing = unmet(conditions(standing.standing(loop, now), figured))
     if missing:
-        told = {one.condition.value: {"is": round(one.has, 4) if isfinite(one.has) else None, "needed": one.needed} for one in missing}
+        told = {
+            one.condition.value: {"is": round(one.has, 4) if isfinite(one.has) else None, "needed": one.needed}
+            for one in missing
+        }
         names = ", ".join(told)
         raise Conflict("auto_conditions_unmet", f"Not yet met: {names}.", told)
 

@@ -12,7 +12,7 @@ from control.actions.idempotency import Answered
 from control.core.lifecycle import State
 from control.models import AuditEntry, Change
 from control.queries import changes as queries
-from dashboards import decisions, permissions
+from dashboards import decisions, hands, permissions
 from dashboards.api.schemas import (
     Approval,
     AuditOut,
@@ -54,10 +54,11 @@ def change(request: HttpRequest, change_id: int) -> Any:
 
 @router.post("/changes/{change_id}/approve", response=DECISION)
 def approve(request: HttpRequest, change_id: int, asked: Approval, key: str = Key) -> HttpResponse:
-    """Approve the version you saw. 409: it is not that any more, and ``difference`` says how."""
+    """Approve the version you saw. 409: it is not that any more, and ``difference`` says how. 403: it takes a password
+    (``signature_needed``), which ``wrong_password`` was not, or is not looked at ``until`` (``locked_out``)."""
     _found(request, change_id)
-    user = permissions.person(request)
-    return _answer(decisions.approve(user, key, change_id, version=asked.version, reason=asked.reason))
+    user, by = permissions.person(request), hands.hand(request, asked.signer, asked.password)
+    return answer(decisions.approve(user, key, change_id, by=by, version=asked.version, reason=asked.reason))
 
 
 @router.post("/changes/{change_id}/reject", response=DECISION)
@@ -65,7 +66,7 @@ def reject(request: HttpRequest, change_id: int, asked: Rejection, key: str = Ke
     """Reject the version you saw, with the key of a reason code."""
     _found(request, change_id)
     user, version = permissions.person(request), asked.version
-    return _answer(decisions.reject(user, key, change_id, version=version, code=asked.reason, text=asked.text))
+    return answer(decisions.reject(user, key, change_id, version=version, code=asked.reason, text=asked.text))
 
 
 @router.post("/changes/{change_id}/resolve", response=DECISION)
@@ -73,7 +74,7 @@ def resolve(request: HttpRequest, change_id: int, asked: Resolution, key: str = 
     """Say what was found at the machine about an unconfirmed write."""
     _found(request, change_id)
     user, found = permissions.person(request), {"applied": asked.applied, "reason": asked.reason}
-    return _answer(decisions.resolve(user, key, change_id, version=asked.version, **found))
+    return answer(decisions.resolve(user, key, change_id, version=asked.version, **found))
 
 
 @router.get("/audit", response={200: list[AuditOut], 401: Failure, 422: Failure})
@@ -95,7 +96,7 @@ def _found(request: HttpRequest, change_id: int) -> Change:
     return permissions.found(queries.visible(permissions.line_ids(request)), pk=change_id)
 
 
-def _answer(done: Answered) -> HttpResponse:
+def answer(done: Answered) -> HttpResponse:
     headers = {"Idempotent-Replayed": "true"} if done.again else {}
     return JsonResponse(dict(done.answer), status=done.status, headers=headers)
 

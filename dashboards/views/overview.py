@@ -88,7 +88,9 @@ def line_hold(request: HttpRequest, key: str) -> HttpResponse:
 
 def _page(request: HttpRequest, line: Line) -> HttpResponse:
     shared = {"lines": permissions.lines(request), "follow_holds": live.following([line])}
-    return render(request, "overview/page.html", shared | _now(line) | held_over(request, line) | _telling(request, line))
+    return render(
+        request, "overview/page.html", shared | _now(line) | held_over(request, line) | _telling(request, line)
+    )
 
 
 def _telling(request: HttpRequest, line: Line) -> dict[str, Any]:
