@@ -25,6 +25,8 @@ from control.models import Loop, SetPointMove
 
 OWN_MOVE_S = 60.0  # how long after a write of ours a parameter may be on its way
 ROUNDING = 1e-9
+REPEATS = 0.01  # of its scans in which a noisy tag reads exactly as before
+LEAST_HISTORY, LOOKED_AT_END = 60, 15  # scans to know that from, and the newest, which are not asked
 LATELY = timedelta(minutes=1)
 NEWEST_MEASURED = f"""
 SELECT s.id, p.value, p.predicted, p.rules FROM unnest(%s::bigint[]) AS s (id) CROSS JOIN LATERAL (
@@ -79,8 +81,9 @@ class Seen:
         """The newest scans on end in which an input was no good, or the prediction itself says so."""
         trace = self.fresh.trace
         inputs = [tag.slot for tag in self.built.tags if tag.kind != "status"]
-        bad = (trace.quality[:, inputs] != int(Quality.GOOD)) | np.isnan(trace.values[:, inputs])
-        scans = _on_end(bad.any(axis=1)) if len(trace) and bad[-1].any() else 0
+        values = trace.values[:, inputs]
+        bad = (trace.quality[:, inputs] != int(Quality.GOOD)) | np.isnan(values)
+        scans = _on_end((bad | _frozen(values)).any(axis=1))
         if reason is Reason.INPUT_DOUBTFUL:
             scans = max(scans, bad_on_end(self._stream_ids(), now))
         return scans
@@ -165,6 +168,14 @@ class Seen:
             for key, (to, deadband, taken_at) in newest.items()
             if abs(at[key] - to) <= deadband + ROUNDING or newest_s - taken_at.timestamp() <= OWN_MOVE_S
         }
+
+
+def _frozen(values: FloatArray) -> BoolArray:
+    """Where a value (n, tags) is exactly the one before, of a tag that hardly ever repeats itself."""
+    same = np.zeros(values.shape, bool)
+    same[1:] = values[1:] == values[:-1]
+    usual = same[:-LOOKED_AT_END] if len(values) > LEAST_HISTORY else np.ones(values.shape, bool)
+    return np.asarray(same & (usual.mean(axis=0) < REPEATS))
 
 
 def _on_end(bad: BoolArray) -> int:

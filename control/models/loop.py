@@ -79,7 +79,10 @@ class Hold(models.Model):
 
 
 class Lease(models.Model):
-    """Which dispatcher may write to a line, and since when. ``fence`` only grows; the machine refuses a lower one."""
+    """Which dispatcher may write to a line. ``fence`` only grows; the machine refuses a lower one.
+
+    ``since`` is from when on the holder has been there without a break.
+    """
 
     line = models.OneToOneField(Line, models.PROTECT, primary_key=True, related_name="lease")
     holder = models.CharField(max_length=64, blank=True)

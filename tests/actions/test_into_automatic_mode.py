@@ -19,53 +19,25 @@ from control.models import (
     AuditEntry,
     Change,
     Handshake,
-    Intake,
     Lease,
     ModeSpell,
     Point,
     Recipe,
-    RollValue,
     Signal,
     Signature,
     VersionState,
 )
 from tests.factories import NOW, SETTINGS, Plant, grant, hand, plant, point
+from tests.proven import DAY, HOUR, decided, prove, roll
 
 pytestmark = pytest.mark.django_db
-DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 
 
 @pytest.fixture
 def proven() -> Plant:
-    """A line whose loop has shown all that is asked of it."""
     line = plant()
-    ModeSpell.objects.create(loop=line.loop, requested="supervised", actual="supervised", since=NOW - 14 * DAY, code="")
-    for n in range(50):
-        decided(line, State.EFFECTIVE if n % 5 else State.INEFFECTIVE, NOW - (n + 1) * HOUR)
-    for n in range(9):
-        decided(line, State.REJECTED, NOW - (n + 60) * HOUR)
-    for stream in SETTINGS["cvs"]:
-        roll(line, stream, 1, NOW - 25 * HOUR, NOW - HOUR)
-        point(line, stream, NOW, 20.0, by=MeasuredBy.PREDICTION)
-    Handshake.objects.create(equipment=line.coater, heard_at=NOW - timedelta(seconds=3))
-    Intake.objects.create(equipment=line.coater, last_received_at=NOW)
+    prove(line)
     return line
-
-
-def decided(line: Plant, state: State, at) -> Change:
-    return Change.objects.create(
-        loop=line.loop, line=line.line, state=state, proposed_at=at, expires_at=at, state_since=at, size_percent=0.3,
-        needs="operator", evidence={}, decided_by=line.person("operator"), decided_at=at,
-        applied_at=None if state == State.REJECTED else at,
-    )  # fmt: skip
-
-
-def roll(line: Plant, stream: str, number: int, begun, ended, *, measured: float = 20.0, model: str = "m1"):
-    return RollValue.objects.create(
-        equipment=line.coater, stream=line.streams[stream], roll=number, made_from=begun, made_to=ended, model=model,
-        seq=1, first=20.0, first_low=19.9, first_high=20.1, first_n=100, first_at=ended, by=1, measured=measured,
-        measured_n=10,
-    )  # fmt: skip
 
 
 def ask(line: Plant, who: str = "supervisor", **told) -> None:
