@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
 
@@ -16,11 +17,12 @@ from control.core.modes import Mode
 from control.core.promotion import Condition
 from control.models import Hold, Loop, ModeSpell, Signature
 from dashboards import wording
-from tests.dashboards.conftest import PASSWORD, WithPassword
+from tests.dashboards.conftest import PASSWORD
 from tests.factories import Plant, grant
 from tests.proven import prove
 
 SignIn = Callable[[str], Client]
+WithPassword = Callable[[str], User]
 
 
 def at(plant: Plant) -> str:
