@@ -16,6 +16,7 @@ from control.core.demotion import Facts
 from control.core.figures import Figures
 from control.core.machine import LoopConfig
 from control.core.outcome import Pass
+from control.core.pairing import moved_m
 from control.core.policy import Reason
 from control.core.process_events import Event, Kind
 from control.core.types import BoolArray, FloatArray, IntArray, MeasuredBy, Quality, Rule
@@ -25,6 +26,7 @@ from control.models import Loop, SetPointMove
 
 OWN_MOVE_S = 60.0  # how long after a write of ours a parameter may be on its way
 ROUNDING = 1e-9
+SLOWED = 0.9  # of its usual speed, under which a web is on its way to a stop
 REPEATS = 0.01  # of its scans in which a noisy tag reads exactly as before
 LEAST_HISTORY, LOOKED_AT_END = 60, 15  # scans to know that from, and the newest, which are not asked
 LATELY = timedelta(minutes=1)
@@ -63,6 +65,8 @@ class Seen:
     def facts(self, events: list[Event], figured: Figures, now: datetime) -> Facts:
         reason = next((note.reason for note in self.found.notes if note.loop == self.config.key), None)
         told: dict[str, Any] = {SILENCES[reason]: reason.value} if reason in SILENCES else {}
+        if self._slowed():
+            told.setdefault("line_stop", "slower")
         told |= {EVENTS[event.kind]: event.kind.value for event in events if self._concerned(event)}
         return Facts(
             bad_scans=self._bad_scans(reason, now),
@@ -87,6 +91,14 @@ class Seen:
         if reason is Reason.INPUT_DOUBTFUL:
             scans = max(scans, bad_on_end(self._stream_ids(), now))
         return scans
+
+    def _slowed(self) -> bool:
+        """Whether the web runs more slowly than in the stretch before."""
+        metres, seconds = moved_m(self.fresh.trace), np.diff(self.fresh.trace.at_s)
+        if len(seconds) < LEAST_HISTORY:
+            return False
+        speed = metres[1:] / seconds
+        return bool(speed[-1] < SLOWED * np.nanmedian(speed))
 
     def _stream_ids(self) -> list[int]:
         return [self.built.stream_ids[i] for i in self.built.machine.places[self.config.key].cvs]
@@ -140,7 +152,7 @@ class Seen:
         trace, columns = self.fresh.trace, self.built.machine.places[self.config.key].mvs
         since = 0.0 if self.loop.mode_since is None else self.loop.mode_since.timestamp()
         rows = np.flatnonzero(trace.at_s >= since)
-        if len(rows) < 3:
+        if len(rows) < 3 or self._slowed():  # pumps follow a web that stops
             return ""
         values = trace.values[rows][:, columns]
         deadband = np.array([mv.deadband for mv in self.config.mvs])

@@ -70,7 +70,7 @@ def _short_time(line):
 
 def _few_decisions(line):
     Change.objects.filter(pk__in=Change.objects.filter(state=State.REJECTED).values("pk")).delete()
-    Change.objects.order_by("decided_at").first().delete()
+    Change.objects.filter(state=State.INEFFECTIVE).first().delete()
 
 
 def _often_rejected(line):

@@ -57,6 +57,7 @@ class Auto:
             line=line.line,
             defaults={"holder": "test", "fence": 1, "since": line.now, "expires_at": line.now + FOR_EVER},
         )
+        self.hear()
         self.raise_()
 
     @property
@@ -66,6 +67,9 @@ class Auto:
     def raise_(self) -> None:
         told = {"requested_mode": Mode.AUTO, "actual_mode": Mode.AUTO, "mode_reasons": [], "mode_since": self.line.now}
         Loop.objects.filter(pk=self.loop.pk).update(**told)
+
+    def lower(self) -> None:
+        Loop.objects.filter(pk=self.loop.pk).update(actual_mode=Mode.SUPERVISED)
 
     def disturb(self, kind: str, **told: object) -> None:
         self.line.twin.disturb(Event(kind, **told))
@@ -152,7 +156,7 @@ def test_measured_out_of_specification_twice(auto):
 
 
 def test_a_prediction_that_errs_beyond_three_sigma_of_its_own_history(auto):
-    auto.disturb("gauge_bias", equipment="coater", size=0.02, duration_s=600)
+    auto.disturb("gauge_bias", equipment="coater", size=0.012, duration_s=600)
     auto.until_down(60)
     assert auto.why == Trigger.VM_ERROR
 
@@ -242,8 +246,13 @@ def test_three_moves_the_same_way_each_as_large_as_allowed(auto):
 
 def test_a_parameter_at_a_limit_of_the_machine(auto):
     Tag.objects.filter(equipment=auto.loop.equipment, key="pump_top").update(machine_high=62.1)
-    auto.disturb("pump_wear", size=0.02, duration_s=60, side="top")
-    auto.until_down(900)
+    auto.lower()
+    auto.disturb("solids_step", size=-0.008)
+    while not Change.objects.exists():
+        auto.line.run(10)
+        auto.line.advance()
+    auto.raise_()
+    auto.until_down(20)
     assert auto.why == Trigger.CLAMPED
 
 
@@ -254,11 +263,11 @@ def test_a_machine_that_does_not_answer_for_ten_seconds(auto):
 
 
 def test_intervals_that_hold_less_than_they_promise(auto):
-    Loop.objects.filter(pk=auto.loop.pk).update(actual_mode=Mode.SUPERVISED)
+    auto.lower()
     for n in range(30):
-        auto.disturb("gauge_bias", equipment="coater", size=(-1) ** n * 0.006, duration_s=20)
-        for _ in range(20):
-            auto.second()
+        auto.disturb("gauge_bias", equipment="coater", size=(-1) ** n * 0.01, duration_s=20)
+        auto.line.run(20)
+        auto.line.advance()
     auto.raise_()
     auto.until_down(30)
     assert auto.why == Trigger.COVERAGE
