@@ -26,7 +26,7 @@ from control.models import Loop, SetPointMove
 
 OWN_MOVE_S = 60.0  # how long after a write of ours a parameter may be on its way
 ROUNDING = 1e-9
-SLOWED = 0.9  # of its usual speed, under which a web is on its way to a stop
+SLOWED = 0.97  # of its usual speed, under which a web is on its way to a stop
 REPEATS = 0.01  # of its scans in which a noisy tag reads exactly as before
 LEAST_HISTORY, LOOKED_AT_END = 60, 15  # scans to know that from, and the newest, which are not asked
 LATELY = timedelta(minutes=1)
