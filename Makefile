@@ -8,7 +8,8 @@ MOS := $(POS:.po=.mo)
 # the checks read the settings as a production site has them; nothing is connected to
 PRODUCTION := APC_DEMO=0 APC_DEBUG=0 APC_HTTPS=1 APC_ALLOWED_HOSTS=apc.example.com \
   APC_TRUSTED_ORIGINS=https://apc.example.com DATABASE_URL=postgresql://apc@localhost/apc REDIS_URL=redis://localhost \
-  APC_SECRET_KEY=$$($(BIN)/python -c "import secrets; print(secrets.token_urlsafe(50))")
+  APC_SECRET_KEY=$$($(BIN)/python -c "import secrets; print(secrets.token_urlsafe(50))") \
+  APC_AUDIT_KEY=$$($(BIN)/python -c "import secrets; print(secrets.token_urlsafe(50))")
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -20,8 +21,9 @@ help: ## what can be asked of make
 run: $(VENV)/installed $(MOS) ## install, then start everything as a demo on port $APC_PORT (8000); Ctrl-C ends it
 	@APC_DEMO=$${APC_DEMO:-1} exec $(BIN)/python manage.py up
 
+# three workers for two processors: the one with the tests of a whole installation mostly waits
 test: check ## the checks, then every test
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
+	@$(BIN)/python -m pytest -n 3 --dist loadgroup --durations=25 $(ARGS)
 
 trials: $(VENV)/installed-dev $(MOS) ## the same with more seeds, kills and races, one at a time; APC_SEED=... repeats them
 	@$(BIN)/python -m pytest -m trial $(ARGS)

@@ -8,7 +8,7 @@ from celery import shared_task
 from django.db import connection
 from django.utils import timezone
 
-from control.actions import carrying, ingest, pipeline, retraining, rollvalues, stability, tending, trainingrun
+from control.actions import carrying, ingest, pipeline, retraining, rollvalues, roots, stability, tending, trainingrun
 
 PASSES = 50  # of one task; the pulse rings again for the rest
 LONGEST_TRAINING_S = 1800
@@ -64,6 +64,12 @@ def value_rolls() -> None:
 def value_loops() -> None:
     """What the newest measured values tell of every loop."""
     stability.value_all(timezone.now())
+
+
+@shared_task(name="control.checkpoint_audit")
+def checkpoint_audit() -> None:
+    """Sign where the audit's chain ends, and keep that outside the database."""
+    roots.checkpoint(timezone.now())
 
 
 @shared_task(name="control.make_days")

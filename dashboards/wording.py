@@ -513,6 +513,7 @@ ATTEMPTS = {
     "limits.draft": gettext_lazy("draft of limits"),
     "limits.activate": gettext_lazy("putting limits in force"),
     "process_event.record": gettext_lazy("recording of a process event"),
+    "request": gettext_lazy("request"),
 }
 
 
