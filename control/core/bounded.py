@@ -1,28 +1,31 @@
-"""Numbers that people may set: each with a usual value, the bounds it must keep and its unit, in one frozen dataclass.
+"""Settings that people may change: each with a usual value, the bounds it must keep and its unit, in one dataclass.
 
-A dataclass is bounded if every field was made with :func:`figure`. :func:`faults` says everything that is wrong with
-what somebody typed, never only the first; :func:`made` builds the object, a number nobody set at its usual value.
+A dataclass is bounded if every field was made with :func:`figure` or :func:`times`. :func:`faults` says everything that
+is wrong with what somebody typed, never only the first; :func:`made` builds the object, what nobody set at its usual
+value.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 T = TypeVar("T")
+TIME = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")  # of a day, HH:MM
 
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """What one number must keep. ``whole``: it is a count."""
+    """What one setting must keep. A ``count`` is whole; ``times`` are times of day, ``low`` to ``high`` of them."""
 
-    usual: float
+    kind: Literal["number", "count", "times"]
+    usual: Any
     low: float
     high: float
-    unit: str
-    whole: bool
+    unit: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +41,19 @@ class Fault:
 
 
 def figure(usual: float, low: float, high: float, unit: str = "") -> Any:
-    """A field of a bounded dataclass; a count is one whose usual value is an ``int``."""
-    return field(default=usual, metadata={"bound": Bound(usual, low, high, unit, isinstance(usual, int))})
+    """A field that is one number; a count if its usual value is an ``int``."""
+    kind: Literal["number", "count"] = "count" if isinstance(usual, int) else "number"
+    return field(default=usual, metadata={"bound": Bound(kind, usual, low, high, unit)})
+
+
+def times(*usual: str, most: int) -> Any:
+    """A field that is a tuple of times of day, HH:MM, in rising order."""
+    return field(default=usual, metadata={"bound": Bound("times", usual, 1, most)})
 
 
 @cache
 def bounds(kind: type[Any]) -> Mapping[str, Bound]:
-    """Every number of a bounded dataclass by name, in the order in which it names them."""
+    """Every setting of a bounded dataclass by name, in the order in which it names them."""
     return {one.name: one.metadata["bound"] for one in fields(kind)}
 
 
@@ -58,19 +67,36 @@ def faults(kind: type[Any], told: Mapping[str, Any]) -> list[Fault]:
 def _out_of_bounds(known: Mapping[str, Bound], told: Mapping[str, Any]) -> Iterator[Fault]:
     for name, bound in known.items():
         value = told.get(name, bound.usual)
-        if isinstance(value, bool) or not isinstance(value, int | float) or value != value:
-            yield Fault(name, "not_a_number")
-        elif bound.whole and value != int(value):
-            yield Fault(name, "not_whole")
-        elif value < bound.low:
-            yield Fault(name, "below", bound.low)
-        elif value > bound.high:
-            yield Fault(name, "above", bound.high)
+        found = _of_times(bound, value) if bound.kind == "times" else _of_number(bound, value)
+        if found is not None:
+            yield Fault(name, *found)
+
+
+def _of_number(bound: Bound, value: Any) -> tuple[str, float | None] | None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or value != value:
+        return "not_a_number", None
+    if bound.kind == "count" and value != int(value):
+        return "not_whole", None
+    if value < bound.low:
+        return "below", bound.low
+    return ("above", bound.high) if value > bound.high else None
+
+
+def _of_times(bound: Bound, value: Any) -> tuple[str, float | None] | None:
+    if not isinstance(value, list | tuple) or not all(isinstance(one, str) and TIME.fullmatch(one) for one in value):
+        return "not_times", None
+    if list(value) != sorted(set(value)) or not bound.low <= len(value) <= bound.high:
+        return "not_in_order", bound.high
+    return None
 
 
 def made(kind: type[T], told: Mapping[str, Any]) -> T:
     """The object; a name that is no longer known says nothing, so what was stored long ago can still be read."""
-    known = bounds(kind)
-    numbers = {name: int(told[name]) if bound.whole else float(told[name])
-               for name, bound in known.items() if name in told}  # fmt: skip
-    return kind(**numbers)
+    shaped = {"number": float, "count": int, "times": tuple}
+    return kind(**{name: shaped[one.kind](told[name]) for name, one in bounds(kind).items() if name in told})
+
+
+def content(present: Any) -> dict[str, Any]:
+    """What is stored of a bounded object, ready for JSON."""
+    return {name: list(value) if isinstance(value := getattr(present, name), tuple) else value
+            for name in bounds(type(present))}  # fmt: skip
