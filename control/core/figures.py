@@ -29,8 +29,8 @@ class Figures:
     """Names end in their unit; the others are counts, or shares between 0 and 1.
 
     Life of a change: ``life_dead_times`` dead times and ``life_extra_s`` more, at most ``longest_life_s``; after
-    ``escalate_after`` of it a supervisor is asked too. Into auto: so many ``supervised_days`` and ``decisions``, so many
-    of them ``accepted`` and ``effective``, the error of the predictions in contract for ``vm_hours``. Out of it:
+    ``escalate_after`` of it a supervisor is asked too. Into auto: so many ``supervised_days`` and ``decisions``, so
+    many of them ``accepted`` and ``effective``, the error of the predictions in contract for ``vm_hours``. Out of it:
     ``stale_scans`` without good data (``very_stale_scans``: shadow), ``out_of_spec`` values in a row, an error beyond
     ``vm_sigmas`` of its own history, no sign of the machine for ``heartbeat_s``; then ``calm_s`` before it may return.
     ``good_scans`` in a row end a shadow that only silence had brought.
