@@ -275,7 +275,7 @@ REFUSALS = {
     "not_proposed": gettext_lazy("The run no longer waits for a decision."),
     "champion_changed": gettext_lazy("Other estimators are in force than those it was compared with."),
     "another_open": gettext_lazy("Another change of this loop was proposed in the same moment."),
-    "too_late_to_undo": gettext_lazy("Only a change applied in the last ten minutes can be undone."),
+    "too_late_to_undo": gettext_lazy("It was applied too long ago to be undone."),
     "auto_conditions_unmet": gettext_lazy("A loop is not released for automatic mode by request."),
     "fenced": gettext_lazy("Another dispatcher has taken this write over."),
     "lease_lost": gettext_lazy("Another dispatcher has the line."),
