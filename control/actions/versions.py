@@ -49,13 +49,12 @@ def draft(
     with audit.attempt(actor=actor, action="version.draft", obj=line, line=line, now=now, reason=reason):
         require(actor, Right.CONFIGURE, lock(line.pk), now)
         _need(reason)
-        of, row = _known(kind, line, scope)
-        base = active(kind, scope)
-        present = base.content if base else of.usual(row)
-        whole = _sound(of, row, {**present, **content})
-        if content_hash(whole) == content_hash(present):
+        of, row = known(kind, line, scope)
+        now_is = present(kind, scope, row)
+        whole = _sound(of, row, {**now_is, **content})
+        if content_hash(whole) == content_hash(now_is):
             raise Conflict("nothing_changed", "This is what is in force already.")
-        told = {"source": source, "base": base, "reason": reason.strip()[:400]}
+        told = {"source": source, "base": active(kind, scope), "reason": reason.strip()[:400]}
         return begin(kind, scope, whole, line=line, actor=actor, now=now, **told)
 
 
@@ -68,7 +67,7 @@ def edit(version_id: int, content: Mapping[str, Any], *, seen: str, actor: User,
             raise overtaken(version)
         if version.author_id not in (None, actor.pk):
             raise NoPermission("not_your_draft", "Only its author changes a draft; make one of your own.")
-        of, row = _known(version.kind, version.line, version.scope)
+        of, row = known(version.kind, version.line, version.scope)
         whole = _sound(of, row, {**version.content, **content})
         move(
             version, Verb.EDIT, actor=actor, now=now, reason=reason, content=whole, sha256=content_hash(whole),
@@ -117,7 +116,7 @@ def approve(version_id: int, *, by: Hand, now: datetime, reason: str = "", then:
     with _finding(version_id, "version.approve", actor=by.user, now=now, reason=reason) as version:
         _require_another(version, by.user, now)
         _require_base(version)
-        of, row = _known(version.kind, version.line, version.scope)
+        of, row = known(version.kind, version.line, version.scope)
         _sound(of, row, version.content)
         _sign(version, "approve" if then is None else "approve_and_put_in_force", by, now, reason)
         decided = {"approved_by": by.user, "approved_at": now}
@@ -213,6 +212,13 @@ def active(kind: str, scope: int) -> Version | None:
     return Version.objects.filter(kind=kind, scope=scope, state=State.ACTIVE).first()
 
 
+def present(kind: str, scope: int, row: Any) -> dict[str, Any]:
+    """The whole content that holds now; ``row`` is what it is of."""
+    version = active(kind, scope)
+    stored: dict[str, Any] = version.content if version else {}
+    return {**KINDS[kind].usual(row), **stored}
+
+
 def at(kind: str, scope: int, when: datetime) -> Version | None:
     """The version that was in force at a moment."""
     rows = Version.objects.filter(kind=kind, scope=scope, effective_from__lte=when)
@@ -221,8 +227,8 @@ def at(kind: str, scope: int, when: datetime) -> Version | None:
 
 def difference(version: Version) -> list[Difference]:
     """What it sets otherwise than what it was drafted from, and what is wrong with it now."""
-    of, row = _known(version.kind, version.line, version.scope)
-    old = version.base.content if version.base else of.usual(row)
+    of, row = known(version.kind, version.line, version.scope)
+    old = {**of.usual(row), **(version.base.content if version.base else {})}
     return core.difference(of.shown(old), of.shown(version.content), of.faults(row, version.content))
 
 
@@ -238,7 +244,8 @@ def _finding(version_id: int, action: str, *, actor: User, now: datetime, reason
         yield Version.objects.select_related("line__area__site", "approved_by", "base").get(pk=version_id)
 
 
-def _known(kind: str, line: Line, scope: int) -> tuple[Kind, Any]:
+def known(kind: str, line: Line, scope: int) -> tuple[Kind, Any]:
+    """The kind, and the row of the line that a content of it is of."""
     of = KINDS.get(kind)
     row = of.scope_of(line, scope) if of else None
     if of is None or row is None:

@@ -28,7 +28,7 @@ DROP FUNCTION control_version_frozen();
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("control", "0013_outside_models"),
+        ("control", "0014_people"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
