@@ -8,7 +8,17 @@ from celery import shared_task
 from django.db import connection
 from django.utils import timezone
 
-from control.actions import carrying, ingest, pipeline, retraining, rollvalues, stability, tending, trainingrun, versions
+from control.actions import (
+    carrying,
+    ingest,
+    pipeline,
+    retraining,
+    rollvalues,
+    stability,
+    tending,
+    trainingrun,
+    versions,
+)
 
 PASSES = 50  # of one task; the pulse rings again for the rest
 LONGEST_TRAINING_S = 1800

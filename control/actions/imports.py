@@ -38,8 +38,9 @@ def imported(
             found += of.faults(row, {**versions.present(kind, scope, row), **content})
         if found:
             raise versions.faulty(found)
-    told = {"actor": actor, "now": now, "reason": reason, "source": Version.Source.IMPORT}
-    return versions.draft(kind, line, scope, content, **told)
+    return versions.draft(
+        kind, line, scope, content, actor=actor, now=now, reason=reason, source=Version.Source.IMPORT
+    )  # fmt: skip
 
 
 def _text(data: bytes) -> str:

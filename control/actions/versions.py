@@ -17,7 +17,7 @@ from django.contrib.auth.models import User
 from control.actions import audit, signing
 from control.actions._version import activate, begin, move, overtaken
 from control.actions.audit import Actor
-from control.actions.authority import Right, Role, require
+from control.actions.authority import RIGHTS, Right, Role, require, roles
 from control.actions.errors import Conflict, Invalid, NoPermission, NotFound
 from control.actions.kinds import KINDS, Kind
 from control.actions.loops import lock
@@ -63,8 +63,7 @@ def edit(version_id: int, content: Mapping[str, Any], *, seen: str, actor: User,
     with _finding(version_id, "version.edit", actor=actor, now=now, reason=reason) as version:
         require(actor, Right.CONFIGURE, version.line, now)
         _need(reason)
-        if version.sha256 != seen:
-            raise overtaken(version)
+        _require_seen(version, seen)
         if version.author_id not in (None, actor.pk):
             raise NoPermission("not_your_draft", "Only its author changes a draft; make one of your own.")
         of, row = known(version.kind, version.line, version.scope)
@@ -111,25 +110,33 @@ def reject(version_id: int, *, actor: User, now: datetime, reason: str) -> Versi
     return version
 
 
-def approve(version_id: int, *, by: Hand, now: datetime, reason: str = "", then: When | None = None) -> Version:
-    """Sign that it may come into force; with ``then`` the same signature puts it there or says when."""
+def approve(
+    version_id: int, *, seen: str, by: Hand, now: datetime, reason: str = "", then: When | None = None
+) -> Version:
+    """Sign that it may come into force; with ``then`` the same signature puts it there or says when.
+
+    ``seen`` is the sha256 of what the reviewer looked at.
+    """
     with _finding(version_id, "version.approve", actor=by.user, now=now, reason=reason) as version:
         _require_another(version, by.user, now)
+        _require_seen(version, seen)
         _require_base(version)
         of, row = known(version.kind, version.line, version.scope)
         _sound(of, row, version.content)
         _sign(version, "approve" if then is None else "approve_and_put_in_force", by, now, reason)
-        decided = {"approved_by": by.user, "approved_at": now}
-        move(version, Verb.APPROVE, actor=by.user, now=now, reason=reason, **decided)
+        move(version, Verb.APPROVE, actor=by.user, now=now, reason=reason, approved_by=by.user, approved_at=now)
         if then is not None:
             _put(version, then, actor=by.user, now=now, reason=reason)
     return version
 
 
-def put_in_force(version_id: int, *, by: Hand, now: datetime, reason: str = "", when: When = "now") -> Version:
+def put_in_force(
+    version_id: int, *, seen: str, by: Hand, now: datetime, reason: str = "", when: When = "now"
+) -> Version:
     """Sign that what was approved comes into force: now, with the next roll, or at a time."""
     with _finding(version_id, "version.put_in_force", actor=by.user, now=now, reason=reason) as version:
         _require_another(version, by.user, now)
+        _require_seen(version, seen)
         _require_base(version)
         _sign(version, "put_in_force", by, now, reason)
         _put(version, when, actor=by.user, now=now, reason=reason)
@@ -270,10 +277,27 @@ def _need(reason: str) -> None:
         raise Invalid("reason_needed", "A version is changed for a reason: give it.")
 
 
+def may_review(version: Version, user: User, now: datetime) -> bool:
+    """Whether the person may send it back, or take it out of a schedule: what is not signed."""
+    held = roles(user, version.line, now)
+    if KINDS[version.kind].by_supervisor:
+        return Role.SUPERVISOR in held
+    return any(Right.REVIEW in RIGHTS.get(role, ()) for role in held)
+
+
+def may_sign(version: Version, user: User, now: datetime) -> bool:
+    return version.author_id != user.pk and may_review(version, user, now)
+
+
+def _require_seen(version: Version, seen: str) -> None:
+    """It may have been reworked since, and stand in the same state with another content."""
+    if version.sha256 != seen:
+        raise overtaken(version)
+
+
 def _require_reviewer(version: Version, user: User, now: datetime) -> None:
-    held = require(user, Right.REVIEW, version.line, now)
-    if KINDS[version.kind].by_supervisor and Role.SUPERVISOR not in held:
-        raise NoPermission("no_permission", f"{version.kind} of a line is reviewed by a supervisor.")
+    if not may_review(version, user, now):
+        raise NoPermission("no_permission", f"{user.get_username()} may not review {version.kind} of this line.")
 
 
 def _require_another(version: Version, user: User, now: datetime) -> None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
-from functools import cache
 from typing import Any, Literal, TypeVar
 
 T = TypeVar("T")
@@ -51,7 +50,6 @@ def times(*usual: str, most: int) -> Any:
     return field(default=usual, metadata={"bound": Bound("times", usual, 1, most)})
 
 
-@cache
 def bounds(kind: type[Any]) -> Mapping[str, Bound]:
     """Every setting of a bounded dataclass by name, in the order in which it names them."""
     return {one.name: one.metadata["bound"] for one in fields(kind)}
