@@ -47,4 +47,6 @@ def written(value: Any) -> str:
 def asked(kind: str, form: Mapping[str, str]) -> dict[str, Any]:
     """What was typed, read as a file is; a comma may stand for the point. Wrong ones are found by the kind."""
     read = KINDS[kind].value
-    return {name: read(name, form[name].strip().replace(",", ".")[:200]) for name in bounds(TABLES[kind]) if name in form}
+    return {
+        name: read(name, form[name].strip().replace(",", ".")[:200]) for name in bounds(TABLES[kind]) if name in form
+    }

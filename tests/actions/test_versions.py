@@ -35,7 +35,9 @@ def submitted(line: Plant, kind: str = "figures", now=NOW, **told) -> Version:
 
 def approved(line: Plant, then=None, now=NOW, kind: str = "figures", **told) -> Version:
     version = submitted(line, kind, now=now, **told)
-    return versions.approve(version.pk, seen=version.sha256, by=hand(line.person("supervisor"), now), now=now, then=then)
+    return versions.approve(
+        version.pk, seen=version.sha256, by=hand(line.person("supervisor"), now), now=now, then=then
+    )
 
 
 def code_of(refused) -> str:
