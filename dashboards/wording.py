@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
+from django.utils import timezone
+from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
@@ -292,6 +297,9 @@ REFUSALS = {
     "lease_lost": gettext_lazy("Another dispatcher has the line."),
     "bad_idempotency_key": gettext_lazy("This form cannot be told from another. Reload the page."),
     "idempotency_key_reused": gettext_lazy("This form was already sent with other content. Reload the page."),
+    "signature_needed": gettext_lazy("This is signed: name and password are asked for again."),
+    "wrong_password": gettext_lazy("Name and password do not match, or the account is disabled."),
+    "locked_out": gettext_lazy("Too many wrong passwords. HOLD works as ever."),
     "in_progress": gettext_lazy("The first request is still at work. Wait a moment."),
 }
 DIFFERENCES = {
@@ -310,6 +318,36 @@ DIFFERENCES = {
     "move": gettext_lazy("Size of the move, %"),
     "shift": gettext_lazy("Moved in this shift, %"),
 }
+
+
+MEANINGS = {
+    "approve": gettext_lazy("I approve this move, within the operator's authority"),
+    "approve_beyond": gettext_lazy("I approve this move, beyond the operator's authority"),
+    "approve_version": gettext_lazy("I approve this version; it is not in force yet"),
+    "approve_and_put_in_force_version": gettext_lazy("I approve this version and put it in force as said"),
+    "put_in_force_version": gettext_lazy("I put this version in force as said"),
+    "leave_hold": gettext_lazy("I end HOLD: writing may begin again"),
+}
+
+
+def meaning(code: str) -> str:
+    """What a signature says."""
+    return str(MEANINGS.get(code, code))
+
+
+def refused_signature(code: str, difference: Mapping[str, Any]) -> str:
+    """Why a password did not do; of a lock how long it lasts."""
+    until = parse_datetime(str(difference.get("until", "")))
+    return f"{refusal(code)} {locked(until)}" if until else refusal(code)
+
+
+def locked(until: datetime) -> str:
+    minutes = max(1, math.ceil((until - timezone.now()).total_seconds() / 60))
+    return ngettext(
+        "Passwords for this name are looked at again in %(n)d minute.",
+        "Passwords for this name are looked at again in %(n)d minutes.",
+        minutes,
+    ) % {"n": minutes}
 
 
 def refusal(code: str) -> str:
@@ -378,6 +416,7 @@ ACTIONS = {
     "limits.discard": gettext_lazy("draft of limits discarded"),
     "limits.draw": gettext_lazy("limits drawn and put in force"),
     "process_event.record": gettext_lazy("process event recorded"),
+    "signature.give": gettext_lazy("signed"),
     "version.draft": gettext_lazy("version drafted"),
     "version.install": gettext_lazy("version set up with the line"),
     "version.edit": gettext_lazy("draft changed"),
@@ -412,6 +451,7 @@ ATTEMPTS = {
     "change.withdraw": gettext_lazy("withdrawal"),
     "line.release": gettext_lazy("ending HOLD"),
     "loop.mode": gettext_lazy("change of mode"),
+    "password": gettext_lazy("password"),
     "model.choose": gettext_lazy("choice of kinds of model"),
     "model.import": gettext_lazy("bringing in a model from elsewhere"),
     "signal.close": gettext_lazy("answer to a signal"),
