@@ -323,8 +323,7 @@ DIFFERENCES = {
 MEANINGS = {
     "approve": gettext_lazy("I approve this move, within the operator's authority"),
     "approve_beyond": gettext_lazy("I approve this move, beyond the operator's authority"),
-    "approve_version": gettext_lazy("I approve this version; it is not in force yet"),
-    "approve_and_put_in_force_version": gettext_lazy("I approve this version and put it in force as said"),
+    "approve_version": gettext_lazy("I approve this version, to be in force as said"),
     "put_in_force_version": gettext_lazy("I put this version in force as said"),
     "leave_hold": gettext_lazy("I end HOLD: writing may begin again"),
 }

@@ -123,7 +123,7 @@ def approve(
         _require_base(version)
         of, row = known(version.kind, version.line, version.scope)
         _sound(of, row, version.content)
-        _sign(version, "approve" if then is None else "approve_and_put_in_force", by, now, reason)
+        _sign(version, "approve_version", then, by=by, now=now, reason=reason)
         move(version, Verb.APPROVE, actor=by.user, now=now, reason=reason, approved_by=by.user, approved_at=now)
         if then is not None:
             _put(version, then, actor=by.user, now=now, reason=reason)
@@ -138,7 +138,7 @@ def put_in_force(
         _require_another(version, by.user, now)
         _require_seen(version, seen)
         _require_base(version)
-        _sign(version, "put_in_force", by, now, reason)
+        _sign(version, "put_in_force_version", when, by=by, now=now, reason=reason)
         _put(version, when, actor=by.user, now=now, reason=reason)
     return version
 
@@ -316,8 +316,8 @@ def _require_base(version: Version) -> None:
         )
 
 
-def _sign(version: Version, meaning: str, by: Hand, now: datetime, reason: str) -> None:
-    content = {name: getattr(version, name) for name in ("kind", "scope", "number", "sha256")}
-    signing.sign(
-        version, by=by, meaning=f"{meaning}_version", content=content, now=now, line=version.line_id, reason=reason
-    )
+def _sign(version: Version, meaning: str, when: When | None, *, by: Hand, now: datetime, reason: str) -> None:
+    """What is signed is the content, and from when it is to hold."""
+    content: dict[str, Any] = {name: getattr(version, name) for name in ("kind", "scope", "number", "sha256")}
+    content["when"] = when.isoformat() if isinstance(when, datetime) else when
+    signing.sign(version, by=by, meaning=meaning, content=content, now=now, line=version.line_id, reason=reason)

@@ -202,10 +202,7 @@ def _review(request: HttpRequest, version: Version) -> dict[str, Any]:
         "rows": [_row(row) for row in rows],
         "verbs": _verbs(request, version),
         "plain": [(verb, words) for verb, words in version_words.VERBS.items()],
-        "signs": {
-            "approve": wording.meaning("approve_and_put_in_force_version"),
-            "put_in_force": wording.meaning("put_in_force_version"),
-        },
+        "signs": {verb: wording.meaning(f"{verb}_version") for verb in version_doors.SIGNED},
         "signs_alone": versions.may_sign(version, permissions.person(request), permissions.now()),
         "signatures": signatures(version).select_related("screen_of"),
         "history": [(entry, wording.why(entry.reason, entry.new, {})) for entry in queries.history(version)],

@@ -64,7 +64,7 @@ def test_one_signature_approves_and_puts_in_force(line):
     assert version.state == "active"
     (signed,) = Signature.objects.filter(object_type="version", object_id=str(version.pk))
     assert (signed.user, signed.meaning, signed.method) == (
-        line.person("supervisor"), "approve_and_put_in_force_version", "password",
+        line.person("supervisor"), "approve_version", "password",
     )  # fmt: skip
 
 
