@@ -39,8 +39,6 @@ def fields(kind: str, present: Mapping[str, Any], value: Mapping[str, Any]) -> l
 
 def written(value: Any) -> str:
     """As it is typed."""
-    if isinstance(value, list | tuple):
-        return " ".join(map(str, value))
     return f"{value:.12g}" if isinstance(value, int | float) else str(value)
 
 

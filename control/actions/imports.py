@@ -96,6 +96,5 @@ def _rows(text: str) -> Iterator[tuple[int, list[str]]]:
 
 
 def exported(content: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """The rows of a CSV file that gives this content, as a review shows it."""
-    return [(path, " ".join(map(str, value)) if isinstance(value, list) else json.dumps(value))
-            for path, value in content.items()]  # fmt: skip
+    """The rows of a CSV file that gives this content."""
+    return [(path, json.dumps(value)) for path, value in content.items()]

@@ -1,30 +1,28 @@
 """Settings that people may change: each with a usual value, the bounds it must keep and its unit, in one dataclass.
 
-A dataclass is bounded if every field was made with :func:`figure` or :func:`times`. :func:`faults` says everything that
-is wrong with what somebody typed, never only the first; :func:`made` builds the object, what nobody set at its usual
-value.
+A dataclass is bounded if every field was made with :func:`figure`. :func:`faults` says everything that is wrong with
+what somebody typed, never only the first; :func:`made` builds the object, what nobody set at its usual value.
 """
 
 from __future__ import annotations
 
-import re
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 T = TypeVar("T")
-TIME = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")  # of a day, HH:MM
 
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """What one setting must keep. A ``count`` is whole; ``times`` are times of day, ``low`` to ``high`` of them."""
+    """What one setting must keep. ``whole``: it is a count."""
 
-    kind: Literal["number", "count", "times"]
-    usual: Any
+    usual: float
     low: float
     high: float
-    unit: str = ""
+    unit: str
+    whole: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +39,7 @@ class Fault:
 
 def figure(usual: float, low: float, high: float, unit: str = "") -> Any:
     """A field that is one number; a count if its usual value is an ``int``."""
-    kind: Literal["number", "count"] = "count" if isinstance(usual, int) else "number"
-    return field(default=usual, metadata={"bound": Bound(kind, usual, low, high, unit)})
-
-
-def times(*usual: str, most: int) -> Any:
-    """A field that is a tuple of times of day, HH:MM, in rising order."""
-    return field(default=usual, metadata={"bound": Bound("times", usual, 1, most)})
+    return field(default=usual, metadata={"bound": Bound(usual, low, high, unit, isinstance(usual, int))})
 
 
 def bounds(kind: type[Any]) -> Mapping[str, Bound]:
@@ -65,36 +57,29 @@ def faults(kind: type[Any], told: Mapping[str, Any]) -> list[Fault]:
 def _out_of_bounds(known: Mapping[str, Bound], told: Mapping[str, Any]) -> Iterator[Fault]:
     for name, bound in known.items():
         value = told.get(name, bound.usual)
-        found = _of_times(bound, value) if bound.kind == "times" else _of_number(bound, value)
+        found = _broken(bound, value)
         if found is not None:
             yield Fault(name, *found)
 
 
-def _of_number(bound: Bound, value: Any) -> tuple[str, float | None] | None:
+def _broken(bound: Bound, value: Any) -> tuple[str, float | None] | None:
     if isinstance(value, bool) or not isinstance(value, int | float) or value != value:
         return "not_a_number", None
-    if bound.kind == "count" and value != int(value):
+    if bound.whole and value not in (math.inf, -math.inf) and value != int(value):
         return "not_whole", None
     if value < bound.low:
         return "below", bound.low
     return ("above", bound.high) if value > bound.high else None
 
 
-def _of_times(bound: Bound, value: Any) -> tuple[str, float | None] | None:
-    if not isinstance(value, list | tuple) or not all(isinstance(one, str) and TIME.fullmatch(one) for one in value):
-        return "not_times", None
-    if list(value) != sorted(set(value)) or not bound.low <= len(value) <= bound.high:
-        return "not_in_order", bound.high
-    return None
-
-
 def made(kind: type[T], told: Mapping[str, Any]) -> T:
     """The object; a name that is no longer known says nothing, so what was stored long ago can still be read."""
-    shaped = {"number": float, "count": int, "times": tuple}
-    return kind(**{name: shaped[one.kind](told[name]) for name, one in bounds(kind).items() if name in told})
+    known = bounds(kind)
+    return kind(
+        **{name: int(told[name]) if bound.whole else float(told[name]) for name, bound in known.items() if name in told}
+    )
 
 
 def content(present: Any) -> dict[str, Any]:
     """What is stored of a bounded object, ready for JSON."""
-    return {name: list(value) if isinstance(value := getattr(present, name), tuple) else value
-            for name in bounds(type(present))}  # fmt: skip
+    return {name: getattr(present, name) for name in bounds(type(present))}

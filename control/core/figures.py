@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from control.core.bounded import Fault, faults, figure, made, times
+from control.core.bounded import Fault, faults, figure, made
 from control.core.policy import Authority, Share
 
 USUAL = Authority()
@@ -29,11 +29,9 @@ class Figures:
     """Names end in their unit; the others are counts, or shares between 0 and 1.
 
     Life of a change: ``life_dead_times`` dead times and ``life_extra_s`` more, at most ``longest_life_s``; after
-    ``escalate_after`` of it a supervisor is asked too. Into auto: so many ``supervised_days`` and ``decisions``, so
-    many of them ``accepted`` and ``effective``, the error of the predictions in contract for ``vm_hours``. Out of it:
-    ``stale_scans`` without good data (``very_stale_scans``: shadow), ``out_of_spec`` values in a row, an error beyond
-    ``vm_sigmas`` of its own history, no sign of the machine for ``heartbeat_s``; then ``calm_s`` before it may return.
-    ``good_scans`` in a row end a shadow that only silence had brought.
+    ``escalate_after`` of it a supervisor is asked too. ``rest_s`` a no holds, ``undo_s`` the way back is open;
+    ``ineffective_in_a_row`` and ``doubts`` about a sensor ``doubts_within_s`` demote a loop. For ``reauth_s`` a password
+    is not asked again.
     """
 
     life_dead_times: float = figure(2.0, 1.0, 5.0)
@@ -47,25 +45,7 @@ class Figures:
     ineffective_in_a_row: int = figure(2, 1, 5)
     doubts: int = figure(2, 1, 10)
     doubts_within_s: float = figure(3600.0, 300.0, 28800.0, "s")
-    reauth_s: float = figure(300.0, 0.0, 900.0, "s")
-    supervised_days: float = figure(14.0, 1.0, 90.0, "d")
-    decisions: int = figure(50, 10, 1000)
-    accepted: float = figure(0.85, 0.5, 1.0)
-    effective: float = figure(0.80, 0.5, 1.0)
-    vm_hours: float = figure(24.0, 1.0, 168.0, "h")
-    stale_scans: int = figure(2, 1, 10)
-    very_stale_scans: int = figure(10, 3, 60)
-    good_scans: int = figure(10, 3, 60)
-    out_of_spec: int = figure(2, 1, 5)
-    vm_sigmas: float = figure(3.0, 2.0, 5.0)
-    heartbeat_s: float = figure(10.0, 2.0, 60.0, "s")
-    calm_s: float = figure(1800.0, 300.0, 28800.0, "s")
-    shift_starts: tuple[str, ...] = times("06:00", "14:00", "22:00", most=6)
-    accept_within_s: float = figure(1800.0, 300.0, 7200.0, "s")
-    operators: int = figure(1, 1, 20)
-    call_every_s: float = figure(600.0, 60.0, 3600.0, "s")
-    call_burst: int = figure(6, 1, 30)
-    shelve_longest_s: float = figure(28800.0, 600.0, 86400.0, "s")
+    reauth_s: float = figure(300.0, 30.0, 900.0, "s")
 
     @classmethod
     def of(cls, told: Mapping[str, Any]) -> Figures:
@@ -73,7 +53,7 @@ class Figures:
 
     @staticmethod
     def faults(told: Mapping[str, Any]) -> list[Fault]:
-        return [*faults(Figures, told), *_disordered(told, (("stale_scans", "very_stale_scans"),), Figures)]
+        return faults(Figures, told)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,13 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from django import template
-from django.utils.translation import gettext as _
 
 from dashboards import version_words
 from dashboards.templatetags.apc import NOTHING
 
 register = template.Library()
-UNITS = {"s": "s", "h": "h", "%": "%"}
 
 
 @register.filter
@@ -28,8 +26,3 @@ def plain(value: Any) -> str:
 @register.filter
 def signed_plain(value: Any) -> str:
     return f"{value:+.6g}" if isinstance(value, int | float) else NOTHING
-
-
-@register.filter
-def unit_words(unit: str) -> str:
-    return _("days") if unit == "d" else UNITS.get(unit, unit)

@@ -122,6 +122,8 @@ def decide(request: HttpRequest, pk: int, verb: str) -> HttpResponse:
 def download(request: HttpRequest, pk: int, media: str) -> HttpResponse:
     """The content as a file that can be brought in again."""
     version = _found(request, pk)
+    if media not in ("json", "csv"):
+        raise Http404("no such file")
     if media == "json":
         answer = HttpResponse(json.dumps(version.content, indent=1, ensure_ascii=False), "application/json")
     else:

@@ -324,7 +324,7 @@ def brought(line: Plant, data: str | bytes, media="csv", kind="figures") -> Vers
 
 
 def test_csv_and_json_of_the_same_content_give_the_same_draft(line):
-    told = content(Figures(veto_s=50.0, doubts=3, shift_starts=("07:00", "19:00")))
+    told = content(Figures(veto_s=50.0, doubts=3))
     rows = "\n".join(f"{path},{value}" for path, value in imports.exported(told))
     by_csv = brought(line, f"path,value\n{rows}\n")
     by_json = brought(line, json.dumps(told), "json")
