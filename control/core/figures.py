@@ -30,8 +30,8 @@ class Figures:
 
     Life of a change: ``life_dead_times`` dead times and ``life_extra_s`` more, at most ``longest_life_s``; after
     ``escalate_after`` of it a supervisor is asked too. ``rest_s`` a no holds, ``undo_s`` the way back is open;
-    ``ineffective_in_a_row`` and ``doubts`` about a sensor ``doubts_within_s`` demote a loop. For ``reauth_s`` a password
-    is not asked again.
+    ``ineffective_in_a_row`` and ``doubts`` about a sensor ``doubts_within_s`` demote a loop. For ``reauth_s`` a
+    password is not asked again.
     """
 
     life_dead_times: float = figure(2.0, 1.0, 5.0)

@@ -199,7 +199,8 @@ def pages(plant: Plant, version: Version) -> list[str]:
     line = f"/lines/{plant.line.key}/versions"
     return [
         f"{line}/", f"{line}/figures/new/", f"{line}/authority/new/", f"/versions/{version.pk}/",
-        f"/versions/{version.pk}/change/", f"/versions/{version.pk}/content.csv", f"/versions/{version.pk}/content.json",
+        f"/versions/{version.pk}/change/",
+        f"/versions/{version.pk}/content.csv", f"/versions/{version.pk}/content.json",
         f"/api/v1/lines/{plant.line.pk}/versions", f"/api/v1/versions/{version.pk}",
         f"/api/v1/lines/{plant.line.pk}/versions/at?kind=figures&when=2026-01-01T00:00:00Z",
     ]  # fmt: skip
