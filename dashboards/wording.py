@@ -434,6 +434,7 @@ ACTIONS = {
     "user.add": gettext_lazy("account added"),
     "user.change": gettext_lazy("account changed"),
     "user.password": gettext_lazy("password of an account changed"),
+    "user.own_password": gettext_lazy("own password changed"),
     "code.add": gettext_lazy("code added"),
     "code.change": gettext_lazy("code changed"),
     "name.change": gettext_lazy("name changed"),
