@@ -14,7 +14,7 @@ from control.actions._facts import LATELY, Seen, bad_on_end
 from control.actions._window import Fresh
 from control.actions.machines import Built
 from control.actions.modes import LIFTED, demote, fell_silent, lift
-from control.actions.sizing import AUTHORITY, COUNTED, SHIFT
+from control.actions.sizing import COUNTED, SHIFT
 from control.core.demotion import Facts, Trigger, causes, worst
 from control.core.figures import Figures
 from control.core.modes import Mode
@@ -45,23 +45,31 @@ def note(built: Built, fresh: Fresh, found: Pass, told: Iterable[Event], now: da
 
 def watch(now: datetime) -> None:
     """What no pass can notice, because nothing comes; every two seconds or so."""
-    for row in _watched(now):
-        figured = figures.of(row.line_id)
-        scans = 1.0 / situation.scan_s(row.cycle_s)
-        if row.actual == Mode.AUTO:
-            facts = Facts(
-                silent_scans=row.arrivals.silent_s(now) * scans,
-                unheard_s=float("inf") if row.heard_at is None else (now - row.heard_at).total_seconds(),
-                same_way=_same_way(row.loop_id, now),
-                same_way_most=AUTHORITY.auto_same_way,
-                held="HOLD" if situation.on_hold(_loop(row.loop_id)) else "",
-            )
-        elif row.actual == Mode.SHADOW:
+    lines: dict[int, Figures] = {}
+    for row in _watched():
+        figured = lines.get(row.line_id) or lines.setdefault(row.line_id, figures.of(row.line_id))
+        if row.actual == Mode.SHADOW:
             _lift(row, figured, now)
-            continue
         else:
-            facts = Facts(silent_scans=row.arrivals.missing_s(now) * scans, bad_scans=_bad_since_down(row, now))
-        _act(row.loop_id, facts, figured, now)
+            _act(row.loop_id, _deciding(row, now) if row.actual == Mode.AUTO else _speaking(row, now), figured, now)
+
+
+def _deciding(row: _Row, now: datetime) -> Facts:
+    """Of a loop in automatic mode."""
+    authority = figures.table(row.line_id)
+    return Facts(
+        silent_scans=row.arrivals.silent_s(now) / situation.scan_s(row.cycle_s),
+        unheard_s=float("inf") if row.heard_at is None else (now - row.heard_at).total_seconds(),
+        same_way=_same_way(row.loop_id, authority.auto.move, now),
+        same_way_most=authority.auto_same_way,
+        held="HOLD" if situation.on_hold(_loop(row.loop_id)) else "",
+    )
+
+
+def _speaking(row: _Row, now: datetime) -> Facts:
+    """Of one that people decide for: it only falls silent."""
+    missing = row.arrivals.missing_s(now) / situation.scan_s(row.cycle_s)
+    return Facts(silent_scans=missing, bad_scans=_bad_since_down(row, now))
 
 
 def _act(loop_id: int, facts: Facts, figured: Figures, now: datetime) -> None:
@@ -91,7 +99,7 @@ COLUMNS = (
 )
 
 
-def _watched(now: datetime) -> Iterator[_Row]:
+def _watched() -> Iterator[_Row]:
     """Loops that decide, or should speak; those that fell silent."""
     for pk, line_id, actual, requested, cycle_s, reasons, since, heard_at, *arrivals in Loop.objects.exclude(
         actual_mode=Mode.OFF
@@ -132,14 +140,14 @@ def _lift(row: _Row, figured: Figures, now: datetime) -> None:
         lift(loop, actor=ACTOR, now=now)
 
 
-def _same_way(loop_id: int, now: datetime) -> int:
-    """How many of a parameter's newest moves on end went one way, each about as far as automatic mode may go."""
+def _same_way(loop_id: int, cap: float, now: datetime) -> int:
+    """How many of a parameter's newest moves on end went one way, each about as far as ``cap`` (%)."""
     made = SetPointMove.objects.filter(
         change__loop=loop_id, change__state__in=COUNTED, change__decided_at__gt=now - SHIFT
     ).order_by("-change__decided_at")
     of_tag: dict[int, list[tuple[float, float]]] = {}
     for move in made.select_related("change"):
-        share = move.change.size_percent / AUTHORITY.auto.move
+        share = move.change.size_percent / cap if cap else 1.0
         of_tag.setdefault(move.tag_id, []).append((move.to_value - move.from_value, share))
     return max((_run(moves) for moves in of_tag.values()), default=0)
 

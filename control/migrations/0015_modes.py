@@ -21,7 +21,7 @@ SELECT id, requested_mode, actual_mode, coalesce(mode_since, now()), 'asked', ''
 class Migration(migrations.Migration):
     dependencies = [
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
-        ("control", "0014_people"),
+        ("control", "0018_versions"),
     ]
 
     operations = [
