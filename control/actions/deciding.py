@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from django.contrib.auth.models import User
 
-from control.actions import audit, sizing
+from control.actions import audit, figures, sizing
 from control.actions._move import move, overtaken, standing
 from control.actions.audit import Actor
 from control.actions.authority import LADDER, NOBODY, Right, decides, may, require
@@ -16,6 +16,7 @@ from control.actions.errors import Conflict, Expired, Invalid, NoPermission, Not
 from control.actions.loops import demote, lock
 from control.actions.signing import Hand, sign
 from control.actions.situation import active_recipe, differences, inputs_not_good, on_hold
+from control.core.demotion import Trigger
 from control.core.lifecycle import UNDECIDED, State, Verb
 from control.core.modes import Mode
 from control.core.policy import Needed
@@ -24,8 +25,6 @@ from control.models import Change, ReasonCode, SetPointMove
 
 SYSTEM = "workflow"
 SENSOR_DOUBTFUL = "sensor_doubtful"
-DOUBTS_THAT_DEMOTE = 2
-DOUBTS_WITHIN = timedelta(hours=1)
 
 
 def approve(change_id: int, *, by: Hand, version: int, now: datetime, reason: str = "") -> Change:
@@ -161,5 +160,6 @@ def _sign(change: Change, by: Hand, meaning: str, *, now: datetime, reason: str,
 def _count_doubts(change: Change, now: datetime) -> None:
     """Operators who keep doubting a sensor are right until shown otherwise."""
     rejected = change.loop.changes.filter(state=State.REJECTED, reason_code__key=SENSOR_DOUBTFUL)
-    if rejected.filter(decided_at__gt=now - DOUBTS_WITHIN).count() >= DOUBTS_THAT_DEMOTE:
-        demote(change.loop, Mode.SUPERVISED, actor=SYSTEM, code=SENSOR_DOUBTFUL, now=now)
+    told = figures.of(change.line_id)
+    if rejected.filter(decided_at__gt=now - timedelta(seconds=told.doubts_within_s)).count() >= told.doubts:
+        demote(change.loop, Mode.SUPERVISED, actor=SYSTEM, code=Trigger.SENSOR_DOUBTFUL, now=now)

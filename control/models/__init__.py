@@ -5,15 +5,17 @@ from .change import Answer, Change, ReasonCode, SetPointMove
 from .chart import Limits
 from .estimator import Estimator
 from .loop import Grant, Hold, Lease, Loop, Mode
+from .mode import Handshake, ModeSpell
 from .plant import Area, Characteristic, Equipment, Lane, Line, Site, Source, Stream, Tag
 from .process_event import ProcessEvent
-from .recipe import Product, Recipe, Roll, VersionState
+from .recipe import Product, Recipe, Roll
 from .result import CauseCode, Cursor, Point, Signal
 from .rollvalue import RollCursor, RollValue
 from .signature import Guesses, Signature
 from .stability import LoopStability
 from .trace import Intake, Measurement, SetAside, Snapshot
 from .training import TrainingPlan, TrainingRun
+from .version import Version, VersionState
 
 __all__ = [
     "Answer",
@@ -28,6 +30,7 @@ __all__ = [
     "Estimator",
     "Grant",
     "Guesses",
+    "Handshake",
     "Hold",
     "Intake",
     "Lane",
@@ -38,6 +41,7 @@ __all__ = [
     "LoopStability",
     "Measurement",
     "Mode",
+    "ModeSpell",
     "Point",
     "ProcessEvent",
     "Product",
@@ -57,5 +61,6 @@ __all__ = [
     "Tag",
     "TrainingPlan",
     "TrainingRun",
+    "Version",
     "VersionState",
 ]
