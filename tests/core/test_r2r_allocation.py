@@ -12,6 +12,7 @@ from scipy.optimize import LinearConstraint, minimize
 
 from control.core.machine import Actuator, LoopConfig
 from control.core.r2r.allocation import CLIPPING, NOMINAL, allocate
+from tests.trials import trial
 
 LANES = 4
 BOLTS = tuple(f"bolt_{i + 1}" for i in range(LANES))
@@ -188,7 +189,7 @@ GROUP = np.array([[0, 1.0, 1.0, 1.0, 1.0]])
 
 
 @pytest.mark.filterwarnings("ignore:delta_grad == 0.0")
-@pytest.mark.parametrize("method", ["SLSQP", "trust-constr"])
+@pytest.mark.parametrize("method", ["SLSQP", trial("trust-constr", "trust-constr")])
 @given(st.integers(0, 10**6))
 @settings(max_examples=12, deadline=None)
 def test_no_general_solver_finds_a_better_answer(method, seed):

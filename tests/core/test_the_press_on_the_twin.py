@@ -12,6 +12,7 @@ from control.core.twin.scenario import Event, Scenario
 from control.core.types import FloatArray
 from tests.core.twin_press import PressPlant, PressRecord
 from tests.core.twins import table
+from tests.trials import LONG_S, trial
 
 SHIFT = Scenario.from_dict(table("scenarios/shift.toml"))
 LEARNING_S = 4_500
@@ -47,7 +48,7 @@ def rms(off: FloatArray) -> float:
     return float(np.sqrt(np.mean(off**2)))
 
 
-@pytest.mark.parametrize("line", ["cathode-1", "anode-1"])
+@pytest.mark.parametrize("line", ["cathode-1", trial("anode-1", "anode-1")])
 def test_the_models_answer_to_force_and_tilt_is_the_one_the_loops_assume(line):
     plant, trained = learned(line)
     gates = plant.machine(trained).gates
@@ -61,6 +62,8 @@ def test_no_parameter_is_moved_by_two_loops(line):
     assert len(moved) == len(set(moved))
 
 
+@pytest.mark.trial
+@pytest.mark.timeout(LONG_S)
 def test_a_loading_that_steps_is_met_better_where_the_press_knows_it_ahead(press):
     """The coater's next batch has 0.8 % fewer solids, and nobody puts it right."""
     batch = Scenario(events=(Event("solids_step", at_s=500.0, size=-0.008),))
