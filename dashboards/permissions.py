@@ -54,9 +54,7 @@ def audits_all(request: HttpRequest) -> bool:
 
 
 def _auditing(request: HttpRequest) -> QuerySet[Grant]:
-    at = now()
-    in_force = Q(valid_to__isnull=True) | Q(valid_to__gt=at)
-    return Grant.objects.filter(in_force, user_id=request.user.pk, valid_from__lte=at, role__in=AUDITORS)
+    return authority.valid(request.user, now()).filter(role__in=AUDITORS)
 
 
 def found(rows: QuerySet[M], **which: Any) -> M:

@@ -286,6 +286,13 @@ REFUSALS = {
     "lease_lost": gettext_lazy("Another dispatcher has the line."),
     "bad_idempotency_key": gettext_lazy("This form cannot be told from another. Reload the page."),
     "idempotency_key_reused": gettext_lazy("This form was already sent with other content. Reload the page."),
+    "own_role": gettext_lazy("Nobody gives a role to himself."),
+    "no_role": gettext_lazy("Choose a role."),
+    "ends_before": gettext_lazy("A role ends after it begins."),
+    "already_ended": gettext_lazy("This role has ended already, or ends before that."),
+    "knows_password": gettext_lazy(
+        "You made this account or set its password: another administrator gives it a role that does more than look."
+    ),
     "signature_needed": gettext_lazy("This is signed: name and password are asked for again."),
     "wrong_password": gettext_lazy("Name and password do not match, or the account is disabled."),
     "locked_out": gettext_lazy("Too many wrong passwords. HOLD works as ever."),
@@ -312,6 +319,8 @@ DIFFERENCES = {
 MEANINGS = {
     "approve": gettext_lazy("I approve this move, within the operator's authority"),
     "approve_beyond": gettext_lazy("I approve this move, beyond the operator's authority"),
+    "give_role": gettext_lazy("I give this role"),
+    "end_role": gettext_lazy("I end this role"),
     "leave_hold": gettext_lazy("I end HOLD: writing may begin again"),
 }
 
@@ -402,6 +411,7 @@ ACTIONS = {
     "signature.give": gettext_lazy("signed"),
     "grant.give": gettext_lazy("role given"),
     "grant.change": gettext_lazy("role changed"),
+    "grant.end": gettext_lazy("role ended"),
     "user.add": gettext_lazy("account added"),
     "user.change": gettext_lazy("account changed"),
     "user.password": gettext_lazy("password of an account changed"),
@@ -423,6 +433,8 @@ ATTEMPTS = {
     "line.release": gettext_lazy("ending HOLD"),
     "loop.mode": gettext_lazy("change of mode"),
     "password": gettext_lazy("password"),
+    "grant.give": gettext_lazy("giving of a role"),
+    "grant.end": gettext_lazy("end of a role"),
     "model.choose": gettext_lazy("choice of kinds of model"),
     "model.import": gettext_lazy("bringing in a model from elsewhere"),
     "signal.close": gettext_lazy("answer to a signal"),

@@ -65,7 +65,7 @@ RIGHTS = {
         "resolve", "audit",
     },
     "engineer": {"view", "view_shadow", "hold", "answer_signal", "record_event", "configure", "audit"},
-    "admin": {"view", "audit"},
+    "admin": {"view", "audit", "grant"},
     "auditor": {"view", "view_shadow", "audit"},
     "outsider": set(),
 }  # fmt: skip
