@@ -87,6 +87,12 @@ def held(user: Person, now: datetime) -> frozenset[tuple[int, str]]:
     return frozenset(own.union(of_areas, of_sites))
 
 
+def require_at_site(user: Person, right: Right, site: Site, now: datetime) -> None:
+    """Refused unless one of the person's roles on the whole site gives the right."""
+    if not may_over(user, right, site, now):
+        raise NoPermission("no_permission", f"{user.get_username()} may not {right} on all of {site.key}.")
+
+
 def visible_lines(user: Person, now: datetime) -> QuerySet[Line]:
     """The lines a person may look at."""
     seeing = [role for role, rights in RIGHTS.items() if Right.VIEW in rights]
