@@ -8,7 +8,7 @@ from celery import shared_task
 from django.db import connection
 from django.utils import timezone
 
-from control.actions import carrying, ingest, pipeline, retraining, rollvalues, stability, tending, trainingrun
+from control.actions import carrying, ingest, pipeline, retraining, rollvalues, shifts, stability, tending, trainingrun
 
 PASSES = 50  # of one task; the pulse rings again for the rest
 LONGEST_TRAINING_S = 1800
@@ -27,6 +27,14 @@ def advance(equipment_id: int) -> None:
 def tend_changes() -> None:
     """Expire, escalate and verify the changes that are due."""
     tending.tend(timezone.now())
+
+
+@shared_task(name="control.hand_over")
+def hand_over() -> None:
+    """End the shifts that are over; no automatic mode where one was not accepted in time."""
+    now = timezone.now()
+    shifts.make_due(now)
+    shifts.watch(now)
 
 
 @shared_task(name="control.carry_events")

@@ -35,6 +35,13 @@ STATES = {
     State.UNCONFIRMED: gettext_lazy("Unconfirmed: sent, outcome unknown"),
     State.REVERTED: gettext_lazy("Taken back"),
 }
+SHIFT_CHANGES = {
+    "open": gettext_lazy("Open at the end"),
+    State.APPLIED: gettext_lazy("Applied"),
+    State.REJECTED: gettext_lazy("Rejected"),
+    State.EXPIRED: gettext_lazy("Expired"),
+    State.WRITE_FAILED: gettext_lazy("Write failed"),
+}
 RULES = {
     Rule.BEYOND_3_SIGMA: gettext_lazy("Beyond 3 sigma"),
     Rule.RUN_ONE_SIDE: gettext_lazy("Run on one side of the centre line"),
@@ -99,6 +106,7 @@ MODE_REASONS = {
     "unconfirmed": gettext_lazy("A write is unconfirmed"),
     "ineffective": gettext_lazy("Two changes in a row had no effect"),
     "sensor_doubtful": gettext_lazy("Rejected twice in an hour as sensor doubtful"),
+    "hand_over": gettext_lazy("The shift was not accepted in time"),
 }
 CONCERNS = {
     Concern.WRONG_SIGN: gettext_lazy(
@@ -281,6 +289,11 @@ REFUSALS = {
     "lease_lost": gettext_lazy("Another dispatcher has the line."),
     "bad_idempotency_key": gettext_lazy("This form cannot be told from another. Reload the page."),
     "idempotency_key_reused": gettext_lazy("This form was already sent with other content. Reload the page."),
+    "own_shift": gettext_lazy("Somebody else than who gave it accepts the shift."),
+    "shift_accepted": gettext_lazy("The shift has been accepted already."),
+    "shift_given": gettext_lazy("The shift has been given already."),
+    "shift_goes_on": gettext_lazy("The shift has not ended yet."),
+    "shift_not_given": gettext_lazy("Nobody has given the shift yet."),
     "in_progress": gettext_lazy("The first request is still at work. Wait a moment."),
 }
 DIFFERENCES = {
@@ -364,6 +377,10 @@ ACTIONS = {
     "limits.discard": gettext_lazy("draft of limits discarded"),
     "limits.draw": gettext_lazy("limits drawn and put in force"),
     "process_event.record": gettext_lazy("process event recorded"),
+    "shift.end": gettext_lazy("shift ended"),
+    "shift.note": gettext_lazy("note for the next shift"),
+    "shift.give": gettext_lazy("shift given"),
+    "shift.accept": gettext_lazy("shift accepted"),
     "grant.give": gettext_lazy("role given"),
     "grant.change": gettext_lazy("role changed"),
     "user.add": gettext_lazy("account added"),
@@ -391,6 +408,9 @@ ATTEMPTS = {
     "limits.draft": gettext_lazy("draft of limits"),
     "limits.activate": gettext_lazy("putting limits in force"),
     "process_event.record": gettext_lazy("recording of a process event"),
+    "shift.note": gettext_lazy("note for the next shift"),
+    "shift.give": gettext_lazy("giving of the shift"),
+    "shift.accept": gettext_lazy("acceptance of the shift"),
 }
 
 

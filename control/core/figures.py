@@ -56,6 +56,14 @@ class Figures:
     vm_sigmas: float = figure(3.0, 2.0, 5.0)
     heartbeat_s: float = figure(10.0, 2.0, 60.0, "s")
     calm_s: float = figure(1800.0, 300.0, 28800.0, "s")
+    # shifts and what calls people
+    first_shift_h: float = figure(6.0, 0.0, 23.75, "h")
+    shifts_a_day: int = figure(3, 1, 4)
+    accept_within_s: float = figure(1800.0, 300.0, 7200.0, "s")
+    operators: int = figure(1, 1, 20)
+    call_every_s: float = figure(600.0, 60.0, 3600.0, "s")
+    call_burst: int = figure(6, 1, 30)
+    shelve_longest_s: float = figure(28800.0, 600.0, 86400.0, "s")
 
     @classmethod
     def of(cls, told: Mapping[str, Any]) -> Figures:

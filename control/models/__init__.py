@@ -10,6 +10,7 @@ from .process_event import ProcessEvent
 from .recipe import Product, Recipe, Roll, VersionState
 from .result import CauseCode, Cursor, Point, Signal
 from .rollvalue import RollCursor, RollValue
+from .shift import Handover, ShiftNote
 from .stability import LoopStability
 from .trace import Intake, Measurement, SetAside, Snapshot
 from .training import TrainingPlan, TrainingRun
@@ -26,6 +27,7 @@ __all__ = [
     "Equipment",
     "Estimator",
     "Grant",
+    "Handover",
     "Hold",
     "Intake",
     "Lane",
@@ -46,6 +48,7 @@ __all__ = [
     "RollValue",
     "SetAside",
     "SetPointMove",
+    "ShiftNote",
     "Signal",
     "Site",
     "Snapshot",

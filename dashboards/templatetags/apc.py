@@ -39,10 +39,11 @@ def station(context: dict[str, Any]) -> Station:
 
 
 @register.simple_tag
-def plant_time(at: datetime | None, zone: str) -> SafeString | str:
-    """The plant's own time with its zone; the date too unless it is today there."""
-    if at is None:
+def plant_time(at: datetime | str | None, zone: str) -> SafeString | str:
+    """The plant's own time with its zone; the date too unless it is today there. A stored report has it as text."""
+    if not at:
         return NOTHING
+    at = datetime.fromisoformat(at) if isinstance(at, str) else at
     local, today = at.astimezone(ZoneInfo(zone)), timezone.now().astimezone(ZoneInfo(zone)).date()
     pattern = "%H:%M:%S" if local.date() == today else "%Y-%m-%d %H:%M:%S"
     return format_html('<time datetime="{}">{} {}</time>', at.isoformat(), local.strftime(pattern), local.tzname())

@@ -1,0 +1,47 @@
+"""What a person says of a shift, from a page or the API alike: once for each Idempotency-Key."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from control.actions import shifts
+from control.actions.idempotency import Answered, once
+from control.actions.signing import Hand
+from control.models import Handover
+from dashboards.permissions import now
+
+Told = Mapping[str, Any]
+
+
+def note(by: Hand, key: str, handover: Handover, text: str) -> Answered:
+    def act() -> Told:
+        row = shifts.note(handover, text, actor=by.user, now=now())
+        return {"id": row.pk, "shift": handover.pk, "at": row.at.isoformat(), "text": row.text}
+
+    return _once(by, key, act, verb="note", shift=handover.pk, text=text)
+
+
+def give(by: Hand, key: str, handover: Handover) -> Answered:
+    return _once(by, key, lambda: told(shifts.give(handover, by=by, now=now())), verb="give", shift=handover.pk)
+
+
+def accept(by: Hand, key: str, handover: Handover) -> Answered:
+    return _once(by, key, lambda: told(shifts.accept(handover, by=by, now=now())), verb="accept", shift=handover.pk)
+
+
+def told(row: Handover) -> Told:
+    """A shift without its report."""
+    return {
+        "id": row.pk, "line": row.line.key, "starts_at": row.starts_at.isoformat(), "ends_at": row.ends_at.isoformat(),
+        "running": row.report is None,
+        "given_by": row.given_by.get_username() if row.given_by else None,
+        "given_at": row.given_at and row.given_at.isoformat(),
+        "accepted_by": row.accepted_by.get_username() if row.accepted_by else None,
+        "accepted_at": row.accepted_at and row.accepted_at.isoformat(),
+    }  # fmt: skip
+
+
+def _once(by: Hand, key: str, act: Callable[[], Told], **asked: Any) -> Answered:
+    return once(user=by.user, key=key, body=json.dumps(asked, sort_keys=True).encode(), now=now(), act=act)
