@@ -14,6 +14,7 @@ from itertools import count
 from django.contrib.auth.models import User
 
 from control.actions import changes
+from control.actions.signing import Hand
 from control.core.types import Contribution, Expected, MeasuredBy, Move, Proposal, Quality
 from control.models import (
     Area,
@@ -163,6 +164,11 @@ def cast(line: Line) -> dict[str, User]:
 
 def user(username: str, **fields: object) -> User:
     return User.objects.create(username=username, password="!", **fields)
+
+
+def hand(person: User, now: datetime = NOW) -> Hand:
+    """Somebody who has just given his password at a desk of the test."""
+    return Hand(person, station="desk", proved_at=now)
 
 
 def grant(

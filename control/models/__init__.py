@@ -11,6 +11,7 @@ from .recipe import Product, Recipe, Roll, VersionState
 from .result import CauseCode, Cursor, Point, Signal
 from .rollvalue import RollCursor, RollValue
 from .shift import Handover, ShiftNote
+from .signature import Guesses, Signature
 from .stability import LoopStability
 from .trace import Intake, Measurement, SetAside, Snapshot
 from .training import TrainingPlan, TrainingRun
@@ -27,6 +28,7 @@ __all__ = [
     "Equipment",
     "Estimator",
     "Grant",
+    "Guesses",
     "Handover",
     "Hold",
     "Intake",
@@ -50,6 +52,7 @@ __all__ = [
     "SetPointMove",
     "ShiftNote",
     "Signal",
+    "Signature",
     "Site",
     "Snapshot",
     "Source",
