@@ -39,9 +39,7 @@ class Right(StrEnum):
 
 
 _R = Right
-_OPERATOR = frozenset(
-    {_R.VIEW, _R.PROPOSE, _R.DECIDE, _R.HOLD, _R.ANSWER_SIGNAL, _R.RECORD_EVENT, _R.HAND_OVER}
-)
+_OPERATOR = frozenset({_R.VIEW, _R.PROPOSE, _R.DECIDE, _R.HOLD, _R.ANSWER_SIGNAL, _R.RECORD_EVENT, _R.HAND_OVER})
 RIGHTS: dict[str, frozenset[Right]] = {
     Role.VIEWER: frozenset({_R.VIEW}),
     Role.OPERATOR: _OPERATOR,

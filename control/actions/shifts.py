@@ -177,9 +177,7 @@ def _who(user: User, at: datetime) -> dict[str, str]:
     return {"by": user.get_username(), "since": at.isoformat()}
 
 
-def _tell(
-    action: str, row: Handover, *, actor: audit.Actor, now: datetime, told: dict[str, Any] | None = None
-) -> None:
+def _tell(action: str, row: Handover, *, actor: audit.Actor, now: datetime, told: dict[str, Any] | None = None) -> None:
     shift = {"starts_at": row.starts_at, "ends_at": row.ends_at}
     audit.record(actor=actor, action=action, obj=row, now=now, new=shift | (told or {}), line=row.line_id)
     events.publish("shift", line_id=row.line_id)

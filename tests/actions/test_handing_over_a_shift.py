@@ -58,7 +58,7 @@ def test_shifts_that_ended_while_nothing_ran_are_made_up_for(plant: Plant) -> No
 
 def test_after_weeks_of_silence_a_line_begins_anew(plant: Plant) -> None:
     assert shifts.make_due(END + timedelta(days=60)) == 1
-    assert Handover.objects.get(report=None).starts_at == END + timedelta(days=60)
+    assert Handover.objects.get(report__isnull=True).starts_at == END + timedelta(days=60)
 
 
 def test_both_sides_sign_what_was_in_the_report(ended: Handover, plant: Plant) -> None:
@@ -104,7 +104,7 @@ def test_who_gave_the_shift_does_not_accept_it(ended: Handover, plant: Plant) ->
 def test_the_database_itself_wants_two_people_in_this_order(
     ended: Handover, plant: Plant, told: dict[str, Any]
 ) -> None:
-    Handover.objects.filter(report=None).delete()
+    Handover.objects.filter(report__isnull=True).delete()
     fields = {name: plant.person(value) if name.endswith("_by") else value for name, value in told.items()}
     with pytest.raises(IntegrityError), transaction.atomic():
         Handover.objects.filter(pk=ended.pk).update(**fields)
@@ -134,7 +134,7 @@ def test_a_crew_that_leaves_a_little_early_ends_its_shift_and_the_next_is_longer
     assert refusal.value.code == "shift_goes_on"
     row = shifts.give(running, by=hand(plant, "operator", early), now=early)
     assert (row.ends_at, row.report is None) == (early, False)
-    following = Handover.objects.get(report=None)
+    following = Handover.objects.get(report__isnull=True)
     assert (following.starts_at, following.ends_at) == (early, END + timedelta(hours=8))
 
 
@@ -191,5 +191,3 @@ def test_a_crew_follows_the_plants_clock_through_the_night_it_is_changed() -> No
     shifts.make_due(night)
     shifts.make_due(night + timedelta(hours=8, minutes=59))
     assert Handover.objects.get().ends_at - night == timedelta(hours=9)
-
-
