@@ -21,7 +21,7 @@ from control.core.proposing import propose
 from control.core.types import Quality, Trace
 from tests.core import twin_loop
 
-TRAIN_S, RUN_S, MACHINES = 3000, 90, 2
+TRAIN_S, RUN_S, MACHINES = 3000, 150, 2  # every lane is measured by then, as a loop wants it
 OFF = 0.4  # mg/cm2: what every lane is made to stand off
 
 

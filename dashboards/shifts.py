@@ -6,6 +6,8 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from django.contrib.auth.models import User
+
 from control.actions import shifts
 from control.actions.idempotency import Answered, once
 from control.actions.signing import Hand
@@ -15,20 +17,22 @@ from dashboards.permissions import now
 Told = Mapping[str, Any]
 
 
-def note(by: Hand, key: str, handover: Handover, text: str) -> Answered:
+def note(user: User, key: str, handover: Handover, text: str) -> Answered:
     def act() -> Told:
-        row = shifts.note(handover, text, actor=by.user, now=now())
+        row = shifts.note(handover, text, actor=user, now=now())
         return {"id": row.pk, "shift": handover.pk, "at": row.at.isoformat(), "text": row.text}
 
-    return _once(by, key, act, verb="note", shift=handover.pk, text=text)
+    return _once(user, key, act, verb="note", shift=handover.pk, text=text)
 
 
-def give(by: Hand, key: str, handover: Handover) -> Answered:
-    return _once(by, key, lambda: told(shifts.give(handover, by=by, now=now())), verb="give", shift=handover.pk)
+def give(user: User, key: str, handover: Handover, by: Hand) -> Answered:
+    """``user`` is signed in at the screen, ``by`` is who signs."""
+    return _once(user, key, lambda: told(shifts.give(handover, by=by, now=now())), verb="give", shift=handover.pk)
 
 
-def accept(by: Hand, key: str, handover: Handover) -> Answered:
-    return _once(by, key, lambda: told(shifts.accept(handover, by=by, now=now())), verb="accept", shift=handover.pk)
+def accept(user: User, key: str, handover: Handover, by: Hand) -> Answered:
+    """As for giving."""
+    return _once(user, key, lambda: told(shifts.accept(handover, by=by, now=now())), verb="accept", shift=handover.pk)
 
 
 def told(row: Handover) -> Told:
@@ -43,5 +47,5 @@ def told(row: Handover) -> Told:
     }  # fmt: skip
 
 
-def _once(by: Hand, key: str, act: Callable[[], Told], **asked: Any) -> Answered:
-    return once(user=by.user, key=key, body=json.dumps(asked, sort_keys=True).encode(), now=now(), act=act)
+def _once(user: User, key: str, act: Callable[[], Told], **asked: Any) -> Answered:
+    return once(user=user, key=key, body=json.dumps(asked, sort_keys=True).encode(), now=now(), act=act)

@@ -14,7 +14,11 @@ from dashboards.views import (
     model_health,
     overview,
     process_event,
+<<<<<<< HEAD
     shift,
+=======
+    sign,
+>>>>>>> r1
     signal,
     station,
     stop,
@@ -59,6 +63,7 @@ urlpatterns = [
     path("changes/<int:pk>/decide/", change.decide, name="decide"),
     path("audit/", audit.page, name="audit"),
     path("audit.csv", audit.download, name="audit_csv"),
+    path("sign/", sign.check, name="sign"),
     path("station/", station.choose, name="station"),
     path("api/v1/", api.urls),
 ]

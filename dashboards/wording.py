@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
+from django.utils import timezone
+from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
@@ -294,6 +299,9 @@ REFUSALS = {
     "shift_given": gettext_lazy("The shift has been given already."),
     "shift_goes_on": gettext_lazy("The shift has not ended yet."),
     "shift_not_given": gettext_lazy("Nobody has given the shift yet."),
+    "signature_needed": gettext_lazy("This is signed: name and password are asked for again."),
+    "wrong_password": gettext_lazy("Name and password do not match, or the account is disabled."),
+    "locked_out": gettext_lazy("Too many wrong passwords. HOLD works as ever."),
     "in_progress": gettext_lazy("The first request is still at work. Wait a moment."),
 }
 DIFFERENCES = {
@@ -312,6 +320,35 @@ DIFFERENCES = {
     "move": gettext_lazy("Size of the move, %"),
     "shift": gettext_lazy("Moved in this shift, %"),
 }
+
+
+MEANINGS = {
+    "approve": gettext_lazy("I approve this move, within the operator's authority"),
+    "approve_beyond": gettext_lazy("I approve this move, beyond the operator's authority"),
+    "give_shift": gettext_lazy("I give the line: this is what happened in my shift"),
+    "accept_shift": gettext_lazy("I have read this and take the line over"),
+    "leave_hold": gettext_lazy("I end HOLD: writing may begin again"),
+}
+
+
+def meaning(code: str) -> str:
+    """What a signature says."""
+    return str(MEANINGS.get(code, code))
+
+
+def refused_signature(code: str, difference: Mapping[str, Any]) -> str:
+    """Why a password did not do; of a lock how long it lasts."""
+    until = parse_datetime(str(difference.get("until", "")))
+    return f"{refusal(code)} {locked(until)}" if until else refusal(code)
+
+
+def locked(until: datetime) -> str:
+    minutes = max(1, math.ceil((until - timezone.now()).total_seconds() / 60))
+    return ngettext(
+        "Passwords for this name are looked at again in %(n)d minute.",
+        "Passwords for this name are looked at again in %(n)d minutes.",
+        minutes,
+    ) % {"n": minutes}
 
 
 def refusal(code: str) -> str:
@@ -381,6 +418,7 @@ ACTIONS = {
     "shift.note": gettext_lazy("note for the next shift"),
     "shift.give": gettext_lazy("shift given"),
     "shift.accept": gettext_lazy("shift accepted"),
+    "signature.give": gettext_lazy("signed"),
     "grant.give": gettext_lazy("role given"),
     "grant.change": gettext_lazy("role changed"),
     "user.add": gettext_lazy("account added"),
@@ -402,6 +440,7 @@ ATTEMPTS = {
     "change.withdraw": gettext_lazy("withdrawal"),
     "line.release": gettext_lazy("ending HOLD"),
     "loop.mode": gettext_lazy("change of mode"),
+    "password": gettext_lazy("password"),
     "model.choose": gettext_lazy("choice of kinds of model"),
     "model.import": gettext_lazy("bringing in a model from elsewhere"),
     "signal.close": gettext_lazy("answer to a signal"),

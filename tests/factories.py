@@ -243,7 +243,8 @@ def offered(plant: Plant, now: datetime = NOW, **to: float) -> Change:
 
 def approved(plant: Plant, now: datetime = NOW, **to: float) -> Change:
     change = offered(plant, now, **to)
-    return changes.approve(change.pk, actor=plant.person(change.needs), version=change.version, now=now)
+    by = hand(plant.person(change.needs), now)
+    return changes.approve(change.pk, by=by, version=change.version, now=now)
 
 
 def _move(tag: str, base: float, target: float) -> Move:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -178,12 +179,18 @@ def note_gates(equipment: Equipment) -> Mapping[str, Gate]:
     gates = machines.built(equipment.pk).machine.gates
     for loop in equipment.loops.filter(key__in=gates):
         gate = gates[loop.key]
-        told = {"passes": gate.passes, "told": gate.told, "low": gate.low, "high": gate.high, "limit": gate.limit}
+        low, high = _known(gate.low), _known(gate.high)
+        told = {"passes": gate.passes, "told": gate.told, "low": low, "high": high, "limit": gate.limit}
         for row in _active(equipment):
             if row.stream.key in loop.settings["cvs"]:
                 row.metrics = row.metrics | {"gates": row.metrics.get("gates", {}) | {loop.key: told}}
                 row.save(update_fields=["metrics"])
     return gates
+
+
+def _known(ratios: tuple[tuple[float, ...], ...]) -> list[list[float | None]]:
+    """None where a gain of 0 is assumed, and no ratio to it exists."""
+    return [[ratio if isfinite(ratio) else None for ratio in row] for row in ratios]
 
 
 def _active(equipment: Equipment) -> list[Estimator]:

@@ -18,6 +18,7 @@ from control.models import Handover, Line, Loop, Mode, ShiftNote
 from control.queries import handover as queries
 
 SYSTEM = "system"
+GIVE, ACCEPT = "give_shift", "accept_shift"  # what the two signatures mean
 CATCH_UP = timedelta(days=7)  # of shifts that ended while nothing ran; before that a line begins anew
 LONGEST_NOTE = 1000
 
@@ -80,7 +81,7 @@ def give(handover: Handover, *, by: Hand, now: datetime) -> Handover:
             raise Conflict("shift_given", "The shift has been given already.", _who(row.given_by, row.given_at))
         if row.report is None:
             _end_early(row, now)
-        sign(row, by=by, meaning="give the shift", content=content(row), now=now, line=line)
+        sign(row, by=by, meaning=GIVE, content=content(row), now=now, line=line)
         Handover.objects.filter(pk=row.pk).update(given_by=by.user, given_at=now)
         _tell("shift.give", row, actor=by.user, now=now)
         return _present(row)
@@ -96,7 +97,7 @@ def accept(handover: Handover, *, by: Hand, now: datetime) -> Handover:
             raise Conflict("shift_not_given", "Nobody has given the shift yet.")
         if row.given_by == by.user:
             raise Refused("own_shift", "Who gave the shift cannot accept it.")
-        sign(row, by=by, meaning="accept the shift", content=content(row), now=now, line=line)
+        sign(row, by=by, meaning=ACCEPT, content=content(row), now=now, line=line)
         Handover.objects.filter(pk=row.pk).update(accepted_by=by.user, accepted_at=now)
         _tell("shift.accept", row, actor=by.user, now=now)
         return _present(row)

@@ -73,13 +73,13 @@ def sign(
     """
     if password and not by.proved(now):
         raise Unsigned("signature_needed", "This is signed with a password.", {"meaning": meaning})
-    kind, key = (obj._meta.model_name or "", obj.pk) if isinstance(obj, models.Model) else obj
+    kind, key = audit.named(obj)
     row = Signature.objects.create(
         user=by.user, printed_name=by.user.get_full_name() or by.user.get_username(), at=now, meaning=meaning,
         reason=reason[:400], method=Signature.Method.PASSWORD if by.proved(now) else Signature.Method.SESSION,
         station=by.station[:80], address=by.address[:45], screen_of=by.screen_of,
         line_id=line.pk if isinstance(line, Line) else line,
-        object_type=kind, object_id=str(key), content_sha256=content_hash(content),
+        object_type=kind, object_id=key, content_sha256=content_hash(content),
     )  # fmt: skip
     told = {name: getattr(row, name) for name in ("printed_name", "meaning", "method", "station", "content_sha256")}
     told |= {"of": f"{kind}:{key}", "screen_of": by.screen_of and by.screen_of.get_username()}
@@ -89,7 +89,8 @@ def sign(
 
 def signatures(obj: models.Model) -> models.QuerySet[Signature]:
     """What was signed about a thing, the first first."""
-    return Signature.objects.filter(object_type=obj._meta.model_name, object_id=str(obj.pk)).order_by("pk")
+    kind, key = audit.named(obj)
+    return Signature.objects.filter(object_type=kind, object_id=key).order_by("pk")
 
 
 def prove(name: str, password: str, *, address: str, now: datetime) -> User:
@@ -190,6 +191,6 @@ def _tell(person: User | None, address: str, now: datetime, *, code: str, until:
 
 
 def _told_lately(obj: audit.Object, now: datetime) -> bool:
-    kind, key = ("user", obj.pk) if isinstance(obj, User) else obj
-    rows = AuditEntry.objects.filter(object_type=kind, object_id=str(key), action="password.refused")
+    kind, key = audit.named(obj)
+    rows = AuditEntry.objects.filter(object_type=kind, object_id=key, action="password.refused")
     return rows.filter(at__gt=now - A_ROW_EVERY).exists()

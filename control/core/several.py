@@ -6,14 +6,16 @@ stage ends is dropped. Costs nothing where no stream has such a chart.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from control.core import together
 from control.core.machine import ChartConfig, Machine
 from control.core.spc import group_chart
+from control.core.spc.rules import Recent
 from control.core.state import ChartState, Group, Several, StreamState
 from control.core.types import BoolArray, FloatArray, IntArray, Measured
 
@@ -32,21 +34,23 @@ def judge(
     ``stretches`` are the values that enter charts (``runs``), one list of positions a stream and stage in time order;
     ``states`` are those before this pass.
     """
-    bits, found = np.zeros(len(measured), np.int64), dict(charts)
+    bits, after, begun = np.zeros(len(measured), np.int64), dict[int, Several](), list[_Begun]()
     for own in stretches:
         index = int(measured.stream[own[0]])
         chart = machine.streams[index].chart
         if chart is None or (chart.groups is None and chart.averaged is None):
             continue
-        before = found[index].several or _before(chart, states[index].chart)
-        group, lanes = (None, None) if stage[own[0]] > 0 else before
-        if chart.groups is not None:
-            bits[own], group = grouped(chart.groups, group, measured.value[own])
+        held = Several() if stage[own[0]] > 0 else _before(chart, states[index].chart)
+        after[index] = Several()
         if chart.averaged is not None:
-            more, lanes = together.averaged(machine, chart.averaged, states, measured, runs, own, lanes)
-            bits[own] |= more
-        found[index] = replace(found[index], several=Several(group, lanes))
-    return bits, found
+            bits[own], lanes = together.averaged(machine, chart.averaged, states, measured, runs, own, held.lanes)
+            after[index] = Several(lanes=lanes)
+        if chart.groups is not None:
+            begun.append(_begun(index, own, chart.groups, held.group, measured.value))
+    for one, found, group in _grouped(begun):
+        bits[one.own] |= found
+        after[one.index] = after[one.index]._replace(group=group)
+    return bits, {**charts, **{index: replace(charts[index], several=one) for index, one in after.items()}}
 
 
 def _before(chart: ChartConfig, held: ChartState | None) -> Several:
@@ -57,17 +61,46 @@ def _before(chart: ChartConfig, held: ChartState | None) -> Several:
     return Several(held.several.group, held.several.lanes if same else None)
 
 
-def grouped(chart: group_chart.Chart, held: Group | None, values: FloatArray) -> tuple[IntArray, Group]:
-    """Bits of each of ``values`` (n,), of which the chart stood at ``held``, and where it stands afterwards."""
-    begun = _standing(chart, held)
-    line = np.concatenate([np.array(begun.values, np.float64), values])
-    groups = group_chart.cut(line, chart.size)
-    found, recent = group_chart.judge(groups, chart, begun.recent) if len(groups) else (None, begun.recent)
-    bits = np.zeros(len(line), np.int64)
-    if found is not None:
-        bits[chart.size - 1 :: chart.size] = found
-    left = tuple(line[groups.size :].tolist())
-    return bits[len(begun.values) :], begun._replace(recent=recent, values=left)
+@dataclass(frozen=True, slots=True, eq=False)
+class _Begun:
+    """The values of a stretch at ``own``, behind those that were waiting for their group: ``line`` (n,)."""
+
+    index: int
+    own: Sequence[int]
+    chart: group_chart.Chart
+    group: Group
+    line: FloatArray
+
+    @property
+    def kind(self) -> tuple[Any, ...]:
+        """Stretches of one kind are judged together."""
+        chart = self.chart
+        return len(self.line) // chart.size, chart.size, chart.rules, chart.spread
+
+
+def _begun(index: int, own: Sequence[int], chart: group_chart.Chart, held: Group | None, value: FloatArray) -> _Begun:
+    group = _standing(chart, held)
+    return _Begun(index, own, chart, group, np.concatenate([np.array(group.values, np.float64), value[own]]))
+
+
+def _grouped(begun: Sequence[_Begun]) -> Iterator[tuple[_Begun, IntArray, Group]]:
+    """Of each stretch the bits of its values and where its chart stands, in the order of their stages."""
+    alike: dict[tuple[Any, ...], list[_Begun]] = {}
+    for one in begun:
+        alike.setdefault(one.kind, []).append(one)
+    done: dict[int, tuple[IntArray | int, Recent]] = {}
+    for (whole, *_), some in alike.items():
+        if whole:
+            groups = np.stack([group_chart.cut(one.line, one.chart.size) for one in some])
+            charts, before = [one.chart for one in some], [one.group.recent for one in some]
+            told = zip(*group_chart.judge_alike(groups, charts, before), strict=True)
+            done |= {id(one): found for one, found in zip(some, told, strict=True)}
+    for one in begun:
+        size, waited = one.chart.size, len(one.group.values)
+        bits, left = np.zeros(len(one.line), np.int64), one.line[len(one.line) // size * size :]
+        found, recent = done.get(id(one), (0, one.group.recent))
+        bits[size - 1 :: size] = found
+        yield one, bits[waited:], one.group._replace(recent=recent, values=tuple(left.tolist()))
 
 
 def _standing(chart: group_chart.Chart, held: Group | None) -> Group:

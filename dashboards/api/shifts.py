@@ -9,14 +9,15 @@ from django.http import HttpRequest, HttpResponse
 from ninja import Field, Query, Router, Schema
 
 from control.actions import shifts
+from control.actions.signing import Hand
 from control.models import Handover
 from control.plantvalues import NO_ZERO
 from control.queries import handover as queries
-from dashboards import permissions
+from dashboards import hands, permissions
 from dashboards import shifts as doors
 from dashboards.api.changes import DECISION, REFUSALS, Key
 from dashboards.api.changes import _answer as answer
-from dashboards.hands import hand
+from dashboards.api.schemas import Signed
 
 router = Router(tags=["shifts"])
 
@@ -73,19 +74,25 @@ def shift(request: HttpRequest, shift_id: int) -> Any:
 @router.post("/shifts/{shift_id}/notes", response={**DECISION, 200: NotedOut})
 def note(request: HttpRequest, shift_id: int, asked: NoteIn, key: str = Key) -> HttpResponse:
     """Tell the next shift something, until it has accepted."""
-    return answer(doors.note(hand(request), key, _found(request, shift_id), asked.text))
+    return answer(doors.note(permissions.person(request), key, _found(request, shift_id), asked.text))
 
 
 @router.post("/shifts/{shift_id}/give", response={**DECISION, 200: ShiftOut})
-def give(request: HttpRequest, shift_id: int, key: str = Key) -> HttpResponse:
-    """Sign that this is what happened."""
-    return answer(doors.give(hand(request), key, _found(request, shift_id)))
+def give(request: HttpRequest, shift_id: int, asked: Signed, key: str = Key) -> HttpResponse:
+    """Sign that this is what happened. 403 as for an approval that takes a password."""
+    row = _found(request, shift_id)
+    return answer(doors.give(permissions.person(request), key, row, _hand(request, asked)))
 
 
 @router.post("/shifts/{shift_id}/accept", response={**DECISION, 200: ShiftOut})
-def accept(request: HttpRequest, shift_id: int, key: str = Key) -> HttpResponse:
+def accept(request: HttpRequest, shift_id: int, asked: Signed, key: str = Key) -> HttpResponse:
     """Sign that it was read and the line is taken over: another person than who gave it."""
-    return answer(doors.accept(hand(request), key, _found(request, shift_id)))
+    row = _found(request, shift_id)
+    return answer(doors.accept(permissions.person(request), key, row, _hand(request, asked)))
+
+
+def _hand(request: HttpRequest, asked: Signed) -> Hand:
+    return hands.hand(request, asked.signer, asked.password)
 
 
 def _found(request: HttpRequest, shift_id: int) -> Handover:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import uuid
-from datetime import timedelta
+from collections.abc import Callable
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.contrib.auth.decorators import login_required
+from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST, require_safe
 
 from control.actions import figures, shifts
@@ -19,9 +22,8 @@ from control.actions.idempotency import Answered
 from control.models import Handover, Line
 from control.queries import handover as queries
 from control.queries import live
-from dashboards import permissions, shift_report
+from dashboards import hands, permissions, shift_report, wording
 from dashboards import shifts as doors
-from dashboards.hands import hand
 from dashboards.views import refusals
 
 LISTED = 12
@@ -45,19 +47,21 @@ def page_now(request: HttpRequest, key: str) -> HttpResponse:
 @require_POST
 def note(request: HttpRequest, pk: int) -> HttpResponse:
     text = request.POST.get("text", "")
-    return _done(request, pk, lambda by, key, row: doors.note(by, key, row, text))
+    return _done(request, pk, lambda user, key, row: doors.note(user, key, row, text))
 
 
+@sensitive_post_parameters("password")
 @login_required
 @require_POST
 def give(request: HttpRequest, pk: int) -> HttpResponse:
-    return _done(request, pk, doors.give)
+    return _done(request, pk, lambda user, key, row: doors.give(user, key, row, hands.of_form(request)))
 
 
+@sensitive_post_parameters("password")
 @login_required
 @require_POST
 def accept(request: HttpRequest, pk: int) -> HttpResponse:
-    return _done(request, pk, doors.accept)
+    return _done(request, pk, lambda user, key, row: doors.accept(user, key, row, hands.of_form(request)))
 
 
 def _now(request: HttpRequest, line: Line) -> dict[str, Any]:
@@ -72,7 +76,7 @@ def _now(request: HttpRequest, line: Line) -> dict[str, Any]:
     return context | _of(shift, now) | (_may(request, shift, now) if hands_over else {})
 
 
-def _of(shift: Handover, now: Any) -> dict[str, Any]:
+def _of(shift: Handover, now: datetime) -> dict[str, Any]:
     notes = list(shift.notes.select_related("by"))
     within = timedelta(seconds=figures.of(shift.line_id).accept_within_s)
     stands = f"{shift.pk}:{shift.report is None}:{shift.given_by_id}:{shift.accepted_by_id}:{len(notes)}"
@@ -86,12 +90,15 @@ def _of(shift: Handover, now: Any) -> dict[str, Any]:
     }
 
 
-def _may(request: HttpRequest, shift: Handover, now: Any) -> dict[str, bool]:
+def _may(request: HttpRequest, shift: Handover, now: datetime) -> dict[str, Any]:
     early = timedelta(seconds=figures.of(shift.line_id).accept_within_s)
     return {
         "may_give": shift.given_by is None and now >= shift.ends_at - early,
-        "may_accept": shift.given_by is not None and shift.accepted_by is None and shift.given_by != request.user,
+        "may_accept": shift.given_by is not None and shift.accepted_by is None,
+        "is_giver": shift.given_by_id == request.user.pk,
         "may_note": shift.accepted_by is None,
+        "give_means": wording.meaning(shifts.GIVE),
+        "accept_means": wording.meaning(shifts.ACCEPT),
     }
 
 
@@ -104,11 +111,11 @@ def _chosen(line: Line, rows: list[Handover], chosen: str) -> Handover | None:
     return ended if running is None or (ended and ended.accepted_by is None) else running
 
 
-def _done(request: HttpRequest, pk: int, act: Any) -> HttpResponse:
+def _done(request: HttpRequest, pk: int, act: Callable[[User, str, Handover], Answered]) -> HttpResponse:
     row = permissions.found(queries.handovers(permissions.line_ids(request)), pk=pk)
     back = f"{reverse('shift', args=[row.line.key])}?shift={row.pk}"
     try:
-        done: Answered = act(hand(request), request.POST.get("key", ""), row)
+        done = act(permissions.person(request), request.POST.get("key", ""), row)
     except Refused as refusal:
         return refusals.shown(request, refusal, back=back)
     if done.status != 200:

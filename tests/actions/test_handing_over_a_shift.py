@@ -66,7 +66,7 @@ def test_both_sides_sign_what_was_in_the_report(ended: Handover, plant: Plant) -
     row = handed_over(ended, plant)
     assert (row.given_by, row.accepted_by) == (plant.person("operator"), plant.person("operator2"))
     given, accepted = signatures(row)
-    assert (given.meaning, accepted.meaning) == ("give the shift", "accept the shift")
+    assert (given.meaning, accepted.meaning) == ("give_shift", "accept_shift")
     assert given.content_sha256 == accepted.content_sha256
     assert {"shift.end", "shift.note", "shift.give", "shift.accept"} <= set(
         AuditEntry.objects.values_list("action", flat=True)

@@ -19,7 +19,7 @@ from control.core.modes import Mode
 from control.core.types import Move
 from control.dispatcher import Dispatcher
 from control.models import AuditEntry, Change, Grant, Lease
-from tests.factories import LONG_AGO, plant, proposal, reason_code, snapshot
+from tests.factories import LONG_AGO, hand, plant, proposal, reason_code, snapshot
 from tests.machine import Machine, Time
 from tests.trials import seeds
 
@@ -79,8 +79,10 @@ class Life:
         change = Change.objects.order_by("-pk").first()
         self.scan()
         if change is not None:
+            now, person = self.time.now(), self.plant.person(who)
+            whose = {"by": hand(person, now)} if act is changes.approve else {"actor": person}
             with suppress(Refused):
-                act(change.pk, actor=self.plant.person(who), now=self.time.now(), **told)
+                act(change.pk, now=now, **whose, **told)
 
     def version(self) -> int:
         return Change.objects.order_by("-pk").values_list("version", flat=True).first() or 0
@@ -119,7 +121,8 @@ class Life:
 
     def released_(self, n: int) -> None:
         if self.held:
-            loops.release(self.plant.line, actor=self.plant.person("supervisor"), now=self.time.now(), reason="clear")
+            by, now = hand(self.plant.person("supervisor"), self.time.now()), self.time.now()
+            loops.release(self.plant.line, by=by, now=now, reason="clear")
             self.held = False
 
     def mode_set_(self, n: int) -> None:

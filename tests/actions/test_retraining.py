@@ -240,11 +240,6 @@ def test_by_a_standing_decision_what_passes_is_put_in_force_at_once_and_the_audi
 
 def test_a_press_that_is_fed_from_the_coater_is_retrained_too(line):
     press, engineer = line.equipment[1], grown_up(line)
-    loop = press.loops.get()
-    lanes, gains = [[cv.replace("density", "loading") + "-top"] for cv in loop.settings["cvs"]], [0.005] * 4
-    loop.settings["feed_forward"] = [{"tag": None, "equipment": "coater", "streams": lanes, "gains": gains}]
-    loop.settings_number += 1
-    loop.save()
     assert "coater:loading/1-top" in machines.built(press.pk).machine.tags
     run = trainingrun.carry_out(retraining.ask(press, actor=engineer, now=line.now).pk, clock=lambda: line.now)
     assert run.error == ""

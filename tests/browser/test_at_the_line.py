@@ -55,10 +55,12 @@ def test_signing_in_by_hand_leads_to_the_line(served: Served, plant: Plant, brow
 def test_no_page_breaks_the_policy(plant: Plant, change: Change, opened: Open, language: str) -> None:
     arrive(plant, 20)
     paths = ["/", f"/lanes/{lane(plant)}/", "/inbox/", f"/changes/{change.pk}/", "/audit/", f"/lines/{plant.line.key}/"]
+    page = opened(plant.person("supervisor"), locale=language)
     for path in paths:
-        page = opened(plant.person("supervisor"), path, locale=language)
+        page.goto(path)
         page.wait_for_timeout(700)
         assert page.evaluate("document.documentElement.lang") == language
+        assert page.evaluate("violations") == []
 
 
 def test_the_chart_draws_what_arrives_while_it_is_open(plant: Plant, opened: Open) -> None:

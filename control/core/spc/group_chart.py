@@ -2,20 +2,25 @@
 
 A group is ``size`` good values that follow each other on one stream within a stage: neighbouring scans of one lane are
 as alike as anything on a line, so what differs within a group is measuring and the moment, and what differs between
-groups is the process.
+groups is the process. The verdicts are those of :mod:`mean_range`, :mod:`mean_deviation` and :mod:`three_way`, here of
+full groups and of many streams in one go.
 
 D. C. Montgomery, Introduction to Statistical Quality Control (2005) section 4-3.4, on rational subgroups.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from math import sqrt
 
-from control.core.spc import mean_range, three_way
-from control.core.spc.rules import Recent, RuleSet
-from control.core.spc.subgroups import Spread
-from control.core.types import FloatArray, IntArray
+import numpy as np
+
+from control.core.spc.individuals import jumps
+from control.core.spc.rules import Recent, RuleSet, broken
+from control.core.spc.subgroups import Spread, spread_lines
+from control.core.types import FloatArray, IntArray, Rule
 
 SMALLEST, LARGEST = 2, 25
 LARGEST_OF_RANGE = 10  # values above which a range wastes what a standard deviation knows
@@ -50,7 +55,39 @@ def cut(values: FloatArray, size: int) -> FloatArray:
 
 def judge(groups: FloatArray, chart: Chart, recent: Recent = ()) -> tuple[IntArray, Recent]:
     """Bits each of ``groups`` (k, size) breaks, and the context (standardised means) of the next call."""
-    if chart.between is None:
-        return mean_range.judge_means(groups, chart.mean, chart.within, chart.rules, recent, chart.spread)
-    sigmas = three_way.Sigmas(chart.between, chart.within)
-    return three_way.judge(groups, chart.mean, sigmas, chart.rules, recent, chart.spread)
+    bits, after = judge_alike(groups[None], [chart], [recent])
+    return bits[0], after[0]
+
+
+def judge_alike(groups: FloatArray, charts: Sequence[Chart], recent: Sequence[Recent]) -> tuple[IntArray, list[Recent]]:
+    """The same of several streams (s, k, size) at once, whose ``charts`` (s) differ in mean and sigma at most."""
+    rules, context = charts[0].rules, charts[0].rules.context
+    centre, sigma, within = np.array([(one.mean, one.sigma, one.within) for one in charts]).T[:, :, None]
+    mean = groups.sum(axis=2) / charts[0].size
+    before = np.array([([None] * context + list(one))[-context:] for one in recent], np.float64)
+    line = np.concatenate([before, (mean - centre) / sigma], axis=1)
+    bits = broken(line, rules)[:, context:].astype(np.int64)
+    if Rule.MOVING_RANGE in rules.rules:
+        bits |= jumps(line)[:, context:] * np.int64(Rule.MOVING_RANGE)
+    if Rule.SPREAD in rules.rules:
+        found, (lower, upper) = (
+            _spread(groups, mean, charts[0].spread) / within,
+            _reach(charts[0].size, charts[0].spread),
+        )
+        bits |= ((found > upper) | (found < lower)) * np.int64(Rule.SPREAD)
+    known, last = [min(len(one) + groups.shape[1], context) for one in recent], line[:, -context:].tolist()
+    return bits, [tuple(one[context - n :]) for one, n in zip(last, known, strict=True)]
+
+
+def _spread(groups: FloatArray, mean: FloatArray, spread: Spread) -> FloatArray:
+    """Range or standard deviation of each group."""
+    if spread == "range":
+        return np.asarray(groups.max(axis=2) - groups.min(axis=2))
+    return np.asarray(np.sqrt(np.square(groups - mean[:, :, None]).sum(axis=2) / (groups.shape[2] - 1)))
+
+
+@cache
+def _reach(size: int, spread: Spread) -> tuple[float, float]:
+    """Between which lines the spread of ``size`` values lies, in sigma."""
+    drawn = spread_lines(1.0, np.array([size]), spread)
+    return float(drawn.lower[0]), float(drawn.upper[0])
