@@ -114,7 +114,7 @@ def _catch_up(line: Line, now: datetime) -> int:
     ended = 0
     with audit.atomic():
         lock(line.pk)
-        running = _running(line) or _begin(line, _shifts(line).begun(now))
+        running = _running(line) or _begin(line, now)  # nothing is known of what was before
         while running.ends_at <= now:
             _end(running, now)
             ended += 1

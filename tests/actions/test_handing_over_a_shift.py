@@ -23,7 +23,7 @@ END = BEGIN + timedelta(hours=8)
 @pytest.fixture
 def plant() -> Plant:
     found = factories.plant()
-    shifts.make_due(BEGIN + timedelta(minutes=1))
+    shifts.make_due(BEGIN)
     return found
 
 
