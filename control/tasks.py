@@ -8,7 +8,18 @@ from celery import shared_task
 from django.db import connection
 from django.utils import timezone
 
-from control.actions import carrying, ingest, pipeline, retraining, rollvalues, shifts, stability, tending, trainingrun
+from control.actions import (
+    attention,
+    carrying,
+    ingest,
+    pipeline,
+    retraining,
+    rollvalues,
+    shifts,
+    stability,
+    tending,
+    trainingrun,
+)
 
 PASSES = 50  # of one task; the pulse rings again for the rest
 LONGEST_TRAINING_S = 1800
@@ -25,8 +36,10 @@ def advance(equipment_id: int) -> None:
 
 @shared_task(name="control.tend_changes")
 def tend_changes() -> None:
-    """Expire, escalate and verify the changes that are due."""
-    tending.tend(timezone.now())
+    """Expire, escalate and verify the changes that are due; call people to what had to wait for its turn."""
+    now = timezone.now()
+    tending.tend(now)
+    attention.call_waiting(now)
 
 
 @shared_task(name="control.hand_over")

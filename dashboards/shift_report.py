@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from control.core.process_events import Kind
-from control.models import Change, Equipment, Line, Loop, Mode, ProcessEvent, Stream, Tag
+from control.models import Change, Equipment, Line, Loop, Mode, ProcessEvent, Signal, Stream, Tag
 from control.queries import changes as queries
 from dashboards import wording
 
@@ -24,7 +24,8 @@ def shown(report: Json, line: Line) -> dict[str, Any]:
         "left": {kind: n for kind, n in report["changes"]["counts"].items() if kind not in KINDS},
         "moves": _moves(report["moves"], machines),
         "signals": report["signals"],
-        "open_signals": _named(report["signals"]["open"], "stream", _streams(report["signals"]["open"])),
+        "open_signals": [row | {"words": _signal(row)} for row in _open_signals(report)],
+        "calls": report.get("calls"),
         "holds": _named(report["holds"], "loop", loops),
         "outages": _named(report["outages"], "equipment", machines),
         "events": [row | {"words": _event(row)} for row in _named(report["events"], "equipment", machines)],
@@ -64,6 +65,15 @@ def _moves(rows: Iterable[Json], machines: Mapping[int, Equipment]) -> list[dict
         over = row["percent"] > row["operator"]
         found.append(dict(row) | {"thing": tags.get(row["tag"]), "share": share, "mark": mark, "over": over})
     return found
+
+
+def _open_signals(report: Json) -> list[dict[str, Any]]:
+    rows = report["signals"]["open"]
+    return _named(rows, "stream", _streams(rows))
+
+
+def _signal(row: Json) -> str:
+    return wording.signal(Signal(kind=row["kind"], rule=row["rule"]))
 
 
 def _streams(rows: Iterable[Json]) -> dict[int, Stream]:

@@ -14,11 +14,8 @@ from dashboards.views import (
     model_health,
     overview,
     process_event,
-<<<<<<< HEAD
     shift,
-=======
     sign,
->>>>>>> r1
     signal,
     station,
     stop,
@@ -54,6 +51,11 @@ urlpatterns = [
     path("models/<int:pk>/outside/", model_health.bring, name="models_outside"),
     path("models/<int:pk>/retrain/", model_health.retrain, name="models_retrain"),
     path("models/runs/<int:pk>/<slug:verb>/", model_health.decide, name="models_decide"),
+    path("lines/<slug:key>/signals/", signal.page, name="signals"),
+    path("lines/<slug:key>/signals/now/", signal.page_now, name="signals_now"),
+    path("lines/<slug:key>/signals/acknowledge/", signal.acknowledge, name="signals_acknowledge"),
+    path("signals/<int:pk>/shelve/", signal.shelve, name="signal_shelve"),
+    path("signals/<int:pk>/unshelve/", signal.unshelve, name="signal_unshelve"),
     path("signals/<int:pk>/close/", signal.close, name="signal_close"),
     path("inbox/", inbox.page, name="inbox"),
     path("inbox/now/", inbox.page_now, name="inbox_now"),

@@ -17,7 +17,7 @@ from control.core.policy import Reason
 from control.core.r2r.stability import Concern
 from control.core.types import MeasuredBy, Quality, Rule
 from control.core.vm.metrology import Doubt
-from control.models import Change, LoopStability, SetPointMove
+from control.models import Change, LoopStability, SetPointMove, Signal
 from dashboards.figures import Risk
 
 STATES = {
@@ -180,6 +180,11 @@ def rule(bit: int) -> str:
     return ", ".join(str(RULES[one]) for one in Rule if one.value & bit and one in RULES)
 
 
+def signal(row: Signal) -> str:
+    """What a signal tells: the rule that was broken, or what happened."""
+    return rule(row.rule) if row.kind == Signal.Kind.RULE else str(row.get_kind_display())
+
+
 def contribution(name: str, streams: dict[str, str]) -> str:
     """A named part of a move: the deviation of a stream, or one of the controller's own terms."""
     if name in streams:
@@ -294,6 +299,9 @@ REFUSALS = {
     "lease_lost": gettext_lazy("Another dispatcher has the line."),
     "bad_idempotency_key": gettext_lazy("This form cannot be told from another. Reload the page."),
     "idempotency_key_reused": gettext_lazy("This form was already sent with other content. Reload the page."),
+    "not_shelved": gettext_lazy("Only a rule of a stream can be shelved."),
+    "not_on_a_shelf": gettext_lazy("It is not shelved."),
+    "shelved_too_long": gettext_lazy("Not for that long."),
     "own_shift": gettext_lazy("Somebody else than who gave it accepts the shift."),
     "shift_accepted": gettext_lazy("The shift has been accepted already."),
     "shift_given": gettext_lazy("The shift has been given already."),
@@ -409,6 +417,9 @@ ACTIONS = {
     "model.choose": gettext_lazy("kinds of model chosen"),
     "model.import": gettext_lazy("model from elsewhere brought in"),
     "signal.close": gettext_lazy("signal answered"),
+    "signal.acknowledge": gettext_lazy("signal seen"),
+    "signal.shelve": gettext_lazy("signal shelved"),
+    "signal.unshelve": gettext_lazy("signal taken off the shelf"),
     "limits.draft": gettext_lazy("limits drafted"),
     "limits.activate": gettext_lazy("limits put in force"),
     "limits.discard": gettext_lazy("draft of limits discarded"),
@@ -444,6 +455,9 @@ ATTEMPTS = {
     "model.choose": gettext_lazy("choice of kinds of model"),
     "model.import": gettext_lazy("bringing in a model from elsewhere"),
     "signal.close": gettext_lazy("answer to a signal"),
+    "signal.acknowledge": gettext_lazy("acknowledging signals"),
+    "signal.shelve": gettext_lazy("shelving a signal"),
+    "signal.unshelve": gettext_lazy("taking a signal off the shelf"),
     "limits.draft": gettext_lazy("draft of limits"),
     "limits.activate": gettext_lazy("putting limits in force"),
     "process_event.record": gettext_lazy("recording of a process event"),

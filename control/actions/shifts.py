@@ -8,7 +8,7 @@ from typing import Any
 from django.contrib.auth.models import User
 
 from control import events
-from control.actions import audit, figures, sizing
+from control.actions import attention, audit, figures, sizing
 from control.actions.authority import Right, require
 from control.actions.errors import Conflict, Invalid, NotFound, Refused
 from control.actions.loops import lock, stand_down
@@ -149,7 +149,9 @@ def _end_early(row: Handover, now: datetime) -> None:
 
 
 def _made(line: Line, since: datetime, until: datetime) -> dict[str, Any]:
-    return queries.report(line, since, until) | {"moves": sizing.summed(line, since, until)}
+    calls = attention.rate(line.pk, until)
+    told = {"calls": calls.calls, "budget": calls.budget, "each_ten_minutes": calls.each_ten_minutes}
+    return queries.report(line, since, until) | {"moves": sizing.summed(line, since, until), "calls": told}
 
 
 def _shifts(line: Line) -> Shifts:

@@ -8,7 +8,7 @@ from .loop import Grant, Hold, Lease, Loop, Mode
 from .plant import Area, Characteristic, Equipment, Lane, Line, Site, Source, Stream, Tag
 from .process_event import ProcessEvent
 from .recipe import Product, Recipe, Roll, VersionState
-from .result import CauseCode, Cursor, Point, Signal
+from .result import CauseCode, Cursor, Point, Shelf, Signal
 from .rollvalue import RollCursor, RollValue
 from .shift import Handover, ShiftNote
 from .signature import Guesses, Signature
@@ -50,6 +50,7 @@ __all__ = [
     "RollValue",
     "SetAside",
     "SetPointMove",
+    "Shelf",
     "ShiftNote",
     "Signal",
     "Signature",

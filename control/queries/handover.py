@@ -100,10 +100,10 @@ def _change(change: Change) -> Json:
 
 
 def _signals(line: Line, since: datetime, until: datetime) -> Json:
-    """Those that had no cause at the end, and how many came and were answered."""
-    rows = Signal.objects.filter(stream__lane__equipment__line=line, raised_at__lt=until)
-    without = rows.filter(Q(closed_at__isnull=True) | Q(closed_at__gte=until)).order_by("-last_at")
-    listed = without.select_related("stream__lane__equipment", "stream__characteristic")[:MOST]
+    """Those that had no cause at the end, one for each cause, and how many came and were answered."""
+    rows = Signal.objects.filter(line=line, joins__isnull=True, raised_at__lt=until)
+    without = rows.filter(Q(closed_at__isnull=True) | Q(closed_at__gte=until)).order_by("priority", "-last_at")
+    listed = without.select_related("stream__lane__equipment", "stream__characteristic", "loop__equipment")[:MOST]
     return {
         "raised": rows.filter(raised_at__gte=since).count(),
         "answered": rows.filter(closed_at__gte=since, closed_at__lt=until).count(),
@@ -113,9 +113,11 @@ def _signals(line: Line, since: datetime, until: datetime) -> Json:
 
 
 def _signal(row: Signal) -> Json:
+    stream, loop = row.stream, row.loop
+    where = f"{stream.lane.equipment.key}.{stream.key}" if stream else _key(loop) if loop else ""
     return {
-        "id": row.pk, "stream": row.stream_id, "key": f"{row.stream.lane.equipment.key}.{row.stream.key}",
-        "rule": row.rule, "first_at": _iso(row.first_at), "last_at": _iso(row.last_at), "points": row.points,
+        "id": row.pk, "kind": row.kind, "stream": row.stream_id, "loop": row.loop_id, "key": where, "rule": row.rule,
+        "priority": row.priority, "first_at": _iso(row.first_at), "last_at": _iso(row.last_at), "points": row.points,
     }  # fmt: skip
 
 

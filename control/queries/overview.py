@@ -24,7 +24,6 @@ from control.models import (
     Recipe,
     Roll,
     SetPointMove,
-    Signal,
     Snapshot,
     Stream,
     VersionState,
@@ -169,15 +168,6 @@ def loops_of(line: Line) -> QuerySet[Loop]:
 
 def open_holds(line: Line) -> QuerySet[Hold]:
     return Hold.objects.filter(line=line, ended_at__isnull=True).select_related("by", "loop").order_by("since")
-
-
-def open_signals(line: Line) -> QuerySet[Signal]:
-    """Signals without a cause yet, the newest first."""
-    return (
-        Signal.objects.filter(stream__lane__equipment__line=line, closed_at__isnull=True)
-        .select_related("stream__lane__equipment", "stream__characteristic")
-        .order_by("-last_at")
-    )
 
 
 def open_changes(line_ids: Iterable[int]) -> QuerySet[Change]:

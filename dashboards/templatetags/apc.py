@@ -107,6 +107,11 @@ def rule_words(bit: int) -> str:
 
 
 @register.filter
+def signal_words(signal: Any) -> str:
+    return wording.signal(signal)
+
+
+@register.filter
 def risk_words(risk: str) -> str:
     return str(wording.RISKS[risk])
 

@@ -25,7 +25,9 @@ WithPassword = Callable[[str], User]
 def ended(plant: Plant) -> Handover:
     """A shift that ended a minute ago."""
     now = timezone.now()
-    row = Handover.objects.create(line=plant.line, starts_at=now - timedelta(hours=8), ends_at=now - timedelta(minutes=1))
+    row = Handover.objects.create(
+        line=plant.line, starts_at=now - timedelta(hours=8), ends_at=now - timedelta(minutes=1)
+    )
     shifts.make_due(now)
     row.refresh_from_db()
     return row
@@ -99,7 +101,9 @@ def test_who_does_not_work_on_the_line_reads_the_report_and_finds_no_button(
     assert "data-writes" not in page(client, plant)
     for verb in ("give", "accept", "notes"):
         assert say(client, ended, verb, key=verb, text="x").status_code == 403
-        assert ask(client, ended, verb, key=f"api {verb}", **({"text": "x"} if verb == "notes" else {})).status_code == 403
+        assert (
+            ask(client, ended, verb, key=f"api {verb}", **({"text": "x"} if verb == "notes" else {})).status_code == 403
+        )
 
 
 def test_for_an_outsider_there_is_no_shift(plant: Plant, ended: Handover, signed_in: SignIn) -> None:
