@@ -18,8 +18,8 @@ from control.core.types import Rule
 from control.models import CauseCode, Line, Loop, Signal
 
 NOTE = """
-INSERT INTO control_signal AS open (line_id, kind, stream_id, rule, priority, first_at, last_at, last_seq, points, value,
-    raised_at, action_taken, detail)
+INSERT INTO control_signal AS open (line_id, kind, stream_id, rule, priority, first_at, last_at, last_seq, points,
+    value, raised_at, action_taken, detail)
 SELECT e.line_id, 'rule', told.*, %(now)s, '', '' FROM unnest(
     %(stream_id)s::int8[], %(rule)s::int2[], %(priority)s::int2[], %(first_at)s::timestamptz[],
     %(last_at)s::timestamptz[], %(last_seq)s::int8[], %(points)s::int4[], %(value)s::float8[]) AS told (stream_id)
@@ -30,7 +30,7 @@ ON CONFLICT (stream_id, rule) WHERE closed_at IS NULL DO UPDATE SET
     last_seq = excluded.last_seq, points = open.points + excluded.points, value = excluded.value
 RETURNING open.id, open.line_id, open.xmax = 0
 """  # a row that was there before has been locked by this transaction, and xmax says so
-# Signals of one characteristic of a machine that come close together have one cause: the first, at least as urgent, calls
+# Signals of one characteristic of a machine, close together, have one cause: the first that is as urgent calls
 JOIN = """
 UPDATE control_signal AS late SET joins_id = (
     SELECT lead.id FROM control_signal lead JOIN control_stream beside ON beside.id = lead.stream_id
@@ -116,7 +116,7 @@ def acknowledge(line: Line, ids: Iterable[int], *, actor: User, now: datetime) -
             line=line, pk__in=list(ids), closed_at__isnull=True, acknowledged_at__isnull=True
         )
         rows = list(unseen.select_for_update(of=("self",)).order_by("pk"))
-        Signal.objects.filter(pk__in=rows).update(acknowledged_at=now, acknowledged_by=actor)
+        Signal.objects.filter(pk__in=[row.pk for row in rows]).update(acknowledged_at=now, acknowledged_by=actor)
         for row in rows:
             audit.record(actor=actor, action="signal.acknowledge", obj=row, now=now, line=line)
         events.publish("signal", line_id=line.pk)

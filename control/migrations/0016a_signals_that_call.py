@@ -1,11 +1,11 @@
 """Signals call people: how urgent, once for a cause, at most so often; and rules of streams shelved for a time."""
 
-import datetime
+import datetime as dt
+
 import django.db.models.deletion
 import django.db.models.expressions
 from django.conf import settings
 from django.db import migrations, models
-
 
 LINE_NULL, LINE = (
     models.ForeignKey(null=null, on_delete=django.db.models.deletion.PROTECT, related_name="signals", to="control.line")
@@ -194,7 +194,7 @@ class Migration(migrations.Migration):
                     (
                         "until__lte",
                         django.db.models.expressions.CombinedExpression(
-                            models.F("since"), "+", models.Value(datetime.timedelta(days=1))
+                            models.F("since"), "+", models.Value(dt.timedelta(days=1))
                         ),
                     ),
                 ),
