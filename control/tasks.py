@@ -15,10 +15,10 @@ from control.actions import (
     pipeline,
     retraining,
     rollvalues,
-    shifts,
     stability,
     tending,
     trainingrun,
+    versions,
 )
 
 PASSES = 50  # of one task; the pulse rings again for the rest
@@ -36,18 +36,11 @@ def advance(equipment_id: int) -> None:
 
 @shared_task(name="control.tend_changes")
 def tend_changes() -> None:
-    """Expire, escalate and verify the changes that are due; call people to what had to wait for its turn."""
+    """Do with changes, versions and calls what is due."""
     now = timezone.now()
     tending.tend(now)
+    versions.activate_due(now)
     attention.call_waiting(now)
-
-
-@shared_task(name="control.hand_over")
-def hand_over() -> None:
-    """End the shifts that are over; no automatic mode where one was not accepted in time."""
-    now = timezone.now()
-    shifts.make_due(now)
-    shifts.watch(now)
 
 
 @shared_task(name="control.carry_events")

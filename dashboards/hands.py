@@ -39,6 +39,12 @@ def hand(request: HttpRequest, signer: str = "", password: str = "") -> Hand:
     return Hand(me, proved_at=now, **where)
 
 
+def check(request: HttpRequest, signer: str, password: str) -> None:
+    """Refused unless that is the password; of the one who is signed in it is remembered for a while."""
+    if not hand(request, signer, password).proved(permissions.now()):
+        raise Unsigned("signature_needed", "A signature takes a password.")
+
+
 def proved_at(request: HttpRequest) -> datetime | None:
     told = request.session.get(PROVED)
     return parse_datetime(told) if told else None

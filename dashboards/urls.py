@@ -19,6 +19,7 @@ from dashboards.views import (
     signal,
     station,
     stop,
+    versions,
 )
 
 urlpatterns = [
@@ -56,6 +57,15 @@ urlpatterns = [
     path("lines/<slug:key>/signals/acknowledge/", signal.acknowledge, name="signals_acknowledge"),
     path("signals/<int:pk>/shelve/", signal.shelve, name="signal_shelve"),
     path("signals/<int:pk>/unshelve/", signal.unshelve, name="signal_unshelve"),
+    path("lines/<slug:key>/versions/", versions.page, name="versions"),
+    path("lines/<slug:key>/versions/<slug:kind>/new/", versions.form, name="version_form"),
+    path("lines/<slug:key>/versions/<slug:kind>/draft/", versions.draft, name="version_draft"),
+    path("lines/<slug:key>/versions/<slug:kind>/import/", versions.bring, name="version_import"),
+    path("versions/<int:pk>/", versions.one, name="version"),
+    path("versions/<int:pk>/change/", versions.change, name="version_change"),
+    path("versions/<int:pk>/edit/", versions.edit, name="version_edit"),
+    path("versions/<int:pk>/content.<slug:media>", versions.download, name="version_file"),
+    path("versions/<int:pk>/decide/<slug:verb>/", versions.decide, name="version_decide"),
     path("signals/<int:pk>/close/", signal.close, name="signal_close"),
     path("inbox/", inbox.page, name="inbox"),
     path("inbox/now/", inbox.page_now, name="inbox_now"),

@@ -18,6 +18,7 @@ from control.core.r2r.stability import Concern
 from control.core.types import MeasuredBy, Quality, Rule
 from control.core.vm.metrology import Doubt
 from control.models import Change, LoopStability, SetPointMove, Signal
+from dashboards import version_words
 from dashboards.figures import Risk
 
 STATES = {
@@ -292,8 +293,18 @@ REFUSALS = {
     "not_under_way": gettext_lazy("The run has ended already."),
     "not_proposed": gettext_lazy("The run no longer waits for a decision."),
     "champion_changed": gettext_lazy("Other estimators are in force than those it was compared with."),
+    "own_version": gettext_lazy("Author and approver are different people, always."),
+    "not_your_draft": gettext_lazy("Only its author changes a draft; make one of your own."),
+    "nothing_changed": gettext_lazy("This is what is in force already."),
+    "base_changed": gettext_lazy("What it was drafted from is no longer in force: look at it again."),
+    "another_version": gettext_lazy("Another version of the same waits for its time already."),
+    "in_force": gettext_lazy("A version of it is in force: draft another."),
+    "not_ahead": gettext_lazy("Give a time that is still to come."),
+    "no_when": gettext_lazy("Say when it is to come into force."),
+    "no_media": gettext_lazy("Choose a .csv or a .json file."),
+    "not_valid": gettext_lazy("It cannot be like this; everything that is wrong is listed."),
     "another_open": gettext_lazy("Another change of this loop was proposed in the same moment."),
-    "too_late_to_undo": gettext_lazy("Only a change applied in the last ten minutes can be undone."),
+    "too_late_to_undo": gettext_lazy("It was applied too long ago to be undone."),
     "auto_conditions_unmet": gettext_lazy("A loop is not released for automatic mode by request."),
     "fenced": gettext_lazy("Another dispatcher has taken this write over."),
     "lease_lost": gettext_lazy("Another dispatcher has the line."),
@@ -335,6 +346,8 @@ MEANINGS = {
     "approve_beyond": gettext_lazy("I approve this move, beyond the operator's authority"),
     "give_shift": gettext_lazy("I give the line: this is what happened in my shift"),
     "accept_shift": gettext_lazy("I have read this and take the line over"),
+    "approve_version": gettext_lazy("I approve this version, to be in force as said"),
+    "put_in_force_version": gettext_lazy("I put this version in force as said"),
     "leave_hold": gettext_lazy("I end HOLD: writing may begin again"),
 }
 
@@ -367,6 +380,9 @@ def differences(found: dict[str, Any]) -> list[tuple[str, str, str]]:
     """(what, what was seen, what is), from a refusal's own form."""
     rows = []
     for key, told in found.items():
+        if key == "faults":
+            rows += [(version_words.path(one["path"]), "", version_words.fault(one)) for one in told]
+            continue
         pair = told if isinstance(told, dict) else {"is": told}
         seen, present = pair.get("seen", pair.get("to")), pair.get("is", _range(pair))
         present = STATES.get(present, present) if key == "state" else present
@@ -430,11 +446,25 @@ ACTIONS = {
     "shift.give": gettext_lazy("shift given"),
     "shift.accept": gettext_lazy("shift accepted"),
     "signature.give": gettext_lazy("signed"),
+    "version.draft": gettext_lazy("version drafted"),
+    "version.install": gettext_lazy("version set up with the line"),
+    "version.edit": gettext_lazy("draft changed"),
+    "version.submit": gettext_lazy("given to review"),
+    "version.discard": gettext_lazy("draft discarded"),
+    "version.rework": gettext_lazy("sent back to its author"),
+    "version.reject": gettext_lazy("version rejected"),
+    "version.approve": gettext_lazy("version approved"),
+    "version.schedule": gettext_lazy("version scheduled"),
+    "version.recall": gettext_lazy("taken out of the schedule"),
+    "version.activate": gettext_lazy("version put in force"),
+    "version.supersede": gettext_lazy("superseded by another version"),
+    "version.retire": gettext_lazy("version retired"),
     "grant.give": gettext_lazy("role given"),
     "grant.change": gettext_lazy("role changed"),
     "user.add": gettext_lazy("account added"),
     "user.change": gettext_lazy("account changed"),
     "user.password": gettext_lazy("password of an account changed"),
+    "user.own_password": gettext_lazy("own password changed"),
     "code.add": gettext_lazy("code added"),
     "code.change": gettext_lazy("code changed"),
     "name.change": gettext_lazy("name changed"),
@@ -464,6 +494,17 @@ ATTEMPTS = {
     "shift.note": gettext_lazy("note for the next shift"),
     "shift.give": gettext_lazy("giving of the shift"),
     "shift.accept": gettext_lazy("acceptance of the shift"),
+    "version.draft": gettext_lazy("draft of a version"),
+    "version.import": gettext_lazy("import of a version"),
+    "version.edit": gettext_lazy("change of a draft"),
+    "version.submit": gettext_lazy("giving to review"),
+    "version.discard": gettext_lazy("discarding of a draft"),
+    "version.rework": gettext_lazy("sending back to its author"),
+    "version.reject": gettext_lazy("rejection of a version"),
+    "version.approve": gettext_lazy("approval of a version"),
+    "version.put_in_force": gettext_lazy("putting a version in force"),
+    "version.recall": gettext_lazy("taking out of the schedule"),
+    "version.retire": gettext_lazy("retiring of a version"),
 }
 
 

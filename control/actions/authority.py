@@ -35,6 +35,7 @@ class Right(StrEnum):
     RECORD_EVENT = "record_event"
     HAND_OVER = "hand_over"
     CONFIGURE = "configure"
+    REVIEW = "review"
     AUDIT = "audit"
 
 
@@ -43,9 +44,9 @@ _OPERATOR = frozenset({_R.VIEW, _R.PROPOSE, _R.DECIDE, _R.HOLD, _R.ANSWER_SIGNAL
 RIGHTS: dict[str, frozenset[Right]] = {
     Role.VIEWER: frozenset({_R.VIEW}),
     Role.OPERATOR: _OPERATOR,
-    Role.SUPERVISOR: _OPERATOR | {_R.VIEW_SHADOW, _R.RELEASE, _R.SET_MODE, _R.RESOLVE, _R.AUDIT},
+    Role.SUPERVISOR: _OPERATOR | {_R.VIEW_SHADOW, _R.RELEASE, _R.SET_MODE, _R.RESOLVE, _R.REVIEW, _R.AUDIT},
     Role.ENGINEER: frozenset(
-        {_R.VIEW, _R.VIEW_SHADOW, _R.HOLD, _R.ANSWER_SIGNAL, _R.RECORD_EVENT, _R.CONFIGURE, _R.AUDIT}
+        {_R.VIEW, _R.VIEW_SHADOW, _R.HOLD, _R.ANSWER_SIGNAL, _R.RECORD_EVENT, _R.CONFIGURE, _R.REVIEW, _R.AUDIT}
     ),
     Role.ADMIN: frozenset({_R.VIEW, _R.AUDIT}),
     Role.AUDITOR: frozenset({_R.VIEW, _R.VIEW_SHADOW, _R.AUDIT}),

@@ -10,14 +10,14 @@ from typing import Any
 
 from django.db.models import F
 
+from control.actions import figures
 from control.actions.authority import LADDER, NOBODY
 from control.core.lifecycle import State
-from control.core.policy import Asked, Authority, Level, Needed, level_needed, level_needed_together
+from control.core.policy import Asked, Level, Needed, level_needed, level_needed_together
 from control.models import Line, Recipe, SetPointMove, Tag, VersionState
 
 SHIFT = timedelta(hours=8)  # rolling, so no eight hours ever see more than a shift's worth
 HOUR = timedelta(hours=1)
-AUTHORITY = Authority()
 ROLES = {Level.AUTO: LADDER[0], Level.OPERATOR: LADDER[0], Level.SUPERVISOR: LADDER[1]}
 COUNTED = (  # states in which a move was or may have been made
     State.APPROVED, State.WRITING, State.UNCONFIRMED, State.APPLIED, State.VERIFYING,
@@ -30,7 +30,8 @@ def weigh(rows: Iterable[SetPointMove], recipe: Recipe | None, now: datetime, *,
     """What the most demanding of the moves needs; ``besides`` is the change that is asking, not to be counted twice."""
     moves = list(rows)
     made = _made([row.tag_id for row in moves], now, besides)
-    return level_needed_together(level_needed(_asked(row, recipe, made[row.tag_id]), AUTHORITY) for row in moves)
+    authority = figures.table(moves[0].tag.equipment.line_id)
+    return level_needed_together(level_needed(_asked(row, recipe, made[row.tag_id]), authority) for row in moves)
 
 
 def role(needed: Needed) -> str:
@@ -50,14 +51,14 @@ def summed(line: Line, since: datetime, until: datetime) -> list[dict[str, Any]]
     made = SetPointMove.objects.filter(
         change__line=line, change__applied_at__gte=since, change__applied_at__lt=until, change__state__in=COUNTED
     )
-    by_tag: dict[Tag, list[float]] = defaultdict(list)
+    table, by_tag = figures.table(line.pk), defaultdict[Tag, list[float]](list)
     for row in made.select_related("tag__equipment").order_by("tag__equipment__position", "tag__slot"):
         by_tag[row.tag].append(row.to_value - row.from_value)
     return [
         {
             "tag": tag.pk, "key": f"{tag.equipment.key}.{tag.key}", "times": len(steps),
             "percent": percent(tag, sum(map(abs, steps)), recipe),
-            "operator": AUTHORITY.operator.shift, "supervisor": AUTHORITY.supervisor.shift,
+            "operator": table.operator.shift, "supervisor": table.supervisor.shift,
         }
         for tag, steps in by_tag.items()
     ]  # fmt: skip

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeGuard
 
 from control.core.bounded import Fault
 from control.core.lifecycle import NotAllowed
@@ -109,5 +109,5 @@ def _differing(
             yield Difference(path, before, now, change, percent, wrong)
 
 
-def _number(value: Any) -> bool:
+def _number(value: Any) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool)

@@ -7,7 +7,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("control", "0014_people"),
+        ("control", "0018_versions"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

@@ -7,7 +7,7 @@ from .estimator import Estimator
 from .loop import Grant, Hold, Lease, Loop, Mode
 from .plant import Area, Characteristic, Equipment, Lane, Line, Site, Source, Stream, Tag
 from .process_event import ProcessEvent
-from .recipe import Product, Recipe, Roll, VersionState
+from .recipe import Product, Recipe, Roll
 from .result import CauseCode, Cursor, Point, Shelf, Signal
 from .rollvalue import RollCursor, RollValue
 from .shift import Handover, ShiftNote
@@ -15,6 +15,7 @@ from .signature import Guesses, Signature
 from .stability import LoopStability
 from .trace import Intake, Measurement, SetAside, Snapshot
 from .training import TrainingPlan, TrainingRun
+from .version import Version, VersionState
 
 __all__ = [
     "Answer",
@@ -61,5 +62,6 @@ __all__ = [
     "Tag",
     "TrainingPlan",
     "TrainingRun",
+    "Version",
     "VersionState",
 ]

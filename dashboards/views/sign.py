@@ -24,7 +24,7 @@ ASKED = ("csrfmiddlewaretoken", "signer", "password", "reason")  # what the page
 def check(request: HttpRequest) -> HttpResponse:
     """Whether the one who is named gave his password; of the one who is signed in it is remembered for a while."""
     try:
-        hands.of_form(request)
+        hands.check(request, request.POST.get("signer", ""), request.POST.get("password", ""))
     except Refused as refusal:
         words = wording.refused_signature(refusal.code, refusal.difference)
         return JsonResponse({"code": refusal.code, "words": words}, status=refusal.status)

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from types import SimpleNamespace
 
 import pytest
 
+from control.models import Limits
 from control.queries.overview import Predicted, StreamNow, trend
 from dashboards.figures import Risk, bar, risk, worst
 from dashboards.frames import offsets
 
 AT = datetime(2026, 11, 21, tzinfo=UTC)
-LIMITS = SimpleNamespace(mean=20.0, sigma=0.08)
+LIMITS = Limits(mean=20.0, sigma=0.08)
 
 
 def now(

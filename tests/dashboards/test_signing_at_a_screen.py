@@ -191,3 +191,30 @@ def test_the_name_of_a_station_is_kept_in_its_browser(plant: Plant, signed_in: S
     assert "코터 desk; 2" in client.get("/").content.decode()
     client.post("/station/", {"theme": "night"})
     assert "코터 desk; 2" in client.get("/").content.decode()
+
+
+def test_nothing_is_checked_where_no_password_was_given(large: Change, signed_in: SignIn) -> None:
+    client = signed_in("supervisor")
+    assert client.post("/sign/").json()["code"] == "signature_needed"
+    assert client.post("/api/v1/sign", "{}", content_type="application/json").status_code == 403
+
+
+def test_ones_own_password_is_changed_at_the_same_door(
+    plant: Plant, signed_in: SignIn, with_password: WithPassword
+) -> None:
+    person, new = with_password("supervisor"), "another long enough one"
+    client, elsewhere = signed_in("supervisor"), signed_in("supervisor")
+    form = {"new_password1": new, "new_password2": new}
+    pages = [client.post("/accounts/password/", form | {"old_password": "wrong"}).content.decode() for _ in range(6)]
+    assert "do not match" in pages[0]
+    assert "looked at again" in pages[5]
+    told = form | {"old_password": PASSWORD}
+    assert client.post("/accounts/password/", told, REMOTE_ADDR="10.9.8.7").status_code == 302
+    assert AuditEntry.objects.get(action="user.own_password").actor == person
+    assert client.get("/inbox/").status_code == 200
+    assert elsewhere.get("/inbox/").status_code == 302
+
+
+def test_nobody_is_sent_a_password_by_mail_nor_changes_it_by_another_door(plant: Plant, signed_in: SignIn) -> None:
+    assert Client().get("/accounts/password_reset/").status_code == 404
+    assert signed_in("root").get("/admin/password_change/").headers["Location"] == "/accounts/password/"
