@@ -24,7 +24,7 @@ def shown(report: Json, line: Line) -> dict[str, Any]:
         "left": {kind: n for kind, n in report["changes"]["counts"].items() if kind not in KINDS},
         "moves": _moves(report["moves"], machines),
         "signals": report["signals"],
-        "open_signals": [row | {"words": _signal(row)} for row in _open_signals(report)],
+        "open_signals": [row | {"words": _signal(row)} for row in _open_signals(report, loops)],
         "calls": report.get("calls"),
         "holds": _named(report["holds"], "loop", loops),
         "outages": _named(report["outages"], "equipment", machines),
@@ -67,9 +67,10 @@ def _moves(rows: Iterable[Json], machines: Mapping[int, Equipment]) -> list[dict
     return found
 
 
-def _open_signals(report: Json) -> list[dict[str, Any]]:
+def _open_signals(report: Json, loops: Mapping[int, Loop]) -> list[dict[str, Any]]:
     rows = report["signals"]["open"]
-    return _named(rows, "stream", _streams(rows))
+    streams = _streams(rows)
+    return [dict(row) | {"thing": streams.get(row["stream"]) or loops.get(row["loop"])} for row in rows]
 
 
 def _signal(row: Json) -> str:

@@ -145,7 +145,7 @@ def _outages(line: Line, since: datetime, until: datetime) -> list[Json]:
         with connection.cursor() as cursor:
             cursor.execute(GAPS, told)
             gaps = cursor.fetchall()
-        found += [{"equipment": machine.pk, "key": machine.key, "from": _iso(a), "to": _iso(b)} for a, b in gaps]
+        found += [{"equipment": machine.pk, "key": machine.key, "from": _iso(a), "to": _iso(b)} for a, b in gaps[:MOST]]
     return found
 
 
