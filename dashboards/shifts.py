@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from django.contrib.auth.models import User
 
 from control.actions import shifts
-from control.actions.idempotency import Answered, once
+from control.actions.idempotency import Answered
 from control.actions.signing import Hand
 from control.models import Handover
+from dashboards import doors
 from dashboards.permissions import now
 
 Told = Mapping[str, Any]
@@ -22,17 +22,21 @@ def note(user: User, key: str, handover: Handover, text: str) -> Answered:
         row = shifts.note(handover, text, actor=user, now=now())
         return {"id": row.pk, "shift": handover.pk, "at": row.at.isoformat(), "text": row.text}
 
-    return _once(user, key, act, verb="note", shift=handover.pk, text=text)
+    return doors.once(user, key, "shift.note", {"shift": handover.pk, "text": text}, act)
 
 
 def give(user: User, key: str, handover: Handover, by: Hand) -> Answered:
     """``user`` is signed in at the screen, ``by`` is who signs."""
-    return _once(user, key, lambda: told(shifts.give(handover, by=by, now=now())), verb="give", shift=handover.pk)
+    return doors.once(
+        user, key, "shift.give", {"shift": handover.pk}, lambda: told(shifts.give(handover, by=by, now=now()))
+    )
 
 
 def accept(user: User, key: str, handover: Handover, by: Hand) -> Answered:
     """As for giving."""
-    return _once(user, key, lambda: told(shifts.accept(handover, by=by, now=now())), verb="accept", shift=handover.pk)
+    return doors.once(
+        user, key, "shift.accept", {"shift": handover.pk}, lambda: told(shifts.accept(handover, by=by, now=now()))
+    )
 
 
 def told(row: Handover) -> Told:
@@ -45,7 +49,3 @@ def told(row: Handover) -> Told:
         "accepted_by": row.accepted_by.get_username() if row.accepted_by else None,
         "accepted_at": row.accepted_at and row.accepted_at.isoformat(),
     }  # fmt: skip
-
-
-def _once(user: User, key: str, act: Callable[[], Told], **asked: Any) -> Answered:
-    return once(user=user, key=key, body=json.dumps(asked, sort_keys=True).encode(), now=now(), act=act)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from django.contrib.auth.models import User
 
 from control.actions import shelving, signals
-from control.actions.idempotency import Answered, once
+from control.actions.idempotency import Answered
 from control.models import CauseCode, Line, Shelf, Signal
+from dashboards import doors
 from dashboards.permissions import now
 
 Told = Mapping[str, Any]
@@ -20,7 +20,7 @@ def acknowledge(user: User, key: str, line: Line, ids: list[int]) -> Answered:
     def act() -> Told:
         return {"acknowledged": signals.acknowledge(line, ids, actor=user, now=now())}
 
-    return _once(user, key, act, verb="acknowledge", line=line.pk, ids=sorted(ids))
+    return doors.once(user, key, "signal.acknowledge", {"line": line.pk, "ids": sorted(ids)}, act)
 
 
 def close(user: User, key: str, signal: Signal, cause: CauseCode, action_taken: str) -> Answered:
@@ -28,7 +28,9 @@ def close(user: User, key: str, signal: Signal, cause: CauseCode, action_taken: 
         signals.close(signal, cause=cause, action_taken=action_taken, actor=user, now=now())
         return {"id": signal.pk, "cause": cause.key}
 
-    return _once(user, key, act, verb="close", signal=signal.pk, cause=cause.key, action_taken=action_taken)
+    return doors.once(
+        user, key, "signal.close", {"signal": signal.pk, "cause": cause.key, "action_taken": action_taken}, act
+    )
 
 
 def shelve(user: User, key: str, signal: Signal, minutes: int, reason: str) -> Answered:
@@ -36,7 +38,7 @@ def shelve(user: User, key: str, signal: Signal, minutes: int, reason: str) -> A
         row: Shelf = shelving.shelve(signal, minutes=minutes, reason=reason, actor=user, now=now())
         return {"id": signal.pk, "until": row.until.isoformat()}
 
-    return _once(user, key, act, verb="shelve", signal=signal.pk, minutes=minutes, reason=reason)
+    return doors.once(user, key, "signal.shelve", {"signal": signal.pk, "minutes": minutes, "reason": reason}, act)
 
 
 def unshelve(user: User, key: str, signal: Signal) -> Answered:
@@ -44,8 +46,4 @@ def unshelve(user: User, key: str, signal: Signal) -> Answered:
         shelving.unshelve(signal, actor=user, now=now())
         return {"id": signal.pk}
 
-    return _once(user, key, act, verb="unshelve", signal=signal.pk)
-
-
-def _once(user: User, key: str, act: Callable[[], Told], **asked: Any) -> Answered:
-    return once(user=user, key=key, body=json.dumps(asked, sort_keys=True).encode(), now=now(), act=act)
+    return doors.once(user, key, "signal.unshelve", {"signal": signal.pk}, act)
