@@ -8,7 +8,8 @@ MOS := $(POS:.po=.mo)
 # the checks read the settings as a production site has them; nothing is connected to
 PRODUCTION := APC_DEMO=0 APC_DEBUG=0 APC_HTTPS=1 APC_ALLOWED_HOSTS=apc.example.com \
   APC_TRUSTED_ORIGINS=https://apc.example.com DATABASE_URL=postgresql://apc@localhost/apc REDIS_URL=redis://localhost \
-  APC_SECRET_KEY=$$($(BIN)/python -c "import secrets; print(secrets.token_urlsafe(50))")
+  APC_SECRET_KEY=$$($(BIN)/python -c "import secrets; print(secrets.token_urlsafe(50))") \
+  APC_AUDIT_KEY=$$($(BIN)/python -c "import secrets; print(secrets.token_urlsafe(50))")
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:

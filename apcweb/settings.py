@@ -32,6 +32,8 @@ if DEBUG and not _loopback:
     raise ImproperlyConfigured("APC_DEBUG shows secrets to every visitor and is refused unless APC_BIND is loopback.")
 
 SECRET_KEY = env.secret("APC_SECRET_KEY", APC_VAR_DIR / "secret_key" if APC_DEMO else None, make_var)
+APC_AUDIT_DIR = Path(env.text("APC_AUDIT_DIR", str(APC_VAR_DIR / "audit"))).absolute()
+APC_AUDIT_KEY = env.secret("APC_AUDIT_KEY", APC_VAR_DIR / "audit_key" if APC_DEMO else None, make_var)
 APC_DEMO_PASSWORD = env.text("APC_DEMO_PASSWORD")
 if APC_DEMO and not APC_DEMO_PASSWORD:
     APC_DEMO_PASSWORD = env.kept_secret(APC_VAR_DIR / "demo_password", 12, make_var)
@@ -64,6 +66,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "dashboards.refused.RefusedRequests",
     "django.contrib.messages.middleware.MessageMiddleware",
     "dashboards.zeros.NoZeros",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
@@ -141,6 +144,7 @@ CELERY_BEAT_SCHEDULE = {  # a slot that was missed is not made up for: the next 
     "tend_training": {"task": "control.tend_training", "schedule": 5.0, "options": {"expires": 5.0}},
     "value_rolls": {"task": "control.value_rolls", "schedule": 60.0, "options": {"expires": 60.0}},
     "value_loops": {"task": "control.value_loops", "schedule": 60.0, "options": {"expires": 60.0}},
+    "checkpoint_audit": {"task": "control.checkpoint_audit", "schedule": 60.0, "options": {"expires": 60.0}},
     "make_days": {"task": "control.make_days", "schedule": 3600.0, "options": {"expires": 3600.0}},
 }
 

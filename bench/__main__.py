@@ -15,7 +15,7 @@ from bench.scratch import COLLECTED, ROOT, table
 MODULES = tuple(
     f"bench.{name}"
     for name in (
-        *("ingest", "pipeline", "fanout", "spc", "control_pass"),
+        *("ingest", "pipeline", "fanout", "audit", "spc", "control_pass"),
         *("stability", "deadband", "factory_wide", "control"),
         *("vm_data", "continuous_line", "verdict", "coverage"),
     )
@@ -71,6 +71,9 @@ FIGURES = (
     Figure("90 % interval, hours within 3 % of it", "hours within 90 +- 3 %", "rolling width", at_least=95),
     Figure("deliveries, hub / bare broadcast, 200 sockets", "hub / bare", at_least=0.6),
     Figure("from POST to the last of 200 sockets, p99 in ms", "p99", "200", at_most=1000),
+    Figure("audit rows, chained / plain inserts, 16 writers", "chained / plain", "bare statements, 1", at_least=0.3),
+    Figure("the same with four rows a transaction", "chained / plain", "bare statements, 4", at_least=0.3),
+    Figure("audit rows a second, 16 writers, four a transaction", "chained", "through audit.record, 4", at_least=1000),
 )  # fmt: skip
 
 

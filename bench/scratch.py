@@ -30,6 +30,7 @@ def installation(*, valkey: bool = False) -> Iterator[None]:
         DJANGO_SETTINGS_MODULE="apcweb.settings",
         APC_VAR=str(var),
         APC_SECRET_KEY=secrets.token_urlsafe(50),
+        APC_AUDIT_KEY=secrets.token_urlsafe(50),
         APC_DEMO="0",
         APC_HTTPS="0",
         DATABASE_URL=embedded_database_url(var),

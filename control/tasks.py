@@ -15,6 +15,7 @@ from control.actions import (
     pipeline,
     retraining,
     rollvalues,
+    roots,
     stability,
     tending,
     trainingrun,
@@ -78,6 +79,12 @@ def value_rolls() -> None:
 def value_loops() -> None:
     """What the newest measured values tell of every loop."""
     stability.value_all(timezone.now())
+
+
+@shared_task(name="control.checkpoint_audit")
+def checkpoint_audit() -> None:
+    """Sign where the audit's chain ends, and keep that outside the database."""
+    roots.checkpoint(timezone.now())
 
 
 @shared_task(name="control.make_days")

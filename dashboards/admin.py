@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlencode
 
 from django.contrib import admin
 from django.contrib.admin.utils import unquote
-from django.contrib.auth.admin import UserAdmin
-from django.contrib.auth.models import User
+from django.contrib.auth import admin as auth_admin
+from django.contrib.auth.models import Group, User
 from django.db.models import Model
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
@@ -22,7 +24,15 @@ from control.actions import audit
 admin.site.site_header = admin.site.site_title = "apcweb"
 
 
-class ReadOnly(admin.ModelAdmin):
+class Remembered(admin.ModelAdmin):
+    """What was ever done to a thing stands in the audit, so its history is there."""
+
+    def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
+        of = {"object_type__exact": self.opts.model_name, "object_id__exact": unquote(object_id)}
+        return redirect(f"{reverse('admin:control_auditentry_changelist')}?{urlencode(of)}")
+
+
+class ReadOnly(Remembered):
     """Nobody adds, changes or deletes these here."""
 
     def has_add_permission(self, request: HttpRequest) -> bool:
@@ -35,7 +45,7 @@ class ReadOnly(admin.ModelAdmin):
         return False
 
 
-class Audited(admin.ModelAdmin):
+class Audited(Remembered):
     """What is added or changed here is a row of the audit, in the same transaction."""
 
     audited_as = ""
@@ -64,7 +74,7 @@ admin.site.unregister(User)
 
 
 @admin.register(User)
-class PersonAdmin(Audited, UserAdmin):
+class PersonAdmin(Audited, auth_admin.UserAdmin):
     """Accounts. Whoever keeps them can raise nobody above himself, himself included, and leaves a trace."""
 
     audited_as = "user"
@@ -95,6 +105,19 @@ class PersonAdmin(Audited, UserAdmin):
         return answer
 
 
+admin.site.unregister(Group)
+
+
+@admin.register(Group)
+class GroupAdmin(Audited, auth_admin.GroupAdmin):
+    """What several accounts may do in this administration; on a line a group gives nothing."""
+
+    audited_as = "group"
+
+    def told(self, before: Any, obj: Any, fields: list[str]) -> tuple[dict[str, Any] | None, dict[str, Any]]:
+        return None if before is None else {"name": before.name}, {"name": obj.name, "fields": fields}
+
+
 def _unbounded(request: HttpRequest) -> bool:
     return bool(getattr(request.user, "is_superuser", False))
 
@@ -104,10 +127,34 @@ def _above(request: HttpRequest, obj: Any) -> bool:
     return obj is not None and obj.is_superuser and not _unbounded(request)
 
 
+class OfLine(admin.SimpleListFilter):
+    """Rows of one line; a row keeps the number of its line, which may be gone."""
+
+    title, parameter_name = _("line"), "line"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[Any, str]]:
+        return [(line.pk, str(line)) for line in models.Line.objects.order_by("key")]
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
+        return queryset.filter(line_id=self.value()) if (self.value() or "").isdigit() else queryset
+
+
+class OfPerson(admin.SimpleListFilter):
+    """Rows of one person, whatever the account is called now."""
+
+    title, parameter_name = _("person"), "person"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[Any, str]]:
+        return list(User.objects.order_by("username").values_list("pk", "username"))
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
+        return queryset.filter(actor_id=self.value()) if (self.value() or "").isdigit() else queryset
+
+
 @admin.register(models.AuditEntry)
 class AuditEntryAdmin(ReadOnly):
     list_display = ("number", "at", "actor_name", "action", "object_type", "object_id", "reason")
-    list_filter = ("action", "object_type")
+    list_filter = (OfLine, OfPerson, ("at", admin.DateFieldListFilter), "object_type", "action")
     search_fields = ("actor_name", "action", "object_id", "reason")
     date_hierarchy = "at"
     show_full_result_count = False
@@ -123,7 +170,7 @@ class SignatureAdmin(ReadOnly):
 
 
 @admin.register(models.Grant)
-class GrantAdmin(admin.ModelAdmin):
+class GrantAdmin(Remembered):
     """Roles. Each gift and each end of one is a row of the audit, in the same transaction; ended, never deleted."""
 
     list_display = ("user", "role", "site", "area", "line", "valid_from", "valid_to")

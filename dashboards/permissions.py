@@ -10,7 +10,7 @@ from django.db.models import Model, Q, QuerySet
 from django.http import Http404, HttpRequest
 
 from control.actions import authority
-from control.actions.authority import Right
+from control.actions.authority import Right, Role
 from control.models import Grant, Line
 
 AUDITORS = [role for role, rights in authority.RIGHTS.items() if Right.AUDIT in rights]
@@ -45,9 +45,18 @@ def lines_with(request: HttpRequest, right: Right) -> list[Line]:
 
 def audits(request: HttpRequest) -> bool:
     """Whether the person may look into the audit of any line."""
+    return _auditing(request).exists()
+
+
+def audits_all(request: HttpRequest) -> bool:
+    """Whether also what concerns no single line, such as accounts and roles: who audits a site or for a living."""
+    return _auditing(request).filter(Q(site__isnull=False) | Q(role__in=(Role.ADMIN, Role.AUDITOR))).exists()
+
+
+def _auditing(request: HttpRequest) -> QuerySet[Grant]:
     at = now()
     in_force = Q(valid_to__isnull=True) | Q(valid_to__gt=at)
-    return Grant.objects.filter(in_force, user_id=request.user.pk, valid_from__lte=at, role__in=AUDITORS).exists()
+    return Grant.objects.filter(in_force, user_id=request.user.pk, valid_from__lte=at, role__in=AUDITORS)
 
 
 def found(rows: QuerySet[M], **which: Any) -> M:

@@ -505,6 +505,7 @@ ATTEMPTS = {
     "version.put_in_force": gettext_lazy("putting a version in force"),
     "version.recall": gettext_lazy("taking out of the schedule"),
     "version.retire": gettext_lazy("retiring of a version"),
+    "request": gettext_lazy("request"),
 }
 
 

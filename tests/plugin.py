@@ -31,6 +31,7 @@ os.environ.update(
     DJANGO_SETTINGS_MODULE="apcweb.settings",
     APC_VAR=str(var),
     APC_SECRET_KEY=secrets.token_urlsafe(50),
+    APC_AUDIT_KEY=secrets.token_urlsafe(50),
     APC_DEBUG="0",
     APC_DEMO="0",
     APC_HTTPS="0",

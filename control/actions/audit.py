@@ -7,18 +7,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from django.contrib.auth.models import User
 from django.db import connection, models, transaction
 
 from control.actions.errors import Refused
-from control.models import AuditEntry, AuditHead, Line
+from control.models import AuditHead, Line
 
 Actor = User | str  # a person, or the name of a part of the system
 Object = models.Model | tuple[str, object]
@@ -41,6 +42,7 @@ class Recorded(NamedTuple):
     reason: str
 
 
+_told: ContextVar[list[str] | None] = ContextVar("audit_told", default=None)
 _collected: ContextVar[list[Recorded] | None] = ContextVar("audit_collected", default=None)
 
 
@@ -53,10 +55,11 @@ def atomic() -> Iterator[None]:
         return
     mine: list[Recorded] = []
     token = _collected.set(mine)
+    alone = transaction.get_autocommit()
     try:
         with transaction.atomic():
             yield
-            _append(mine)
+            _append(mine, commit=alone)
     finally:
         _collected.reset(token)
 
@@ -122,23 +125,57 @@ def refusals(
         raise
 
 
-def _append(collected: list[Recorded]) -> None:
-    if not collected:
-        return
-    head = AuditHead.objects.select_for_update().get(pk=1)
-    rows = []
-    for entry in collected:
-        number, previous = head.number + 1, head.hash
-        head.number, head.hash = number, link(number, entry, previous)
-        rows.append(AuditEntry(number=number, previous_hash=previous, hash=head.hash, **entry._asdict()))
-    AuditEntry.objects.bulk_create(rows)
-    head.save(update_fields=["number", "hash"])
+APPEND = """
+SELECT control_audit_append(%s::timestamptz[], %s::bigint[], %s::text[], %s::text[], %s::text[], %s::text[],
+    %s::bigint[], %s::text[], %s::text[], %s::text[], %s::text[])
+"""
+
+
+@contextmanager
+def telling() -> Iterator[list[str]]:
+    """What is recorded meanwhile: the actions of the rows, as they are chained."""
+    told: list[str] = []
+    token = _told.set(told)
+    try:
+        yield told
+    finally:
+        _told.reset(token)
+
+
+def told_before(action: str) -> None:
+    """What is asked here again stands in the record since it was asked first."""
+    if (told := _told.get()) is not None:
+        told.append(action)
+
+
+def _append(collected: list[Recorded], *, commit: bool) -> None:
+    if collected:
+        with connection.cursor() as cursor:
+            cursor.execute(*appending(collected, commit=commit))
+        for row in collected:
+            told_before(row.action)
+
+
+def appending(rows: list[Recorded], *, commit: bool) -> tuple[str, list[list[Any]]]:
+    """One statement that chains the rows, and commits in the same message: the head is locked for no round trip."""
+    told = [row._replace(old=_text(row.old), new=_text(row.new)) for row in rows]
+    columns = [*map(list, zip(*told, strict=True)), [_hashed(row) for row in rows]]
+    return APPEND + "; COMMIT" * commit, columns
 
 
 def link(number: int, entry: Recorded, previous: str) -> str:
     """SHA-256 over the row's canonical JSON, which carries the hash of the row before."""
+    return hashlib.sha256(f'[{number},{_hashed(entry)},"{previous}"]'.encode()).hexdigest()
+
+
+def _hashed(entry: Recorded) -> str:
+    """The row's canonical JSON without its brackets, its number and the hash of the row before."""
     at = entry.at.isoformat(timespec="microseconds")
-    return hashlib.sha256(_canonical([number, at, *entry[1:], previous]).encode()).hexdigest()
+    return _canonical([at, *entry[1:]])[1:-1]
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else _canonical(value)
 
 
 _canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
@@ -169,11 +206,15 @@ class Break:
 
 @dataclass(slots=True)
 class Report:
-    """What a verification found. ``number`` and ``hash`` are the root: the last row that the chain ends in."""
+    """What a verification found. ``number`` and ``hash`` are the root: the last row that the chain ends in.
+
+    ``roots`` counts the earlier ones that lay on its way.
+    """
 
     rows: int = 0
     number: int = 0
     hash: str = START
+    roots: int = 0
     first: Break | None = None
 
     @property
@@ -192,22 +233,24 @@ FROM control_auditentry ORDER BY number
 PAGE = 5000
 
 
-def verify(root: tuple[int, str] | None = None) -> Report:
-    """Walk the whole chain in constant memory. ``root`` is an earlier end that must still be on the chain."""
+def verify(signed: Mapping[int, Set[str]] = MappingProxyType({})) -> Report:
+    """Walk the whole chain in constant memory. ``signed`` are earlier ends: the hashes of rows by their numbers."""
     report = Report()
-    end = (0, START)
+    end, agreed = (0, START), 0
     for number, entry, previous, stored, head in _stored_rows():
         end = head
         _check(report, number, entry, previous, stored)
-        if root and root == (number, stored):
-            root = None
+        if number in signed:
+            if signed[number] != {stored}:
+                report.fault(number, f"another chain than the one signed: it parted after row {agreed}")
+            agreed, report.roots = number, report.roots + 1
         report.rows, report.number, report.hash = report.rows + 1, number, stored
     if not report.rows:
         end = AuditHead.objects.values_list("number", "hash").first() or (-1, "")
     if end != (report.number, report.hash):
         report.fault(report.number + 1, f"the chain should end at {end[0]} {end[1]}")
-    if root and root != (0, START):
-        report.fault(root[0], "the root given is not on the chain")
+    if (newest := max(signed, default=0)) > report.number:
+        report.fault(report.number + 1, f"missing: the chain was signed up to row {newest}")
     return report
 
 

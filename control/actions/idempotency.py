@@ -43,6 +43,7 @@ def once(*, user: User, key: str, body: bytes, now: datetime, act: Callable[[], 
         if earlier is not None:
             if earlier.body_sha256 != digest:
                 raise Invalid("idempotency_key_reused", "This Idempotency-Key was used for another request.")
+            audit.told_before("idempotency.again")
             return Answered(earlier.status or 200, earlier.answer or {}, again=True)
         done = _run(act)
         if done.final:

@@ -19,7 +19,7 @@ DROP TRIGGER signature_no_truncate ON control_signature;
 
 
 class Migration(migrations.Migration):
-    dependencies = [("control", "0013_outside_models"), migrations.swappable_dependency(settings.AUTH_USER_MODEL)]
+    dependencies = [("control", "0017_audit_append"), migrations.swappable_dependency(settings.AUTH_USER_MODEL)]
 
     operations = [
         migrations.CreateModel(

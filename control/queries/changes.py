@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 
 from control.core.lifecycle import OPEN, State
 from control.models import AuditEntry, Change, ReasonCode
@@ -50,15 +50,3 @@ def reasons() -> QuerySet[ReasonCode]:
 def all_reasons() -> QuerySet[ReasonCode]:
     """Those no longer offered too: old rows name them."""
     return ReasonCode.objects.order_by("id")
-
-
-def audit(line_ids: Iterable[int], *, action: str = "", find: str = "") -> QuerySet[AuditEntry]:
-    """Audit rows of some lines, the newest first; ``find`` looks in the names, the object and the reason."""
-    rows = AuditEntry.objects.filter(line_id__in=line_ids)
-    if action:
-        rows = rows.filter(action=action)
-    if find:
-        rows = rows.filter(
-            Q(actor_name__icontains=find) | Q(reason__icontains=find) | Q(object_id=find) | Q(action__icontains=find)
-        )
-    return rows.order_by("-number")

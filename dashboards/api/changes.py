@@ -1,4 +1,4 @@
-"""Changes, the decisions on them, and the audit."""
+"""Changes and the decisions on them."""
 
 from __future__ import annotations
 
@@ -7,15 +7,13 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from ninja import Header, Query, Router
 
-from control.actions.authority import Right
 from control.actions.idempotency import Answered
 from control.core.lifecycle import State
-from control.models import AuditEntry, Change
+from control.models import Change
 from control.queries import changes as queries
 from dashboards import decisions, hands, permissions
 from dashboards.api.schemas import (
     Approval,
-    AuditOut,
     ChangeDetailOut,
     ChangeOut,
     Decided,
@@ -77,21 +75,6 @@ def resolve(request: HttpRequest, change_id: int, asked: Resolution, key: str = 
     return _answer(decisions.resolve(user, key, change_id, version=asked.version, **found))
 
 
-@router.get("/audit", response={200: list[AuditOut], 401: Failure, 422: Failure})
-def audit(
-    request: HttpRequest,
-    action: str = Query("", max_length=64),
-    find: str = Query("", max_length=100),
-    limit: int = Query(100, ge=1, le=1000),
-    before: int | None = Query(None, ge=1, lt=2**63),
-) -> Any:
-    """Audit rows of the lines you may audit, the newest first."""
-    lines = [line.pk for line in permissions.lines_with(request, Right.AUDIT)]
-    rows = queries.audit(lines, action=action, find=find)
-    rows = rows.filter(number__lt=before) if before else rows
-    return [_audit(row) for row in rows[:limit]]
-
-
 def _found(request: HttpRequest, change_id: int) -> Change:
     return permissions.found(queries.visible(permissions.line_ids(request)), pk=change_id)
 
@@ -119,8 +102,3 @@ def _change(change: Change) -> dict[str, Any]:
             for move in change.moves.all()
         ],
     }  # fmt: skip
-
-
-def _audit(row: AuditEntry) -> dict[str, Any]:
-    plain = ("number", "at", "action", "object_type", "object_id", "line_id", "old", "new", "reason", "hash")
-    return {name: getattr(row, name) for name in plain} | {"actor": row.actor_name}

@@ -177,8 +177,9 @@ class Decided(Schema):
 
 class AuditOut(Schema):
     number: int
-    at: datetime
-    actor: str
+    at: str = Field(description="As it was hashed: UTC, with microseconds")
+    actor_id: int | None
+    actor_name: str = Field(description="As it was then; the system's parts sign with their name")
     action: str
     object_type: str
     object_id: str
@@ -186,7 +187,17 @@ class AuditOut(Schema):
     old: Any
     new: Any
     reason: str
+    previous_hash: str
     hash: str
+
+
+class RootOut(Schema):
+    """The present end of the audit's chain, to be kept elsewhere."""
+
+    number: int
+    hash: str
+    at: str
+    hmac: str = Field(description="HMAC-SHA256 of number:hash:at with APC_AUDIT_KEY")
 
 
 class ProcessEventIn(Schema, extra="forbid"):

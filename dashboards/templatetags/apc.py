@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 from django import template
+from django.db.models import Model
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -165,6 +168,15 @@ def constraint_words(constraint: str) -> str:
 @register.simple_tag(takes_context=True)
 def may_audit(context: dict[str, Any]) -> bool:
     return permissions.audits(context["request"])
+
+
+@register.simple_tag(takes_context=True)
+def history(context: dict[str, Any], obj: Model) -> SafeString | str:
+    """The way to all the audit tells of a thing, for those who may look into it."""
+    if not permissions.audits(context["request"]):
+        return ""
+    address = f"{reverse('audit')}?{urlencode({'object': f'{obj._meta.model_name}:{obj.pk}'})}"
+    return format_html('<a href="{}">{}</a>', address, _("History"))
 
 
 @register.filter

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from django.contrib.auth.decorators import login_required
@@ -15,55 +13,48 @@ from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from control.actions.authority import Right
 from control.models import AuditEntry
-from control.queries import changes as queries
-from dashboards import permissions
-from dashboards.cells import neutral
+from control.queries.audit import Asked
+from dashboards import audits, permissions
+from dashboards.instants import instant
 
 A_PAGE = 50
-COLUMNS = (
-    "number", "at", "actor_name", "action", "object_type", "object_id", "old", "new", "reason", "previous_hash", "hash",
-)  # fmt: skip
+LONGEST = 100  # characters of what is looked for
+WORDS = ("action", "object", "line", "person", "find")
+Lines = Callable[[QuerySet[AuditEntry]], Iterator[str]]
 
 
 @login_required
 @require_safe
 def page(request: HttpRequest) -> HttpResponse:
     rows = Paginator(_asked(request), A_PAGE).get_page(request.GET.get("page"))
-    context: dict[str, Any] = {"lines": permissions.lines(request), "page": "audit", "rows": rows}
-    return render(request, "audit/page.html", context | {"find": request.GET.get("find", "")})
+    asked = request.GET.copy()
+    asked.pop("page", None)
+    context: dict[str, Any] = {"lines": permissions.lines(request), "page": "audit", "rows": rows, "asked": request.GET}
+    return render(request, "audit/page.html", context | {"query": asked.urlencode()})
 
 
 @login_required
 @require_safe
-def download(request: HttpRequest) -> StreamingHttpResponse:
-    file = StreamingHttpResponse(_csv(_asked(request)), content_type="text/csv; charset=utf-8")
-    file["Content-Disposition"] = 'attachment; filename="audit.csv"'
+def table(request: HttpRequest) -> StreamingHttpResponse:
+    return _file(request, audits.csv_lines, "audit.csv", "text/csv; charset=utf-8")
+
+
+@login_required
+@require_safe
+def lines(request: HttpRequest) -> StreamingHttpResponse:
+    return _file(request, audits.json_lines, "audit.jsonl", "application/jsonl; charset=utf-8")
+
+
+def _file(request: HttpRequest, lines: Lines, name: str, kind: str) -> StreamingHttpResponse:
+    file = StreamingHttpResponse(lines(_asked(request)), content_type=kind)
+    file["Content-Disposition"] = f'attachment; filename="{name}"'
     return file
 
 
 def _asked(request: HttpRequest) -> QuerySet[AuditEntry]:
-    lines = permissions.lines_with(request, Right.AUDIT)
-    if not lines:
+    if not permissions.audits(request):
         raise PermissionDenied
-    find, action = request.GET.get("find", "")[:100], request.GET.get("action", "")[:64]
-    return queries.audit([line.pk for line in lines], action=action, find=find.replace("\0", ""))
-
-
-class _Line:
-    """What the csv writer writes to: it hands the line back."""
-
-    def write(self, line: str) -> str:
-        return line
-
-
-def _csv(rows: QuerySet[AuditEntry]) -> Iterator[str]:
-    writer = csv.writer(_Line())
-    yield writer.writerow(COLUMNS)
-    for row in rows.iterator(chunk_size=2000):
-        yield writer.writerow([neutral(_cell(getattr(row, name))) for name in COLUMNS])
-
-
-def _cell(value: Any) -> Any:
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else value
+    words = {name: request.GET.get(name, "").strip()[:LONGEST] for name in WORDS}
+    since, until = (instant(request.GET.get(name, ""), "UTC") for name in ("from", "to"))
+    return audits.rows(request, Asked(**words, since=since, until=until))

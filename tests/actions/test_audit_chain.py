@@ -12,6 +12,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.core.management import call_command
 from django.db import DatabaseError, connection, transaction
+from django.test.utils import CaptureQueriesContext
 
 from control.actions import audit
 from control.actions.errors import Conflict
@@ -218,7 +219,7 @@ def test_a_chain_rewritten_whole_is_found_by_a_root_kept_elsewhere():
         cursor.execute("UPDATE control_audithead SET number = 0, hash = repeat('0', 64)")
     write(3, reason="another story")
     assert audit.verify().ok
-    assert not audit.verify(root=(kept.number, kept.hash)).ok
+    assert not audit.verify({kept.number: {kept.hash}}).ok
 
 
 @pytest.mark.django_db
@@ -226,7 +227,7 @@ def test_an_earlier_root_is_still_on_a_chain_that_grew():
     write(3)
     kept = audit.verify()
     write(3)
-    assert audit.verify(root=(kept.number, kept.hash)).ok
+    assert audit.verify({kept.number: {kept.hash}}).ok
 
 
 def verify_audit(*words: str) -> tuple[int, str]:
@@ -242,12 +243,43 @@ def verify_audit(*words: str) -> tuple[int, str]:
 def test_the_command_says_what_it_found_and_exits_so():
     write()
     head = AuditHead.objects.get().hash
-    assert verify_audit() == (0, f"{ROWS} rows, whole; root {ROWS}:{head}\n")
+    assert verify_audit() == (0, f"{ROWS} rows, whole; 0 signed roots on it; root {ROWS}:{head}\n")
     with as_owner() as cursor:
         _change(cursor, 5)
     code, text = verify_audit("--json")
     assert code == 1
     assert json.loads(text)["first_bad"] == {"number": 5, "what": "its content is not what was hashed"}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_rows_are_chained_and_committed_by_the_last_message_of_a_transaction():
+    with CaptureQueriesContext(connection) as asked, audit.atomic():
+        for number in range(3):
+            audit.record(actor="tester", action="thing.move", obj=("thing", number), now=NOW)
+    [sent] = [query["sql"] for query in asked if query["sql"] not in ("BEGIN", "COMMIT")]  # as Django thinks of them
+    assert sent.rstrip().endswith("; COMMIT")
+    assert AuditEntry.objects.count() == 3
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_surrounds_a_transaction_is_not_committed_with_it():
+    def outer() -> None:
+        with transaction.atomic():
+            write(2)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        outer()
+    assert not AuditEntry.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_is_to_follow_the_commit_does_follow_it():
+    done = []
+    with audit.atomic():
+        audit.record(actor="tester", action="thing.move", obj=("thing", 1), now=NOW)
+        transaction.on_commit(lambda: done.append(AuditEntry.objects.count()))
+    assert done == [1]
 
 
 @pytest.mark.django_db(transaction=True)

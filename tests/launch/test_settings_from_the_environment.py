@@ -15,7 +15,11 @@ from apcweb import env
 from apcweb.places import make_var
 
 ROOT = Path(__file__).parents[2]
-GOOD = {"APC_SECRET_KEY": secrets.token_urlsafe(50), "APC_VAR": "/nonexistent/apc"}
+GOOD = {
+    "APC_SECRET_KEY": secrets.token_urlsafe(50),
+    "APC_AUDIT_KEY": secrets.token_urlsafe(50),
+    "APC_VAR": "/nonexistent/apc",
+}
 
 
 def load_settings(**given: str) -> subprocess.CompletedProcess[str]:
@@ -43,6 +47,7 @@ def load_settings(**given: str) -> subprocess.CompletedProcess[str]:
         ("APC_SECRET_KEY", "short"),
         ("APC_SECRET_KEY", "a" * 60),
         ("APC_SECRET_KEY", "django-insecure-" + "abcdefghij" * 5),
+        ("APC_AUDIT_KEY", "short"),
         ("APC_ALLOWED_HOSTS", "*"),
         ("APC_TRUSTED_ORIGINS", "apc.example.com"),
         ("APC_TRUSTED_ORIGINS", "https://*.example.com"),
@@ -63,10 +68,11 @@ def test_a_bad_value_stops_the_start_with_one_line_that_names_the_variable(name:
     assert len(said.stderr.strip().splitlines()) == 1
 
 
-def test_outside_the_demo_a_secret_must_be_given() -> None:
-    said = load_settings(APC_VAR=GOOD["APC_VAR"])
+@pytest.mark.parametrize("name", ["APC_SECRET_KEY", "APC_AUDIT_KEY"])
+def test_outside_the_demo_a_secret_must_be_given(name: str) -> None:
+    said = load_settings(**{key: value for key, value in GOOD.items() if key != name})
     assert said.returncode != 0
-    assert "APC_SECRET_KEY is not set" in said.stderr
+    assert f"{name} is not set" in said.stderr
 
 
 def test_debug_pages_are_refused_where_others_could_see_them() -> None:

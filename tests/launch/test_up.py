@@ -42,7 +42,7 @@ class Up:
         self.process: subprocess.Popen[bytes] | None = None
         self.env = {key: value for key, value in os.environ.items() if key not in ("DATABASE_URL", "REDIS_URL")}
         self.env |= {"APC_VAR": str(self.var), "APC_PORT": str(self.port), "APC_DEBUG": "1"}
-        self.env |= {"APC_SECRET_KEY": secrets.token_urlsafe(50)}
+        self.env |= {name: secrets.token_urlsafe(50) for name in ("APC_SECRET_KEY", "APC_AUDIT_KEY")}
 
     def start(self, *words: str) -> subprocess.Popen[bytes]:
         argv = [sys.executable, str(ROOT / "manage.py"), "up", "--workers=1", *words]
