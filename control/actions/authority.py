@@ -34,6 +34,7 @@ class Right(StrEnum):
     RESOLVE = "resolve"
     ANSWER_SIGNAL = "answer_signal"
     RECORD_EVENT = "record_event"
+    HAND_OVER = "hand_over"
     CONFIGURE = "configure"
     REVIEW = "review"
     AUDIT = "audit"
@@ -42,7 +43,7 @@ class Right(StrEnum):
 
 _R = Right
 LOOKING = frozenset({_R.VIEW, _R.VIEW_SHADOW, _R.AUDIT})
-_OPERATOR = frozenset({_R.VIEW, _R.PROPOSE, _R.DECIDE, _R.HOLD, _R.ANSWER_SIGNAL, _R.RECORD_EVENT})
+_OPERATOR = frozenset({_R.VIEW, _R.PROPOSE, _R.DECIDE, _R.HOLD, _R.ANSWER_SIGNAL, _R.RECORD_EVENT, _R.HAND_OVER})
 RIGHTS: dict[str, frozenset[Right]] = {
     Role.VIEWER: frozenset({_R.VIEW}),
     Role.OPERATOR: _OPERATOR,
