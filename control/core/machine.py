@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from hashlib import sha256
 
 import numpy as np
 
@@ -38,12 +39,21 @@ class Together:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Averaged:
-    """MEWMA of a stream and ``others``: ``weight`` of the newest values, ``h`` the limit of T2 of the average."""
+    """MEWMA of a stream and ``others``: ``weight`` of the newest values, ``h`` the limit of T2 of the average.
+
+    ``design`` tells one average from another: what stands of one says nothing under other lanes, mean or weight.
+    """
 
     others: tuple[str, ...]
     reference: Reference
     weight: float
     h: float
+    design: str = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        usual = self.reference.mean.tolist(), self.reference.covariance.tolist()
+        told = repr((self.others, self.weight, *usual)).encode()
+        object.__setattr__(self, "design", sha256(told).hexdigest()[:16])
 
 
 @dataclass(frozen=True, slots=True)

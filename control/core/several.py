@@ -44,7 +44,7 @@ def judge(
         after[index] = Several()
         if chart.averaged is not None:
             bits[own], lanes = together.averaged(machine, chart.averaged, states, measured, runs, own, held.lanes)
-            after[index] = Several(lanes=lanes)
+            after[index] = Several(lanes=lanes, design=chart.averaged.design)
         if chart.groups is not None:
             begun.append(_begun(index, own, chart.groups, held.group, measured.value))
     for one, found, group in _grouped(begun):
@@ -54,10 +54,11 @@ def judge(
 
 
 def _before(chart: ChartConfig, held: ChartState | None) -> Several:
-    """What goes on from the pass before: of other limits only the means of groups of the same size."""
+    """What goes on from the pass before: of other limits, or of other lanes, only the means of groups of the same size."""
     if held is None or held.several is None:
         return Several()
-    same = (held.mean, held.sigma) == (chart.mean, chart.sigma)
+    design = chart.averaged.design if chart.averaged else ""
+    same = (held.mean, held.sigma, held.several.design) == (chart.mean, chart.sigma, design)
     return Several(held.several.group, held.several.lanes if same else None)
 
 
