@@ -54,7 +54,7 @@ def judge(
 
 
 def _before(chart: ChartConfig, held: ChartState | None) -> Several:
-    """What goes on from the pass before: of other limits, or of other lanes, only the means of groups of the same size."""
+    """What goes on from the pass before: of other limits or lanes only the means of groups of the same size."""
     if held is None or held.several is None:
         return Several()
     design = chart.averaged.design if chart.averaged else ""
