@@ -63,7 +63,7 @@ class ChartConfig:
     ``rules`` are those of the single values, ``Rule.MOVING_RANGE`` among them adds the MR chart. EWMA and CUSUM are
     kept where they have a design; ``residual`` charts the error of the prediction, by a mean and sigma of its own;
     ``together`` and ``averaged`` hold the lane against the others of its characteristic, ``groups`` are its values
-    some at a time. ``short_run``: mean and sigma follow the recipe, and what was judged under another goes on.
+    some at a time. ``short_run`` is the version of limits whose mean and sigma follow the recipe; 0 where they do not.
     """
 
     mean: float
@@ -75,7 +75,7 @@ class ChartConfig:
     together: Together | None = None
     averaged: Averaged | None = None
     groups: group_chart.Chart | None = None
-    short_run: bool = False
+    short_run: int = 0
 
 
 @dataclass(frozen=True, slots=True)

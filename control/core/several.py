@@ -15,7 +15,7 @@ import numpy as np
 from control.core import together
 from control.core.machine import ChartConfig, Machine
 from control.core.spc import group_chart
-from control.core.spc.rules import Recent
+from control.core.spc.rules import Recent, restandardised
 from control.core.state import ChartState, Group, Several, StreamState
 from control.core.types import BoolArray, FloatArray, IntArray, Measured
 
@@ -109,7 +109,5 @@ def _standing(chart: group_chart.Chart, held: Group | None) -> Group:
     fresh = Group(chart.size, chart.mean, chart.sigma)
     if held is None or held.size != chart.size:
         return fresh
-    recent = held.recent
-    if (held.mean, held.sigma) != (chart.mean, chart.sigma):
-        recent = tuple((held.mean + held.sigma * z - chart.mean) / chart.sigma for z in recent if z is not None)
-    return fresh._replace(recent=recent, values=held.values)
+    before, now, recent = (held.mean, held.sigma), (chart.mean, chart.sigma), held.recent
+    return fresh._replace(recent=recent if before == now else restandardised(recent, before, now), values=held.values)

@@ -46,7 +46,8 @@ class ChartState:
     """Where a stream's charts stand. ``mean`` and ``sigma`` tell whose limits it was kept under: 0 and 1 before any.
 
     ``recent`` holds the last standardised values (newest last), ``ewma`` the standardised EWMA after ``count`` points,
-    ``cusum`` its sums (C+, C-), None before the first point; ``several`` those of charts that look at several values.
+    ``cusum`` its sums (C+, C-), None before the first point; ``several`` those of charts that look at several values,
+    ``short_run`` the version of a short-run chart.
     """
 
     __pydantic_config__ = _AS_IT_IS
@@ -59,6 +60,7 @@ class ChartState:
     last_at_s: float | None = None
     cusum: tuple[float, float] | None = None
     several: Several | None = None
+    short_run: int = 0
 
 
 @dataclass(frozen=True, slots=True)
