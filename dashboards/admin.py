@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 from urllib.parse import urlencode
 
 from django.contrib import admin
 from django.contrib.admin.utils import unquote
 from django.contrib.auth import admin as auth_admin
-from django.contrib.auth.models import Group, User
+from django.contrib.auth.models import Group, Permission, User
+from django.core.exceptions import PermissionDenied
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -19,7 +21,9 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from control import models
-from control.actions import audit
+from control.actions import audit, grants
+from dashboards import permissions
+from dashboards.grant_admin import Signed
 
 admin.site.site_header = admin.site.site_title = "apcweb"
 
@@ -46,7 +50,7 @@ class ReadOnly(Remembered):
 
 
 class Audited(Remembered):
-    """What is added or changed here is a row of the audit, in the same transaction."""
+    """What is added, changed or deleted here is a row of the audit, in the same transaction."""
 
     audited_as = ""
 
@@ -55,13 +59,27 @@ class Audited(Remembered):
         with audit.atomic():
             super().save_model(request, obj, form, change)
             if form.changed_data or not change:
-                self._record(request, obj, "change" if change else "add", *self.told(before, obj, form.changed_data))
+                self._record(request, obj, "change" if change else "add", *self.told(before, obj, form))
 
-    def told(self, before: Any, obj: Any, fields: list[str]) -> tuple[dict[str, Any] | None, dict[str, Any]]:
+    def delete_model(self, request: HttpRequest, obj: Model) -> None:
+        with audit.atomic():
+            self._record(request, obj, "delete", self.gone(obj), None)
+            super().delete_model(request, obj)
+
+    def delete_queryset(self, request: HttpRequest, queryset: Any) -> None:
+        with audit.atomic():
+            for obj in queryset:
+                self.delete_model(request, obj)
+
+    def told(self, before: Any, obj: Any, form: Any) -> tuple[dict[str, Any] | None, dict[str, Any]]:
         """What the row of the audit says of the object as it was and as it is."""
-        names = [obj._meta.get_field(field).attname for field in fields]
+        names = [obj._meta.get_field(field).attname for field in form.changed_data]
         old = None if before is None else {name: getattr(before, name) for name in names}
         return old, {name: getattr(obj, name) for name in names}
+
+    def gone(self, obj: Any) -> dict[str, Any]:
+        """What it says of an object that is deleted."""
+        return {field.attname: getattr(obj, field.attname) for field in obj._meta.concrete_fields}
 
     def _record(self, request: HttpRequest, obj: Model, verb: str, old: Any, new: Any) -> None:
         audit.record(
@@ -89,15 +107,19 @@ class PersonAdmin(Audited, auth_admin.UserAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return not _above(request, obj) and super().has_delete_permission(request, obj)
 
-    def told(self, before: Any, obj: Any, fields: list[str]) -> tuple[dict[str, Any] | None, dict[str, Any]]:
+    def told(self, before: Any, obj: Any, form: Any) -> tuple[dict[str, Any] | None, dict[str, Any]]:
         """Which fields, by name: the record is kept for ever, and what people are called is theirs."""
-        names = [field for field in fields if "password" not in field]
-        old = None if before is None else {"username": before.username}
-        return old, {"username": obj.username, "fields": names}
+        names = [field for field in form.changed_data if "password" not in field]
+        return None if before is None else self.gone(before), {"username": obj.username, "fields": names}
+
+    def gone(self, obj: Any) -> dict[str, Any]:
+        return {"username": obj.username}
 
     def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> Any:  # noqa: A002 - Django's
         with audit.atomic():
             before = self.get_object(request, unquote(id))
+            if before and not grants.may_set_password(permissions.person(request), before, permissions.now()):
+                raise PermissionDenied
             answer = super().user_change_password(request, id, form_url)
             after = self.get_object(request, unquote(id))
             if before and after and before.password != after.password:
@@ -110,12 +132,32 @@ admin.site.unregister(Group)
 
 @admin.register(Group)
 class GroupAdmin(Audited, auth_admin.GroupAdmin):
-    """What several accounts may do in this administration; on a line a group gives nothing."""
+    """What several accounts may do in this administration; on a line a group gives nothing.
+
+    Superusers alone change groups: anybody else could give his own whatever he likes.
+    """
 
     audited_as = "group"
 
-    def told(self, before: Any, obj: Any, fields: list[str]) -> tuple[dict[str, Any] | None, dict[str, Any]]:
-        return None if before is None else {"name": before.name}, {"name": obj.name, "fields": fields}
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return _unbounded(request)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return _unbounded(request)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return _unbounded(request)
+
+    def told(self, before: Any, obj: Any, form: Any) -> tuple[dict[str, Any] | None, dict[str, Any]]:
+        new = _group(obj.name, form.cleaned_data["permissions"])
+        return None if before is None else self.gone(before), new
+
+    def gone(self, obj: Any) -> dict[str, Any]:
+        return _group(obj.name, obj.permissions.select_related("content_type"))
+
+
+def _group(name: str, permissions: Iterable[Permission]) -> dict[str, Any]:
+    return {"name": name, "permissions": sorted(f"{one.content_type.app_label}.{one.codename}" for one in permissions)}
 
 
 def _unbounded(request: HttpRequest) -> bool:
@@ -170,30 +212,13 @@ class SignatureAdmin(ReadOnly):
 
 
 @admin.register(models.Grant)
-class GrantAdmin(Remembered):
-    """Roles. Each gift and each end of one is a row of the audit, in the same transaction; ended, never deleted."""
+class GrantAdmin(Signed, Remembered):
+    """Roles: given and ended, never altered and never deleted."""
 
     list_display = ("user", "role", "site", "area", "line", "valid_from", "valid_to")
     list_filter = ("role", "site", "area", "line")
     search_fields = ("user__username",)
     autocomplete_fields = ("user",)
-
-    def save_model(self, request: HttpRequest, obj: models.Grant, form: Any, change: bool) -> None:
-        old = models.Grant.objects.filter(pk=obj.pk).first() if change else None
-        with audit.atomic():
-            super().save_model(request, obj, form, change)
-            audit.record(
-                actor=User.objects.get(pk=request.user.pk), action="grant.change" if change else "grant.give", obj=obj,
-                now=timezone.now(), old=_told(old), new=_told(obj),
-            )  # fmt: skip
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-
-def _told(grant: models.Grant | None) -> dict[str, Any] | None:
-    fields = ("user_id", "role", "site_id", "area_id", "line_id", "valid_from", "valid_to")
-    return None if grant is None else {field: getattr(grant, field) for field in fields}
 
 
 @admin.register(models.ReasonCode, models.CauseCode)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from django.contrib.auth.models import User
-from django.db.models import Model, Q, QuerySet
+from django.db.models import Model, QuerySet
 from django.http import Http404, HttpRequest
 
 from control.actions import authority
@@ -40,7 +40,7 @@ def may(request: HttpRequest, right: Right, line: Line) -> bool:
 
 def may_at_site(request: HttpRequest, right: Right, site: Site) -> bool:
     """Whether one of the person's roles on the whole site gives the right."""
-    return authority.may_at_site(request.user, right, site, now())
+    return authority.may_over(request.user, right, site, now())
 
 
 def lines_with(request: HttpRequest, right: Right) -> list[Line]:
@@ -54,14 +54,12 @@ def audits(request: HttpRequest) -> bool:
 
 
 def audits_all(request: HttpRequest) -> bool:
-    """Whether also what concerns no single line, such as accounts and roles: who audits a site or for a living."""
-    return _auditing(request).filter(Q(site__isnull=False) | Q(role__in=(Role.ADMIN, Role.AUDITOR))).exists()
+    """Whether also what concerns no single line, such as accounts and roles: who keeps or audits a whole site."""
+    return _auditing(request).filter(site__isnull=False, role__in=(Role.ADMIN, Role.AUDITOR)).exists()
 
 
 def _auditing(request: HttpRequest) -> QuerySet[Grant]:
-    at = now()
-    in_force = Q(valid_to__isnull=True) | Q(valid_to__gt=at)
-    return Grant.objects.filter(in_force, user_id=request.user.pk, valid_from__lte=at, role__in=AUDITORS)
+    return authority.valid(request.user, now()).filter(role__in=AUDITORS)
 
 
 def found(rows: QuerySet[M], **which: Any) -> M:
