@@ -148,6 +148,7 @@ CELERY_BEAT_SCHEDULE = {  # a slot that was missed is not made up for: the next 
 }
 
 # --- people -----------------------------------------------------------------------------------------------------------
+AUTHENTICATION_BACKENDS = ["dashboards.signin.Guarded"]
 LOGIN_URL = "/accounts/login/"
 LOGIN_REDIRECT_URL = "/"
 LOGOUT_REDIRECT_URL = LOGIN_URL

@@ -160,6 +160,15 @@ class AuditEntryAdmin(ReadOnly):
     show_full_result_count = False
 
 
+@admin.register(models.Signature)
+class SignatureAdmin(ReadOnly):
+    list_display = ("at", "printed_name", "meaning", "object_type", "object_id", "method", "station", "reason")
+    list_filter = ("meaning", "method")
+    search_fields = ("printed_name", "user__username", "object_id", "reason", "content_sha256")
+    date_hierarchy = "at"
+    show_full_result_count = False
+
+
 @admin.register(models.Grant)
 class GrantAdmin(Remembered):
     """Roles. Each gift and each end of one is a row of the audit, in the same transaction; ended, never deleted."""

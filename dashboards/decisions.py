@@ -11,15 +11,18 @@ from django.contrib.auth.models import User
 from control.actions import changes
 from control.actions.errors import Conflict
 from control.actions.idempotency import Answered, once
+from control.actions.signing import Hand
 from control.models import Change
 from dashboards.permissions import now
 
 Told = Mapping[str, Any]
 
 
-def approve(user: User, key: str, change_id: int, *, version: int, reason: str = "") -> Answered:
+def approve(user: User, key: str, change_id: int, *, by: Hand, version: int, reason: str = "") -> Answered:
+    """``user`` is signed in at the screen, ``by`` is whose decision it is."""
+
     def act() -> Told:
-        return told(changes.approve(change_id, actor=user, version=version, now=now(), reason=reason))
+        return told(changes.approve(change_id, by=by, version=version, now=now(), reason=reason))
 
     return _once(user, key, act, verb="approve", change=change_id, version=version, reason=reason)
 

@@ -14,6 +14,7 @@ from dashboards.views import (
     model_health,
     overview,
     process_event,
+    sign,
     signal,
     station,
     stop,
@@ -54,6 +55,7 @@ urlpatterns = [
     path("audit/", audit.page, name="audit"),
     path("audit.csv", audit.table, name="audit_csv"),
     path("audit.jsonl", audit.lines, name="audit_jsonl"),
+    path("sign/", sign.check, name="sign"),
     path("station/", station.choose, name="station"),
     path("api/v1/", api.urls),
 ]

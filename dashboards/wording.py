@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
+from django.utils import timezone
+from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
@@ -281,6 +286,9 @@ REFUSALS = {
     "lease_lost": gettext_lazy("Another dispatcher has the line."),
     "bad_idempotency_key": gettext_lazy("This form cannot be told from another. Reload the page."),
     "idempotency_key_reused": gettext_lazy("This form was already sent with other content. Reload the page."),
+    "signature_needed": gettext_lazy("This is signed: name and password are asked for again."),
+    "wrong_password": gettext_lazy("Name and password do not match, or the account is disabled."),
+    "locked_out": gettext_lazy("Too many wrong passwords. HOLD works as ever."),
     "in_progress": gettext_lazy("The first request is still at work. Wait a moment."),
 }
 DIFFERENCES = {
@@ -299,6 +307,33 @@ DIFFERENCES = {
     "move": gettext_lazy("Size of the move, %"),
     "shift": gettext_lazy("Moved in this shift, %"),
 }
+
+
+MEANINGS = {
+    "approve": gettext_lazy("I approve this move, within the operator's authority"),
+    "approve_beyond": gettext_lazy("I approve this move, beyond the operator's authority"),
+    "leave_hold": gettext_lazy("I end HOLD: writing may begin again"),
+}
+
+
+def meaning(code: str) -> str:
+    """What a signature says."""
+    return str(MEANINGS.get(code, code))
+
+
+def refused_signature(code: str, difference: Mapping[str, Any]) -> str:
+    """Why a password did not do; of a lock how long it lasts."""
+    until = parse_datetime(str(difference.get("until", "")))
+    return f"{refusal(code)} {locked(until)}" if until else refusal(code)
+
+
+def locked(until: datetime) -> str:
+    minutes = max(1, math.ceil((until - timezone.now()).total_seconds() / 60))
+    return ngettext(
+        "Passwords for this name are looked at again in %(n)d minute.",
+        "Passwords for this name are looked at again in %(n)d minutes.",
+        minutes,
+    ) % {"n": minutes}
 
 
 def refusal(code: str) -> str:
@@ -364,11 +399,13 @@ ACTIONS = {
     "limits.discard": gettext_lazy("draft of limits discarded"),
     "limits.draw": gettext_lazy("limits drawn and put in force"),
     "process_event.record": gettext_lazy("process event recorded"),
+    "signature.give": gettext_lazy("signed"),
     "grant.give": gettext_lazy("role given"),
     "grant.change": gettext_lazy("role changed"),
     "user.add": gettext_lazy("account added"),
     "user.change": gettext_lazy("account changed"),
     "user.password": gettext_lazy("password of an account changed"),
+    "user.own_password": gettext_lazy("own password changed"),
     "code.add": gettext_lazy("code added"),
     "code.change": gettext_lazy("code changed"),
     "name.change": gettext_lazy("name changed"),
@@ -385,6 +422,7 @@ ATTEMPTS = {
     "change.withdraw": gettext_lazy("withdrawal"),
     "line.release": gettext_lazy("ending HOLD"),
     "loop.mode": gettext_lazy("change of mode"),
+    "password": gettext_lazy("password"),
     "model.choose": gettext_lazy("choice of kinds of model"),
     "model.import": gettext_lazy("bringing in a model from elsewhere"),
     "signal.close": gettext_lazy("answer to a signal"),

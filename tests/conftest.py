@@ -2,18 +2,20 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.db import connection
 
 from tests.installation import Installation
 
+GUARDED = {"control_auditentry": "audit", "control_signature": "signature"}  # table: its triggers' first word
 FLUSHED_BESIDES = ["control_snapshot", "control_measurement", "control_point"]
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _flush_knows_our_tables() -> Iterator[None]:
-    """Tests that commit are cleaned up by TRUNCATE: include unmanaged tables, and lift the audit's guard around it."""
+    """Tests that commit are cleaned up by TRUNCATE: include unmanaged tables, and lift the guards around it."""
     operations = type(connection.ops)
     original = operations.sql_flush
 
@@ -21,16 +23,25 @@ def _flush_knows_our_tables() -> Iterator[None]:
         if not tables:
             return []
         return [
-            "ALTER TABLE control_auditentry DISABLE TRIGGER USER",
+            *(f"ALTER TABLE {table} DISABLE TRIGGER USER" for table in GUARDED),
             *original(self, style, [*tables, *FLUSHED_BESIDES], **options),
             "INSERT INTO control_audithead (id, number, hash) VALUES (1, 0, repeat('0', 64))",
-            "ALTER TABLE control_auditentry ENABLE ALWAYS TRIGGER audit_append_only",
-            "ALTER TABLE control_auditentry ENABLE ALWAYS TRIGGER audit_no_truncate",
+            *(
+                f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {word}_{what}"
+                for table, word in GUARDED.items()
+                for what in ("append_only", "no_truncate")
+            ),
         ]
 
     operations.sql_flush = sql_flush
     yield
     operations.sql_flush = original
+
+
+@pytest.fixture
+def quick_hashes(settings: Any) -> None:
+    """Passwords hashed in no time, for tests that give many."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
 @pytest.fixture(scope="session")

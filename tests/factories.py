@@ -14,6 +14,7 @@ from itertools import count
 from django.contrib.auth.models import User
 
 from control.actions import changes
+from control.actions.signing import Hand
 from control.core.types import Contribution, Expected, MeasuredBy, Move, Proposal, Quality
 from control.models import (
     Area,
@@ -165,6 +166,11 @@ def user(username: str, **fields: object) -> User:
     return User.objects.create(username=username, password="!", **fields)
 
 
+def hand(person: User, now: datetime = NOW) -> Hand:
+    """Somebody who has just given his password at a desk of the test."""
+    return Hand(person, station="desk", proved_at=now)
+
+
 def grant(
     to: User,
     role: str,
@@ -237,7 +243,8 @@ def offered(plant: Plant, now: datetime = NOW, **to: float) -> Change:
 
 def approved(plant: Plant, now: datetime = NOW, **to: float) -> Change:
     change = offered(plant, now, **to)
-    return changes.approve(change.pk, actor=plant.person(change.needs), version=change.version, now=now)
+    by = hand(plant.person(change.needs), now)
+    return changes.approve(change.pk, by=by, version=change.version, now=now)
 
 
 def _move(tag: str, base: float, target: float) -> Move:

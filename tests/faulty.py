@@ -39,6 +39,10 @@ class BadLine:
         kinds = [*self.shares, ""]
         return self.chance.choices(kinds, [*self.shares.values(), 1.0 - sum(self.shares.values())])[0]
 
+    def heal(self) -> None:
+        """What was read wrong or not at all is read right again."""
+        self.wrong, self.frozen = False, 0
+
 
 class BadLink:
     """A connector over it."""

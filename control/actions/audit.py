@@ -89,11 +89,17 @@ def record(
     collected = _collected.get()
     if collected is None:
         raise RuntimeError("audit.record() outside audit.atomic()")
-    kind, key = (obj._meta.model_name or "", obj.pk) if isinstance(obj, models.Model) else obj
+    kind, key = named(obj)
     person_id, name = (None, actor) if isinstance(actor, str) else (actor.pk, actor.get_username())
     line_id = line.pk if isinstance(line, Line) else line
     at, told = now.astimezone(UTC), (_storable(old), _storable(new))
-    collected.append(Recorded(at, person_id, name, action, kind, str(key), line_id, *told, reason[:400]))
+    collected.append(Recorded(at, person_id, name, action, kind, key, line_id, *told, reason[:400]))
+
+
+def named(obj: Object) -> tuple[str, str]:
+    """What kind of thing it is, and which: as rows tell it."""
+    kind, key = (obj._meta.model_name or "", obj.pk) if isinstance(obj, models.Model) else obj
+    return kind, str(key)
 
 
 @contextmanager

@@ -14,10 +14,12 @@ from control.actions.audit import Actor
 from control.actions.authority import LADDER, NOBODY, Right, decides, may, require
 from control.actions.errors import Conflict, Expired, Invalid, NoPermission, NotFound, Refused, Stale, Unsound
 from control.actions.loops import demote, lock
+from control.actions.signing import Hand, sign
 from control.actions.situation import active_recipe, differences, inputs_not_good, on_hold
 from control.core.lifecycle import UNDECIDED, State, Verb
 from control.core.modes import Mode
 from control.core.policy import Needed
+from control.core.vm.estimator import content_hash
 from control.models import Change, ReasonCode, SetPointMove
 
 SYSTEM = "workflow"
@@ -26,8 +28,12 @@ DOUBTS_THAT_DEMOTE = 2
 DOUBTS_WITHIN = timedelta(hours=1)
 
 
-def approve(change_id: int, *, actor: User, version: int, now: datetime, reason: str = "") -> Change:
-    """Compare and swap: the change as the decider saw it becomes approved, which is the dispatcher's queue."""
+def approve(change_id: int, *, by: Hand, version: int, now: datetime, reason: str = "") -> Change:
+    """Compare and swap: the change as the decider saw it becomes approved, which is the dispatcher's queue.
+
+    Being signed in is signature enough within an operator's authority; beyond it the password is asked for.
+    """
+    actor = by.user
     with finding(change_id, "change.approve", actor=actor, now=now, reason=reason) as change:
         held = require(actor, Right.DECIDE, change.line, now)
         require_seen(change, version)
@@ -35,7 +41,8 @@ def approve(change_id: int, *, actor: User, version: int, now: datetime, reason:
             raise Conflict("on_hold", "HOLD is on: nothing is approved until a supervisor ends it.", standing(change))
         require_current(change, now)
         needed = sizing.weigh(moves_of(change), active_recipe(change.loop), now, besides=change.pk)
-        _require_authority(change, actor, held, needed)
+        beyond = _require_authority(change, actor, held, needed) != LADDER[0]
+        _sign(change, by, "approve_beyond" if beyond else "approve", now=now, reason=reason, password=beyond)
         move(change, Verb.APPROVE, actor=actor, now=now, reason=reason, decided_by=actor, decided_at=now)
     return change
 
@@ -131,7 +138,8 @@ def require_current(change: Change, now: datetime) -> None:
         raise Unsound("inputs_not_good", f"The predictions it rests on are not good: {', '.join(bad)}.", bad)
 
 
-def _require_authority(change: Change, actor: User, held: frozenset[str], needed: Needed) -> None:
+def _require_authority(change: Change, actor: User, held: frozenset[str], needed: Needed) -> str:
+    """The lowest role that may approve it, which the person has."""
     if change.author_id == actor.pk:
         raise NoPermission("own_change", "Author and approver are different people, always.")
     least = sizing.role(needed)
@@ -140,6 +148,14 @@ def _require_authority(change: Change, actor: User, held: frozenset[str], needed
     if not decides(held, least):
         told = {"needs": least, "why": needed.reason, "move": needed.move_percent, "shift": needed.shift_percent}
         raise NoPermission("beyond_authority", f"This needs: {least} ({needed.reason}).", told)
+    return least
+
+
+def _sign(change: Change, by: Hand, meaning: str, *, now: datetime, reason: str, password: bool) -> None:
+    """Sign the version that was seen: what moves, and by its hash all that was before the decider."""
+    moves = [{"tag": row.tag.key, "from": row.from_value, "to": row.to_value} for row in moves_of(change)]
+    seen = {"change": change.pk, "version": change.version, "moves": moves, "evidence": content_hash(change.evidence)}
+    sign(change, by=by, meaning=meaning, content=seen, line=change.line, now=now, reason=reason, password=password)
 
 
 def _count_doubts(change: Change, now: datetime) -> None:

@@ -27,6 +27,10 @@ class NoPermission(Refused):
     status = 403
 
 
+class Unsigned(NoPermission):
+    """It takes a password, and none was proved: the same request may come again with one."""
+
+
 class NotFound(Refused):
     status = 404
 

@@ -12,7 +12,7 @@ from django.contrib.auth.models import User
 from django.db import connection
 
 from control.actions import audit
-from control.actions.errors import Conflict, Invalid, Refused
+from control.actions.errors import Conflict, Invalid, Refused, Unsigned
 from control.models import Answer
 
 LONGEST_KEY = 80
@@ -20,18 +20,19 @@ LONGEST_KEY = 80
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """An HTTP status and what goes with it; ``again`` if it was stored by an earlier request."""
+    """An HTTP status and what goes with it; ``again`` if an earlier request stored it, not ``final`` if none will."""
 
     status: int
     answer: Mapping[str, Any]
     again: bool = False
+    final: bool = True
 
 
 def once(*, user: User, key: str, body: bytes, now: datetime, act: Callable[[], Mapping[str, Any]]) -> Answered:
     """Run ``act`` unless this user's ``key`` was answered before; effect and answer are one transaction.
 
-    A refusal by ``act`` is an answer too. Raises Invalid when the key was used for another body, Conflict while the
-    first request is still at work.
+    A refusal by ``act`` is an answer too, unless all it wants is a signature. Raises Invalid when the key was used for
+    another body, Conflict while the first request is still at work.
     """
     if not 0 < len(key) <= LONGEST_KEY:
         raise Invalid("bad_idempotency_key", f"Idempotency-Key must have 1 to {LONGEST_KEY} characters.")
@@ -45,9 +46,9 @@ def once(*, user: User, key: str, body: bytes, now: datetime, act: Callable[[], 
             audit.told_before("idempotency.again")
             return Answered(earlier.status or 200, earlier.answer or {}, again=True)
         done = _run(act)
-        Answer.objects.create(
-            user=user, key=key, body_sha256=digest, status=done.status, answer=dict(done.answer), at=now
-        )
+        if done.final:
+            told = {"status": done.status, "answer": dict(done.answer), "at": now}
+            Answer.objects.create(user=user, key=key, body_sha256=digest, **told)
         return done
 
 
@@ -55,7 +56,7 @@ def _run(act: Callable[[], Mapping[str, Any]]) -> Answered:
     try:
         return Answered(200, act())
     except Refused as refusal:
-        return Answered(refusal.status, refusal.as_json())
+        return Answered(refusal.status, refusal.as_json(), final=not isinstance(refusal, Unsigned))
 
 
 def _take_turn(user: User, key: str) -> None:

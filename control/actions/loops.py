@@ -16,6 +16,7 @@ from control.actions import audit
 from control.actions.audit import Actor
 from control.actions.authority import Right, require
 from control.actions.errors import Conflict, Invalid
+from control.actions.signing import Hand, sign
 from control.actions.situation import active_recipe
 from control.core.modes import Mode, lower
 from control.models import Hold, Line, Loop, Tag
@@ -45,8 +46,9 @@ def hold(line: Line, *, actor: User, now: datetime, loop: Loop | None = None, re
         return row
 
 
-def release(line: Line, *, actor: User, now: datetime, loop: Loop | None = None, reason: str) -> None:
-    """End a HOLD: a supervisor's, with a reason."""
+def release(line: Line, *, by: Hand, now: datetime, loop: Loop | None = None, reason: str) -> None:
+    """End a HOLD: a supervisor's, signed with his password and a reason."""
+    actor = by.user
     with audit.attempt(actor=actor, action="line.release", obj=line, line=line, now=now, reason=reason):
         require(actor, Right.RELEASE, lock(line.pk), now)
         if not reason.strip():
@@ -54,6 +56,8 @@ def release(line: Line, *, actor: User, now: datetime, loop: Loop | None = None,
         row = Hold.objects.filter(line=line, loop=loop, ended_at__isnull=True).first()
         if row is None:
             raise Conflict("not_held", "There is no HOLD to end.")
+        held = {"hold": row.pk, "line": line.key, "loop": loop and loop.key, "since": row.since.isoformat()}
+        sign(row, by=by, meaning="leave_hold", content=held, now=now, line=line, reason=reason)
         Hold.objects.filter(pk=row.pk, ended_at__isnull=True).update(ended_at=now, ended_by=actor)
         _tell_hold("line.release", row, actor=actor, now=now, reason=reason)
 

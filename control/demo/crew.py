@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import cycle
 
-from control.actions import changes, signals
+from django.contrib.auth.models import User
+
+from control.actions import changes, signals, signing
 from control.actions.errors import Refused
+from control.actions.signing import Hand
 from control.core.lifecycle import State
-from control.demo.people import People
+from control.demo.people import SYSTEM, People
 from control.models import CauseCode, Change, Grant, Signal
 
 PENDING = (State.PENDING_OPERATOR, State.PENDING_SUPERVISOR)
@@ -54,8 +57,8 @@ HABITS = (
 class Crew:
     """One habit after the other, whichever loop asks next; a change that takes the place of another waits no longer."""
 
-    def __init__(self, people: People) -> None:
-        self.people = people
+    def __init__(self, people: People, password: str) -> None:
+        self.people, self.password = people, password
         self.habits = cycle(HABITS)
         self.asked: dict[int, tuple[datetime, Answer]] = {}  # loop -> since when, and what will be answered
 
@@ -87,4 +90,10 @@ class Crew:
             if answer.reject:
                 changes.reject(change.pk, actor=actor, version=change.version, code=answer.reject, now=now)
             else:
-                changes.approve(change.pk, actor=actor, version=change.version, now=now)
+                changes.approve(change.pk, by=self._hand(actor, now), version=change.version, now=now)
+
+    def _hand(self, person: User, now: datetime) -> Hand:
+        """A supervisor gives his password, as anywhere; being signed in is enough for an operator."""
+        if person != self.people.supervisor:
+            return Hand(person, station=SYSTEM)
+        return Hand(signing.prove(person.username, self.password, address="", now=now), SYSTEM, proved_at=now)

@@ -144,5 +144,5 @@ def _begun(hours: float, password: str, since: datetime, progress: Progress) -> 
     demo = [lines.load(name, hours, actor=SYSTEM, now=since) for name in plants.PLANTS]
     if Snapshot.objects.filter(equipment__line__in=[line.line for line in demo]).exists():
         raise NotEmpty("The demo's lines have data already; a past shift is only made for empty ones.")
-    crew = Crew(people.make(demo[0].line.area.site, password, now=since))
+    crew = Crew(people.make(demo[0].line.area.site, password, now=since), password)
     return PastShift(hours, since, demo, crew, progress)

@@ -10,6 +10,7 @@ from .process_event import ProcessEvent
 from .recipe import Product, Recipe, Roll, VersionState
 from .result import CauseCode, Cursor, Point, Signal
 from .rollvalue import RollCursor, RollValue
+from .signature import Guesses, Signature
 from .stability import LoopStability
 from .trace import Intake, Measurement, SetAside, Snapshot
 from .training import TrainingPlan, TrainingRun
@@ -26,6 +27,7 @@ __all__ = [
     "Equipment",
     "Estimator",
     "Grant",
+    "Guesses",
     "Hold",
     "Intake",
     "Lane",
@@ -47,6 +49,7 @@ __all__ = [
     "SetAside",
     "SetPointMove",
     "Signal",
+    "Signature",
     "Site",
     "Snapshot",
     "Source",

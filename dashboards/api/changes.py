@@ -11,7 +11,7 @@ from control.actions.idempotency import Answered
 from control.core.lifecycle import State
 from control.models import Change
 from control.queries import changes as queries
-from dashboards import decisions, permissions
+from dashboards import decisions, hands, permissions
 from dashboards.api.schemas import (
     Approval,
     ChangeDetailOut,
@@ -52,10 +52,11 @@ def change(request: HttpRequest, change_id: int) -> Any:
 
 @router.post("/changes/{change_id}/approve", response=DECISION)
 def approve(request: HttpRequest, change_id: int, asked: Approval, key: str = Key) -> HttpResponse:
-    """Approve the version you saw. 409: it is not that any more, and ``difference`` says how."""
+    """Approve the version you saw. 409: it is not that any more, and ``difference`` says how. 403: it takes a password
+    (``signature_needed``), which ``wrong_password`` was not, or is not looked at ``until`` (``locked_out``)."""
     _found(request, change_id)
-    user = permissions.person(request)
-    return _answer(decisions.approve(user, key, change_id, version=asked.version, reason=asked.reason))
+    user, by = permissions.person(request), hands.hand(request, asked.signer, asked.password)
+    return _answer(decisions.approve(user, key, change_id, by=by, version=asked.version, reason=asked.reason))
 
 
 @router.post("/changes/{change_id}/reject", response=DECISION)

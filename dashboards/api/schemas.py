@@ -145,7 +145,14 @@ class ChangeDetailOut(ChangeOut):
     evidence: dict[str, Any]
 
 
-class Approval(Schema, extra="forbid"):
+class Signed(Schema, extra="forbid"):
+    """With it a request is signed by a password; without, by the session, in which one's own holds for 300 s."""
+
+    signer: str = Field("", max_length=150, pattern=NO_ZERO, description="User name; whoever is signed in without it")
+    password: str = Field("", max_length=4096, pattern=NO_ZERO)
+
+
+class Approval(Signed, extra="forbid"):
     version: int = Field(ge=1)
     reason: str = Field("", max_length=400, pattern=NO_ZERO)
 

@@ -16,8 +16,9 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from control.actions import signing
 from control.core.lifecycle import State
-from dashboards import permissions, wording
+from dashboards import hands, permissions, wording
 from dashboards.figures import OLD_S
 from dashboards.station import Station
 
@@ -32,6 +33,11 @@ def number(value: float | str | None, decimals: int = 2) -> str:
 
 
 @register.filter
+def meaning_words(code: str) -> str:
+    return wording.meaning(code)
+
+
+@register.filter
 def signed(value: float | str | None, decimals: int = 2) -> str:
     return NOTHING if value is None or isinstance(value, str) else f"{value:+.{decimals}f}"
 
@@ -39,6 +45,13 @@ def signed(value: float | str | None, decimals: int = 2) -> str:
 @register.simple_tag(takes_context=True)
 def station(context: dict[str, Any]) -> Station:
     return Station.of(context["request"])
+
+
+@register.simple_tag(takes_context=True)
+def grace(context: dict[str, Any]) -> str:
+    """Until when the password that was given for a signature holds; empty if there is none."""
+    at = hands.proved_at(context["request"])
+    return "" if at is None else (at + signing.REAUTH).isoformat()
 
 
 @register.simple_tag

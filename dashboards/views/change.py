@@ -8,16 +8,19 @@ from typing import Any
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST, require_safe
 
-from control.actions.authority import Right
+from control.actions import authority
+from control.actions.authority import LADDER, Right
 from control.actions.errors import Refused
 from control.actions.idempotency import Answered
+from control.actions.signing import signatures
 from control.core.lifecycle import UNDECIDED, State
 from control.models import AuditEntry, Change
 from control.queries import changes as queries
 from control.queries import live
-from dashboards import decisions, permissions, wording
+from dashboards import decisions, hands, permissions, wording
 from dashboards.views import effects, refusals
 from dashboards.views.guardrails import guardrails
 from dashboards.views.outlooks import cards
@@ -40,6 +43,7 @@ def page_now(request: HttpRequest, pk: int) -> HttpResponse:
     return render(request, "change/_now.html", _now(request, _found(request, pk)))
 
 
+@sensitive_post_parameters("password")
 @login_required
 @require_POST
 def decide(request: HttpRequest, pk: int) -> HttpResponse:
@@ -60,7 +64,8 @@ def _decided(request: HttpRequest, pk: int) -> Answered:
     seen = int(version) if version.isascii() and version.isdigit() and len(version) < 9 else 0
     text = form.get("text", "")[:400]
     if form.get("verb") == "approve":
-        return decisions.approve(person, key, pk, version=seen, reason=text)
+        reason = form.get("reason", "")[:400]
+        return decisions.approve(person, key, pk, by=hands.of_form(request), version=seen, reason=reason)
     if form.get("verb") == "ask_supervisor":
         return decisions.ask_supervisor(person, key, pk, version=seen, reason=text)
     if form.get("verb") in FOUND:
@@ -84,7 +89,8 @@ def _now(request: HttpRequest, change: Change) -> dict[str, Any]:
         "may_decide": decides,
         "may_resolve": change.state == State.UNCONFIRMED and permissions.may(request, Right.RESOLVE, change.line),
         "may_ask": decides and change.state != "pending_supervisor",
-        "own": change.author_id is not None and change.author_id == request.user.pk,
+        **(_signing(request, change) if decides else {}),
+        "signatures": signatures(change).select_related("screen_of"),
         "guards": guards,
         "effect": effects.told(change),
         "content": f"{change.pk}:{change.version}:{''.join(str(int(guard.passed)) for guard in guards)}",
@@ -93,6 +99,16 @@ def _now(request: HttpRequest, change: Change) -> dict[str, Any]:
         "reasons": queries.reasons(),
         "key": uuid.uuid4().hex,
     }
+
+
+def _signing(request: HttpRequest, change: Change) -> dict[str, Any]:
+    """What an approval would mean, where it takes a password, and whether the one at the screen may sign it himself."""
+    own = change.author_id is not None and change.author_id == request.user.pk
+    beyond, held = change.needs != LADDER[0], authority.roles(request.user, change.line, permissions.now())
+    alone = not own and authority.decides(held, change.needs)
+    needed = beyond or not alone
+    meaning = wording.meaning("approve_beyond" if beyond else "approve")
+    return {"signs": meaning if needed else "", "signs_alone": alone}
 
 
 def _history(change: Change) -> list[tuple[AuditEntry, str]]:

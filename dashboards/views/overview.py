@@ -17,7 +17,7 @@ from control.models import Equipment, Line, ProcessEvent, Roll
 from control.queries import live, process_events
 from control.queries import overview as queries
 from control.queries.overview import StreamNow
-from dashboards import permissions
+from dashboards import permissions, wording
 from dashboards.figures import Bar, Risk, bar, risk, worst
 
 SIGNALS = 12  # the newest that fit beside the lanes
@@ -106,6 +106,7 @@ def _held(request: HttpRequest, line: Line) -> dict[str, Any]:
         "line_held": any(hold.loop_id is None for hold in holds),
         "held": " ".join(str(hold.pk) for hold in holds),  # while it stays, so does a half-filled form
         "may_hold": permissions.may(request, Right.HOLD, line),
+        "leave_hold": wording.meaning("leave_hold"),
         "may_release": permissions.may(request, Right.RELEASE, line),
     }
 

@@ -14,6 +14,7 @@ from psycopg_pool import PoolTimeout
 
 from control.actions.errors import Refused
 from dashboards import permissions, wording
+from dashboards.views import sign
 
 RETRY_S = 5
 
@@ -24,6 +25,8 @@ def shown(request: HttpRequest, refusal: Refused, back: str = "/") -> HttpRespon
 
 def page(request: HttpRequest, status: int, answer: Mapping[str, Any], back: str = "/") -> HttpResponse:
     code = answer.get("code", "")
+    if code in sign.CODES:
+        return sign.page(request, status, answer, back)
     context = {
         "lines": permissions.lines(request),
         "words": wording.refusal(code) or answer.get("detail", ""),

@@ -2,6 +2,7 @@
 import "./fragment.js";
 import "./decide.js";
 import "./keys.js";
+import "./sign.js";
 import { watchClocks } from "./clocks.js";
 import { live } from "./live.js";
 import { guardStaleness } from "./stale.js";

@@ -16,6 +16,7 @@ from tests.factories import (
     NOW,
     Plant,
     approved,
+    hand,
     make_loop,
     make_recipe,
     offered,
@@ -37,7 +38,7 @@ def line() -> Plant:
 
 
 def approve(line: Plant, change: Change, who: str = "operator", now=NOW, version: int | None = None) -> Change:
-    return changes.approve(change.pk, actor=line.person(who), version=version or change.version, now=now)
+    return changes.approve(change.pk, by=hand(line.person(who), now), version=version or change.version, now=now)
 
 
 def state_of(change: Change) -> str:
@@ -54,6 +55,7 @@ def test_a_small_move_is_put_before_the_operator_who_approves_it(line):
     assert list(actions) == [
         ("change.propose", "controller"),
         ("change.offer", "controller"),
+        ("signature.give", "operator@cathode-1"),
         ("change.approve", "operator@cathode-1"),
     ]
 
@@ -70,7 +72,7 @@ def test_who_may_not_see_a_line_is_told_that_there_is_no_such_change(line):
     with pytest.raises(NotFound):
         approve(line, offered(line), "outsider")
     with pytest.raises(NotFound):
-        changes.approve(987654321, actor=line.person("operator"), version=1, now=NOW)
+        changes.approve(987654321, by=hand(line.person("operator")), version=1, now=NOW)
 
 
 def test_a_user_switched_off_a_moment_ago_approves_nothing(line):

@@ -12,7 +12,7 @@ from control.core.modes import Mode
 from control.core.types import MeasuredBy, Quality
 from control.dispatcher import WRITE_S, Dispatcher
 from control.models import AuditEntry, Change, Grant, Lease, Loop, SetPointMove, Tag
-from tests.factories import NOW, Plant, approved, make_loop, offered, plant, point, snapshot
+from tests.factories import NOW, Plant, approved, hand, make_loop, offered, plant, point, snapshot
 from tests.machine import Machine, Time
 
 pytestmark = pytest.mark.django_db
@@ -179,7 +179,7 @@ def test_what_was_frozen_by_hold_is_written_when_a_supervisor_lets_go(line, mach
     _hold(line, machine)
     writer = dispatcher(line, machine)
     writer.run_once()
-    loops.release(line.line, actor=line.person("supervisor"), now=NOW, reason="all clear")
+    loops.release(line.line, by=hand(line.person("supervisor")), now=NOW, reason="all clear")
     writer.run_once()
     assert now_is(change) == State.APPLIED
 
@@ -474,7 +474,7 @@ def test_when_an_undo_is_applied_what_it_undoes_is_reverted(line, machine):
     snapshot(line, NOW + SECOND, pump_top=60.3)
     machine.time.elapsed = 1.0
     back = changes.undo(change.pk, actor=line.person("operator"), now=NOW + SECOND)
-    changes.approve(back.pk, actor=line.person("operator2"), version=back.version, now=NOW + SECOND)
+    changes.approve(back.pk, by=hand(line.person("operator2"), NOW), version=back.version, now=NOW + SECOND)
     writer.run_once()
     assert (now_is(back), now_is(change)) == (State.APPLIED, State.REVERTED)
     assert machine.set_points["pump_top"] == 60.0

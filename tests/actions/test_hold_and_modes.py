@@ -7,7 +7,7 @@ from control.actions.errors import Conflict, Invalid, NoPermission
 from control.actions.situation import on_hold
 from control.core import modes
 from control.models import AuditEntry, Hold, Loop, Mode
-from tests.factories import NOW, Plant, make_loop, plant
+from tests.factories import NOW, Plant, hand, make_loop, plant
 
 pytestmark = pytest.mark.django_db
 
@@ -50,14 +50,14 @@ def test_a_hold_on_one_loop_leaves_the_other_alone(line):
 def test_only_a_supervisor_lets_go_again_and_says_why(line):
     loops.hold(line.line, actor=line.person("operator"), now=NOW)
     with pytest.raises(NoPermission):
-        loops.release(line.line, actor=line.person("operator"), now=NOW, reason="all clear")
+        loops.release(line.line, by=hand(line.person("operator")), now=NOW, reason="all clear")
     with pytest.raises(Invalid):
-        loops.release(line.line, actor=line.person("supervisor"), now=NOW, reason=" ")
-    loops.release(line.line, actor=line.person("supervisor"), now=NOW, reason="all clear")
+        loops.release(line.line, by=hand(line.person("supervisor")), now=NOW, reason=" ")
+    loops.release(line.line, by=hand(line.person("supervisor")), now=NOW, reason="all clear")
     assert not on_hold(line.loop)
     assert Hold.objects.get().ended_by == line.person("supervisor")
     with pytest.raises(Conflict):
-        loops.release(line.line, actor=line.person("supervisor"), now=NOW, reason="all clear")
+        loops.release(line.line, by=hand(line.person("supervisor")), now=NOW, reason="all clear")
 
 
 def test_a_supervisor_sets_the_mode_with_a_reason(line):

@@ -24,13 +24,14 @@ from hypothesis.strategies import integers, sampled_from
 
 from control.actions import audit, changes, idempotency, loops, writing
 from control.actions.errors import Refused
+from control.actions.signing import Hand
 from control.core.exchange import WriteCommand
 from control.core.lifecycle import State
 from control.core.modes import Mode
 from control.core.types import Move
 from control.dispatcher import Dispatcher
-from control.models import AuditEntry, Change, Grant, Lease
-from tests.factories import LONG_AGO, plant, proposal, reason_code, snapshot
+from control.models import AuditEntry, Change, Grant, Lease, Signature
+from tests.factories import LONG_AGO, hand, plant, proposal, reason_code, snapshot
 from tests.machine import Machine, Time
 from tests.trials import SEED, trial
 
@@ -65,6 +66,7 @@ class Message:
     version: int
     who: str
     key: str
+    proved: bool = True
 
 
 class Life(RuleBasedStateMachine):
@@ -109,14 +111,17 @@ class Life(RuleBasedStateMachine):
         return ack
 
     def entitled(self, change: Change) -> bool:
-        """Whether who approved may, by the roles he has now and this one move; he is not its author."""
+        """Whether who approved may, by the roles he has now and this one move, signed as it must be; not its author."""
         now = self.time.now()
         grants = Grant.objects.filter(user=change.decided_by, valid_from__lte=now)
         roles = {grant.role for grant in grants if grant.valid_to is None or grant.valid_to > now}
         move = change.moves.get()
         size = abs(move.to_value - move.from_value) / 60.0 * 100
         may = {"supervisor"} | ({"operator"} if size <= OPERATOR_S + 1e-9 else set())
-        return change.author_id != change.decided_by_id and size <= SUPERVISOR_S + 1e-9 and bool(roles & may)
+        ways = Signature.objects.filter(object_type="change", object_id=str(change.pk), user=change.decided_by)
+        signed = ways.filter(method="password").exists() if size > OPERATOR_S + 1e-9 else ways.exists()
+        own = change.author_id == change.decided_by_id
+        return signed and not own and size <= SUPERVISOR_S + 1e-9 and bool(roles & may)
 
     def new_writer(self) -> None:
         time = self.time
@@ -149,19 +154,19 @@ class Life(RuleBasedStateMachine):
         person, now = self.plant.person(message.who), self.time.now()
 
         def act() -> dict[str, Any]:
-            told = {"actor": person, "version": message.version, "now": now}
-            return {"state": str(changes.approve(message.change_id, **told).state)}
+            by = hand(person, now) if message.proved else Hand(person)
+            return {"state": str(changes.approve(message.change_id, by=by, version=message.version, now=now).state)}
 
         with suppress(Refused):
             idempotency.once(user=person, key=message.key, body=str(message).encode(), now=now, act=act)
 
-    def approve(self, who: str, *, version: int | None = None) -> None:
+    def approve(self, who: str, *, version: int | None = None, proved: bool = True) -> None:
         change = self.newest()
         if change is None:
             return
         self.scan()
         seen = change.version if version is None else version
-        message = Message(change.pk, seen, who, f"key {len(self.sent)}")
+        message = Message(change.pk, seen, who, f"key {len(self.sent)}", proved)
         self.sent.append(message)
         self.deliver(message)
 
@@ -214,9 +219,9 @@ class Life(RuleBasedStateMachine):
     def the_clock_jumps(self, seconds: int) -> None:
         self.time.jump(seconds)
 
-    @rule(who=sampled_from(("supervisor2", "operator2")))
-    def approved(self, who: str) -> None:
-        self.approve(who)
+    @rule(who=sampled_from(("supervisor2", "operator2")), proved=sampled_from((True, True, False)))
+    def approved(self, who: str, proved: bool) -> None:
+        self.approve(who, proved=proved)
 
     @rule(who=sampled_from(WHO), behind=integers(0, 2))
     def approved_by_anyone(self, who: str, behind: int) -> None:
@@ -251,7 +256,8 @@ class Life(RuleBasedStateMachine):
     @precondition(lambda self: self.held)
     @rule()
     def released(self) -> None:
-        loops.release(self.plant.line, actor=self.plant.person("supervisor"), now=self.time.now(), reason="clear")
+        now = self.time.now()
+        loops.release(self.plant.line, by=hand(self.plant.person("supervisor"), now), now=now, reason="clear")
         self.held = False
 
     @rule(mode=sampled_from(MODES))

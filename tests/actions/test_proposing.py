@@ -10,7 +10,7 @@ from control.actions.errors import NoPermission, Refused, Stale
 from control.core.lifecycle import State
 from control.core.modes import Mode
 from control.models import Change, Equipment, Loop
-from tests.factories import NOW, Plant, approved, offered, plant, proposal, reason_code, snapshot
+from tests.factories import NOW, Plant, approved, hand, offered, plant, proposal, reason_code, snapshot
 
 pytestmark = pytest.mark.django_db
 MINUTE = timedelta(minutes=1)
@@ -163,8 +163,8 @@ def test_undoing_is_a_new_change_back_that_somebody_else_approves(line):
     row = back.moves.get()
     assert (row.from_value, row.to_value, back.undoes, back.author) == (60.3, 60.0, change, line.person("operator"))
     with pytest.raises(NoPermission):
-        changes.approve(back.pk, actor=line.person("operator"), version=back.version, now=NOW + MINUTE)
-    changes.approve(back.pk, actor=line.person("operator2"), version=back.version, now=NOW + MINUTE)
+        changes.approve(back.pk, by=hand(line.person("operator")), version=back.version, now=NOW + MINUTE)
+    changes.approve(back.pk, by=hand(line.person("operator2")), version=back.version, now=NOW + MINUTE)
 
 
 def test_undoing_is_offered_for_ten_minutes(line):

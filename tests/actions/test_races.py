@@ -12,7 +12,7 @@ from control.actions import audit, changes, idempotency, tending
 from control.actions.errors import Conflict, Refused
 from control.core.lifecycle import State
 from control.models import Answer, AuditEntry, Change
-from tests.factories import NOW, Plant, offered, plant, reason_code, snapshot
+from tests.factories import NOW, Plant, hand, offered, plant, reason_code, snapshot
 from tests.trials import rounds
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -43,7 +43,7 @@ def at_once(*acts: Callable[[], object]) -> list[object]:
 
 
 def approving(line: Plant, change: Change, who: str) -> Callable[[], object]:
-    return lambda: changes.approve(change.pk, actor=line.person(who), version=change.version, now=NOW)
+    return lambda: changes.approve(change.pk, by=hand(line.person(who)), version=change.version, now=NOW)
 
 
 def end(change: Change) -> None:
@@ -86,7 +86,7 @@ def test_of_twenty_approvers_one_wins(line):
         line.line.area.site.grant_set.create(user=person, role="operator", valid_from=NOW)
     change = offered(line)
     told = {"version": change.version, "now": NOW}
-    answers = at_once(*(lambda who=who: changes.approve(change.pk, actor=who, **told) for who in people))
+    answers = at_once(*(lambda who=who: changes.approve(change.pk, by=hand(who), **told) for who in people))
     assert sum(isinstance(answer, Change) for answer in answers) == 1
     assert sum(isinstance(answer, Conflict) for answer in answers) == 19
 

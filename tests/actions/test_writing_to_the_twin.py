@@ -12,7 +12,7 @@ from control.dispatcher import Dispatcher
 from control.models import Change, Loop
 from tests.connectors.plcs import RunningPlc
 from tests.core.twins import START
-from tests.factories import cast
+from tests.factories import cast, hand
 
 pytestmark = pytest.mark.django_db(transaction=True)
 PLANT = Path(__file__).parents[2] / "fixtures" / "plants" / "cathode.toml"
@@ -53,8 +53,8 @@ class DemoLine:
         change = changes.propose(
             loop=self.loop, proposal=proposal, evidence={}, actor="controller", now=self.now()
         )  # fmt: skip
-        operator = self.people["operator"]
-        return changes.approve(change.pk, actor=operator, version=change.version, now=self.now())
+        by = hand(self.people["operator"], self.now())
+        return changes.approve(change.pk, by=by, version=change.version, now=self.now())
 
     def dispatcher(self, holder: str = "one") -> Dispatcher:
         return Dispatcher(

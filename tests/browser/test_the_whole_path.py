@@ -88,6 +88,9 @@ def approved(installation: Installation, pages: dict[str, Page]) -> tuple[int, P
             decider.goto("/")
             decider.locator(f"a[href='/changes/{change}/']").click(timeout=5_000)
             decider.get_by_role("button", name="Approve").click(timeout=10_000)
+            if needs == "supervisor":
+                decider.locator("#sign [name=password]").fill(PASSWORD)
+                decider.locator("#sign").get_by_role("button", name="Sign").click()
         except PlaywrightTimeout:
             state = installation.sql("SELECT state FROM control_change WHERE id = %s", change)[0][0]
             assert state in ("withdrawn", "superseded"), state

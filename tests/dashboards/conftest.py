@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
+from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
 
@@ -13,6 +14,8 @@ from control.models import CauseCode, Change, Cursor, Intake, ReasonCode
 from tests import factories
 from tests.dashboards.serving import Served, serving
 from tests.factories import Plant
+
+PASSWORD = "a long enough one"
 
 
 @pytest.fixture
@@ -34,6 +37,19 @@ def change(plant: Plant) -> Change:
     found = changes.propose(loop=plant.loop, proposal=factories.proposal(now), evidence={}, actor="pipeline", now=now)
     assert found is not None
     return found
+
+
+@pytest.fixture
+def with_password(plant: Plant, quick_hashes: None) -> Callable[[str], User]:
+    """Somebody of the plant, who can be asked for the password ``PASSWORD``."""
+
+    def give(name: str) -> User:
+        person = plant.person(name)
+        person.set_password(PASSWORD)
+        person.save()
+        return person
+
+    return give
 
 
 @pytest.fixture

@@ -8,12 +8,14 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
 
 from control.core.types import MeasuredBy
 from control.models import Change, Cursor, Point
 from tests import factories
+from tests.dashboards.conftest import PASSWORD
 from tests.factories import Plant
 
 SignIn = Callable[[str], Client]
@@ -156,3 +158,31 @@ def test_the_audit_of_a_line_is_for_those_who_may_audit(plant: Plant, change: Ch
 def test_the_description_covers_the_api_and_the_ingest_door(plant: Plant) -> None:
     paths = Client().get("/api/v1/openapi.json").json()["paths"]
     assert {"/api/v1/lines", "/api/v1/changes/{change_id}/approve", "/api/v1/ingest/snapshots"} <= set(paths)
+
+
+def test_a_supervisors_approval_is_signed_over_the_api_as_on_a_page(
+    plant: Plant, change: Change, signed_in: SignIn, with_password: Callable[[str], User]
+) -> None:
+    supervisor, operator = with_password("supervisor"), signed_in("operator")
+    url, asked = f"/api/v1/changes/{change.pk}/approve", {"version": change.version + 1}
+    form = {"verb": "ask_supervisor", "key": "up", "version": change.version}
+    operator.post(f"/changes/{change.pk}/decide/", form)
+    client = signed_in("supervisor")
+    unsigned = post(client, url, asked, key="a")
+    assert (unsigned.status_code, unsigned.json()["code"]) == (403, "signature_needed")
+    wrong = post(client, url, asked | {"password": "wrong"}, key="a")
+    assert (wrong.status_code, wrong.json()["code"]) == (403, "wrong_password")
+    foreign = asked | {"signer": supervisor.username, "password": PASSWORD}
+    assert post(operator, url, foreign, key="b").json()["state"] == "approved"
+    again = post(operator, url, foreign, key="b")
+    assert again.headers["Idempotent-Replayed"] == "true"
+
+
+def test_a_lock_is_told_over_the_api_with_its_end(
+    plant: Plant, change: Change, signed_in: SignIn, with_password: Callable[[str], User]
+) -> None:
+    with_password("supervisor")
+    client, url = signed_in("supervisor"), f"/api/v1/changes/{change.pk}/approve"
+    answers = [post(client, url, {"version": 1, "password": "wrong"}, key="a").json() for _ in range(6)]
+    assert [answer["code"] for answer in answers] == 5 * ["wrong_password"] + ["locked_out"]
+    assert "until" in answers[-1]["difference"]

@@ -11,7 +11,7 @@ from functools import partial
 import httpx
 import pytest
 
-from tests.installation import Installation, wait_until
+from tests.installation import PASSWORD, Installation, wait_until
 from tests.trials import SEED, rounds
 
 LOOP = "loading-top"
@@ -45,7 +45,7 @@ def approved(site: Installation, size: float) -> tuple[int, httpx.Response, Call
         change, needs = proposed(site, size)
         person = site.signed_in(needs)
         version = person.get(f"/api/v1/changes/{change}").json()["version"]
-        body, key = {"version": version, "reason": ""}, uuid.uuid4().hex
+        body, key = {"version": version, "reason": "", "password": PASSWORD}, uuid.uuid4().hex
         ask = partial(site.post, person, f"/api/v1/changes/{change}/approve", body, **{"Idempotency-Key": key})
         answer = ask()
         if answer.status_code == 200:

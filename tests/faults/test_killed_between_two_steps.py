@@ -13,6 +13,7 @@ from control.core.lifecycle import State
 from control.models import Change
 from tests.actions.test_writing_to_the_twin import DemoLine
 from tests.connectors.plcs import RunningPlc
+from tests.factories import hand
 from tests.faults.one_line import (
     DONE,
     applied,
@@ -101,7 +102,8 @@ def waiting(demo: DemoLine) -> Change:
 
 
 def approve(demo: DemoLine, change: Change) -> None:
-    changes.approve(change.pk, actor=demo.people["operator"], version=change.version, now=demo.now())
+    by = hand(demo.people["operator"], demo.now())
+    changes.approve(change.pk, by=by, version=change.version, now=demo.now())
 
 
 @pytest.mark.parametrize("course", [(15, 3), trial((1000, SEED), "trial")], ids=str)

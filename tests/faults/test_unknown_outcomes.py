@@ -38,6 +38,7 @@ def test_a_bad_line_doubles_nothing_and_what_is_unknown_is_called_so(demo, keeps
         writer.run_once()
         change.refresh_from_db()
         ends[check(demo, bad, change)] += 1
+        bad.heal()
         put_behind(demo)
     writer.stop()
     assert ends[State.APPLIED] >= count // 3, ends
