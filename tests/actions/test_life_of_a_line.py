@@ -356,4 +356,4 @@ def test_the_promises_hold_whatever_happens(course: tuple[int, int, int]) -> Non
     )  # fmt: skip
     WRITES.clear()
     run_state_machine_as_test(seed(drawn)(Life), settings=told)
-    assert sum(WRITES) >= lives, "too little was written for that to show anything"
+    assert 2 * sum(WRITES) >= lives, "too little was written for that to show anything"

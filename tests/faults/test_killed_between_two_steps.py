@@ -106,7 +106,7 @@ def approve(demo: DemoLine, change: Change) -> None:
     changes.approve(change.pk, by=by, version=change.version, now=demo.now())
 
 
-@pytest.mark.parametrize("course", [(15, 3), trial((1000, SEED), "trial")], ids=str)
+@pytest.mark.parametrize("course", [(8, 3), trial((1000, SEED), "trial")], ids=str)
 def test_killed_at_any_moment_while_many_are_approved_nothing_is_lost_doubled_or_guessed(demo, course):
     count, seed = course
     chance, ends = Random(seed), []
