@@ -42,6 +42,7 @@ DELTAS = (0.3, -0.3, 0.6, -0.6, 0.3, 3.0)  # rpm of 60: half a per cent, one, an
 OPERATOR_S, SUPERVISOR_S = 1.0, 3.0  # per cent that each may approve in one move
 PUMP = "pump_top"
 HAND = "hand"
+BETWEEN = ("", "", "", "held", "rights", "mode", "knob", "long")
 CONFIRMED = (State.APPLIED, State.VERIFYING, State.EFFECTIVE, State.INEFFECTIVE)
 WRITES: list[int] = []  # of every life lived here
 
@@ -197,12 +198,33 @@ class Life(RuleBasedStateMachine):
 
     # --- what happens -------------------------------------------------------------------------------------------------
 
-    @rule(fault=sampled_from(FAULTS), delta=sampled_from(DELTAS[:4]))
-    def all_goes_its_way_but_for_the_machine(self, fault: str, delta: float) -> None:
+    @rule(delta=sampled_from(DELTAS[:4]))
+    def all_goes_well(self, delta: float) -> None:
+        self.all_goes_well_but_for(fault="", delta=delta, between="")
+
+    @rule(fault=sampled_from(FAULTS), delta=sampled_from(DELTAS[:4]), between=sampled_from(BETWEEN))
+    def something_goes_wrong(self, fault: str, delta: float, between: str) -> None:
+        self.all_goes_well_but_for(fault, delta, between)
+
+    def all_goes_well_but_for(self, fault: str, delta: float, between: str) -> None:
         self.put_in_order()
         self.propose(delta)
         self.approve("supervisor2")
+        self.something_comes_between(between)
         self.dispatch(fault)
+
+    def something_comes_between(self, what: str) -> None:
+        """An approval and the write it allows."""
+        if what == "held":
+            self.held_by_anyone()
+        elif what == "rights":
+            self.rights_change(has=False)
+        elif what == "mode":
+            self.mode_set(Mode.ADVISORY)
+        elif what == "knob":
+            self.knob_turned(-0.4)
+        elif what == "long":
+            self.time.sleep(3600)
 
     @rule(delta=sampled_from(DELTAS))
     def proposed_or_superseded(self, delta: float) -> None:
