@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 
 from django.db.models import QuerySet
 
-from control.actions import leases, loops, writing
+from control.actions import figures, leases, loops, writing
 from control.actions.errors import Conflict
 from control.actions.leases import Held
 from control.actions.writing import DISPATCHER, Order, Seen
@@ -26,7 +26,6 @@ from control.core.types import Quality
 from control.models import Change, Equipment, Loop
 
 WRITE_S = 5.0  # the longest a write may take: so much of the lease must be left
-READ_BACK_S = 5.0  # two equal reads must come within
 READ_AGAIN_S = 0.2
 SETTLE_S = 20.0  # how long a machine is asked what became of a command before it is called unconfirmed
 
@@ -174,8 +173,9 @@ class Dispatcher:
 
     def _settle(self, order: Order, equipment: Equipment, *, may_send: bool, accepted: bool = False) -> None:
         """Find out what the machine holds, and say so. ``accepted``: it has said that it took the command."""
+        within_s = figures.of(equipment.line_id).read_back_s if accepted else SETTLE_S  # for two equal reads
         try:
-            held = self._read_back(order, equipment, READ_BACK_S if accepted else SETTLE_S, until_there=accepted)
+            held = self._read_back(order, equipment, within_s, until_there=accepted)
         except SilentMachine as error:
             writing.lose(order, str(error), self.clock())
             return

@@ -22,7 +22,7 @@ PATIENCE_S = 1.0
 
 log = logging.getLogger(__name__)
 
-Kind = Literal["points", "signal", "change", "loop", "hold", "plant", "event"]
+Kind = Literal["points", "signal", "change", "loop", "hold", "plant", "event", "version"]
 
 
 class Bell(TypedDict):

@@ -8,7 +8,18 @@ from celery import shared_task
 from django.db import connection
 from django.utils import timezone
 
-from control.actions import carrying, ingest, pipeline, retraining, rollvalues, roots, stability, tending, trainingrun
+from control.actions import (
+    carrying,
+    ingest,
+    pipeline,
+    retraining,
+    rollvalues,
+    roots,
+    stability,
+    tending,
+    trainingrun,
+    versions,
+)
 
 PASSES = 50  # of one task; the pulse rings again for the rest
 LONGEST_TRAINING_S = 1800
@@ -25,8 +36,10 @@ def advance(equipment_id: int) -> None:
 
 @shared_task(name="control.tend_changes")
 def tend_changes() -> None:
-    """Expire, escalate and verify the changes that are due."""
-    tending.tend(timezone.now())
+    """Expire, escalate and verify the changes that are due, and put versions in force that waited for their time."""
+    now = timezone.now()
+    tending.tend(now)
+    versions.activate_due(now)
 
 
 @shared_task(name="control.carry_events")

@@ -18,6 +18,7 @@ from dashboards.views import (
     signal,
     station,
     stop,
+    versions,
 )
 
 urlpatterns = [
@@ -45,6 +46,15 @@ urlpatterns = [
     path("models/<int:pk>/outside/", model_health.bring, name="models_outside"),
     path("models/<int:pk>/retrain/", model_health.retrain, name="models_retrain"),
     path("models/runs/<int:pk>/<slug:verb>/", model_health.decide, name="models_decide"),
+    path("lines/<slug:key>/versions/", versions.page, name="versions"),
+    path("lines/<slug:key>/versions/<slug:kind>/new/", versions.form, name="version_form"),
+    path("lines/<slug:key>/versions/<slug:kind>/draft/", versions.draft, name="version_draft"),
+    path("lines/<slug:key>/versions/<slug:kind>/import/", versions.bring, name="version_import"),
+    path("versions/<int:pk>/", versions.one, name="version"),
+    path("versions/<int:pk>/change/", versions.change, name="version_change"),
+    path("versions/<int:pk>/edit/", versions.edit, name="version_edit"),
+    path("versions/<int:pk>/content.<slug:media>", versions.download, name="version_file"),
+    path("versions/<int:pk>/decide/<slug:verb>/", versions.decide, name="version_decide"),
     path("signals/<int:pk>/close/", signal.close, name="signal_close"),
     path("inbox/", inbox.page, name="inbox"),
     path("inbox/now/", inbox.page_now, name="inbox_now"),

@@ -18,6 +18,7 @@ from control.core.r2r.stability import Concern
 from control.core.types import MeasuredBy, Quality, Rule
 from control.core.vm.metrology import Doubt
 from control.models import Change, LoopStability, SetPointMove
+from dashboards import version_words
 from dashboards.figures import Risk
 
 STATES = {
@@ -279,8 +280,18 @@ REFUSALS = {
     "not_under_way": gettext_lazy("The run has ended already."),
     "not_proposed": gettext_lazy("The run no longer waits for a decision."),
     "champion_changed": gettext_lazy("Other estimators are in force than those it was compared with."),
+    "own_version": gettext_lazy("Author and approver are different people, always."),
+    "not_your_draft": gettext_lazy("Only its author changes a draft; make one of your own."),
+    "nothing_changed": gettext_lazy("This is what is in force already."),
+    "base_changed": gettext_lazy("What it was drafted from is no longer in force: look at it again."),
+    "another_version": gettext_lazy("Another version of the same waits for its time already."),
+    "in_force": gettext_lazy("A version of it is in force: draft another."),
+    "not_ahead": gettext_lazy("Give a time that is still to come."),
+    "no_when": gettext_lazy("Say when it is to come into force."),
+    "no_media": gettext_lazy("Choose a .csv or a .json file."),
+    "not_valid": gettext_lazy("It cannot be like this; everything that is wrong is listed."),
     "another_open": gettext_lazy("Another change of this loop was proposed in the same moment."),
-    "too_late_to_undo": gettext_lazy("Only a change applied in the last ten minutes can be undone."),
+    "too_late_to_undo": gettext_lazy("It was applied too long ago to be undone."),
     "auto_conditions_unmet": gettext_lazy("A loop is not released for automatic mode by request."),
     "fenced": gettext_lazy("Another dispatcher has taken this write over."),
     "lease_lost": gettext_lazy("Another dispatcher has the line."),
@@ -312,6 +323,8 @@ DIFFERENCES = {
 MEANINGS = {
     "approve": gettext_lazy("I approve this move, within the operator's authority"),
     "approve_beyond": gettext_lazy("I approve this move, beyond the operator's authority"),
+    "approve_version": gettext_lazy("I approve this version, to be in force as said"),
+    "put_in_force_version": gettext_lazy("I put this version in force as said"),
     "leave_hold": gettext_lazy("I end HOLD: writing may begin again"),
 }
 
@@ -344,6 +357,9 @@ def differences(found: dict[str, Any]) -> list[tuple[str, str, str]]:
     """(what, what was seen, what is), from a refusal's own form."""
     rows = []
     for key, told in found.items():
+        if key == "faults":
+            rows += [(version_words.path(one["path"]), "", version_words.fault(one)) for one in told]
+            continue
         pair = told if isinstance(told, dict) else {"is": told}
         seen, present = pair.get("seen", pair.get("to")), pair.get("is", _range(pair))
         present = STATES.get(present, present) if key == "state" else present
@@ -400,6 +416,19 @@ ACTIONS = {
     "limits.draw": gettext_lazy("limits drawn and put in force"),
     "process_event.record": gettext_lazy("process event recorded"),
     "signature.give": gettext_lazy("signed"),
+    "version.draft": gettext_lazy("version drafted"),
+    "version.install": gettext_lazy("version set up with the line"),
+    "version.edit": gettext_lazy("draft changed"),
+    "version.submit": gettext_lazy("given to review"),
+    "version.discard": gettext_lazy("draft discarded"),
+    "version.rework": gettext_lazy("sent back to its author"),
+    "version.reject": gettext_lazy("version rejected"),
+    "version.approve": gettext_lazy("version approved"),
+    "version.schedule": gettext_lazy("version scheduled"),
+    "version.recall": gettext_lazy("taken out of the schedule"),
+    "version.activate": gettext_lazy("version put in force"),
+    "version.supersede": gettext_lazy("superseded by another version"),
+    "version.retire": gettext_lazy("version retired"),
     "grant.give": gettext_lazy("role given"),
     "grant.change": gettext_lazy("role changed"),
     "user.add": gettext_lazy("account added"),
@@ -429,6 +458,17 @@ ATTEMPTS = {
     "limits.draft": gettext_lazy("draft of limits"),
     "limits.activate": gettext_lazy("putting limits in force"),
     "process_event.record": gettext_lazy("recording of a process event"),
+    "version.draft": gettext_lazy("draft of a version"),
+    "version.import": gettext_lazy("import of a version"),
+    "version.edit": gettext_lazy("change of a draft"),
+    "version.submit": gettext_lazy("giving to review"),
+    "version.discard": gettext_lazy("discarding of a draft"),
+    "version.rework": gettext_lazy("sending back to its author"),
+    "version.reject": gettext_lazy("rejection of a version"),
+    "version.approve": gettext_lazy("approval of a version"),
+    "version.put_in_force": gettext_lazy("putting a version in force"),
+    "version.recall": gettext_lazy("taking out of the schedule"),
+    "version.retire": gettext_lazy("retiring of a version"),
     "request": gettext_lazy("request"),
 }
 

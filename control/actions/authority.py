@@ -34,6 +34,7 @@ class Right(StrEnum):
     ANSWER_SIGNAL = "answer_signal"
     RECORD_EVENT = "record_event"
     CONFIGURE = "configure"
+    REVIEW = "review"
     AUDIT = "audit"
 
 
@@ -42,9 +43,9 @@ _OPERATOR = frozenset({_R.VIEW, _R.PROPOSE, _R.DECIDE, _R.HOLD, _R.ANSWER_SIGNAL
 RIGHTS: dict[str, frozenset[Right]] = {
     Role.VIEWER: frozenset({_R.VIEW}),
     Role.OPERATOR: _OPERATOR,
-    Role.SUPERVISOR: _OPERATOR | {_R.VIEW_SHADOW, _R.RELEASE, _R.SET_MODE, _R.RESOLVE, _R.AUDIT},
+    Role.SUPERVISOR: _OPERATOR | {_R.VIEW_SHADOW, _R.RELEASE, _R.SET_MODE, _R.RESOLVE, _R.REVIEW, _R.AUDIT},
     Role.ENGINEER: frozenset(
-        {_R.VIEW, _R.VIEW_SHADOW, _R.HOLD, _R.ANSWER_SIGNAL, _R.RECORD_EVENT, _R.CONFIGURE, _R.AUDIT}
+        {_R.VIEW, _R.VIEW_SHADOW, _R.HOLD, _R.ANSWER_SIGNAL, _R.RECORD_EVENT, _R.CONFIGURE, _R.REVIEW, _R.AUDIT}
     ),
     Role.ADMIN: frozenset({_R.VIEW, _R.AUDIT}),
     Role.AUDITOR: frozenset({_R.VIEW, _R.VIEW_SHADOW, _R.AUDIT}),

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from django.contrib.auth.models import User
 
-from control.actions import audit, sizing
+from control.actions import audit, figures, sizing
 from control.actions._move import move, overtaken, standing
 from control.actions.audit import Actor
 from control.actions.authority import LADDER, NOBODY, Right, decides, may, require
@@ -24,8 +24,6 @@ from control.models import Change, ReasonCode, SetPointMove
 
 SYSTEM = "workflow"
 SENSOR_DOUBTFUL = "sensor_doubtful"
-DOUBTS_THAT_DEMOTE = 2
-DOUBTS_WITHIN = timedelta(hours=1)
 
 
 def approve(change_id: int, *, by: Hand, version: int, now: datetime, reason: str = "") -> Change:
@@ -161,5 +159,6 @@ def _sign(change: Change, by: Hand, meaning: str, *, now: datetime, reason: str,
 def _count_doubts(change: Change, now: datetime) -> None:
     """Operators who keep doubting a sensor are right until shown otherwise."""
     rejected = change.loop.changes.filter(state=State.REJECTED, reason_code__key=SENSOR_DOUBTFUL)
-    if rejected.filter(decided_at__gt=now - DOUBTS_WITHIN).count() >= DOUBTS_THAT_DEMOTE:
+    told = figures.of(change.line_id)
+    if rejected.filter(decided_at__gt=now - timedelta(seconds=told.doubts_within_s)).count() >= told.doubts:
         demote(change.loop, Mode.SUPERVISED, actor=SYSTEM, code=SENSOR_DOUBTFUL, now=now)

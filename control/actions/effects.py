@@ -9,7 +9,7 @@ from typing import Any
 
 from django.db.models import Avg
 
-from control.actions import audit
+from control.actions import audit, figures
 from control.actions._move import move
 from control.actions.deciding import SYSTEM
 from control.actions.errors import Conflict
@@ -25,7 +25,6 @@ WINDOW = timedelta(minutes=2)  # of foil compared, before and after
 LEAST_BEFORE = timedelta(seconds=30)
 UNKNOWN_DEAD_TIME = timedelta(minutes=5)
 GIVE_UP = timedelta(minutes=30)
-IN_A_ROW = 2
 
 
 def verify_due(now: datetime) -> None:
@@ -58,8 +57,9 @@ def _verify(change: Change, now: datetime) -> None:
 def _end(change: Change, verb: Verb, effect: dict[str, Any], now: datetime) -> None:
     move(change, verb, actor=SYSTEM, now=now, told=effect, effect=effect)
     judged = change.loop.changes.filter(state__in=(State.EFFECTIVE, State.INEFFECTIVE)).order_by("-applied_at")
-    last = judged.values_list("state", flat=True)[:IN_A_ROW]
-    if list(last) == [State.INEFFECTIVE] * IN_A_ROW:
+    in_a_row = figures.of(change.line_id).ineffective_in_a_row
+    last = judged.values_list("state", flat=True)[:in_a_row]
+    if list(last) == [State.INEFFECTIVE] * in_a_row:
         demote(change.loop, Mode.SUPERVISED, actor=SYSTEM, code="ineffective", now=now)
 
 

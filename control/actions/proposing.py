@@ -12,7 +12,7 @@ from typing import Any
 from django.contrib.auth.models import User
 from django.db import IntegrityError, connection
 
-from control.actions import audit, situation, sizing
+from control.actions import audit, figures, situation, sizing
 from control.actions._move import begin, move
 from control.actions.audit import Actor
 from control.actions.authority import LADDER, NOBODY, Right, require
@@ -24,8 +24,6 @@ from control.core.policy import Level, Needed
 from control.core.types import Proposal
 from control.models import Change, Loop, Recipe, SetPointMove
 
-REST = timedelta(minutes=10)  # how long a "no" holds against the same proposal
-UNDO_WITHIN = timedelta(minutes=10)
 # The newest change of each loop of the equipment %(id)s, as one JSON text: a pass asks it along with its other facts
 BEFORE = """
 (SELECT coalesce(json_agg(json_build_array(n.loop_id, n.state, date_part('epoch', n.state_since),
@@ -46,7 +44,7 @@ def propose(
     """Put what the controller would do before a person; None where that is not wanted or says nothing new.
 
     Nothing is offered in off and shadow, under HOLD, from data that are no longer fresh, while a change is being
-    written, against a person's own open proposal, or again within ten minutes of a no. ``evidence`` is whatever else
+    written, against a person's own open proposal, or again soon after a no. ``evidence`` is whatever else
     the decider is to see.
     """
     if not news([(loop, proposal)], _asked(loop.equipment_id), now=now):
@@ -113,8 +111,8 @@ def undo(change_id: int, *, actor: User, now: datetime, reason: str = "") -> Cha
     """A new change back to the values before: it needs the approval of somebody else, like any other."""
     with finding(change_id, "change.undo", actor=actor, now=now, reason=reason) as old:
         require(actor, Right.PROPOSE, old.line, now)
-        if old.state not in UNDOABLE or old.applied_at is None or now - old.applied_at > UNDO_WITHIN:
-            raise Refused("too_late_to_undo", "Only a change applied in the last ten minutes can be undone.")
+        if not _undoable(old, now):
+            raise Refused("too_late_to_undo", "Only a change applied a little while ago can be undone.")
         if situation.on_hold(old.loop):
             raise Conflict("on_hold", "The line is on HOLD.")
         now_is = situation.readings(old.loop.equipment, now)
@@ -131,6 +129,12 @@ def undo(change_id: int, *, actor: User, now: datetime, reason: str = "") -> Cha
         return _offer(
             old.loop, rows, recipe, told, earlier=earlier, actor=actor, now=now, reason=reason, undoes=old
         )  # fmt: skip
+
+
+def _undoable(old: Change, now: datetime) -> bool:
+    if old.state not in UNDOABLE or old.applied_at is None:
+        return False
+    return now - old.applied_at <= timedelta(seconds=figures.of(old.line_id).undo_s)
 
 
 def _rows(loop: Loop, proposal: Proposal) -> list[SetPointMove]:
@@ -174,9 +178,14 @@ def _worth_saying(before: _Before, loop: Loop, proposal: Proposal, now: datetime
         return not before.by_a_person and not _still_serves(before, loop, proposal)
     if before.state in (State.APPROVED, State.WRITING, State.UNCONFIRMED):
         return False
-    if before.state in SAID_NO and now - before.since < REST:
+    if before.state in SAID_NO and now - before.since < _rest(loop):
         return not _still_serves(before, loop, proposal)
     return True
+
+
+def _rest(loop: Loop) -> timedelta:
+    """How long a "no" holds against the same proposal."""
+    return timedelta(seconds=figures.of(loop.equipment.line_id).rest_s)
 
 
 def _still_serves(before: _Before, loop: Loop, proposal: Proposal) -> bool:
@@ -222,7 +231,7 @@ def _offer(
         loop=loop,
         line_id=loop.equipment.line_id,
         proposed_at=now,
-        expires_at=now + situation.time_to_live(dead),
+        expires_at=now + situation.time_to_live(dead, figures.of(loop.equipment.line_id)),
         author=None if isinstance(actor, str) else actor,
         size_percent=max(sizing.percent(row.tag, row.to_value - row.from_value, recipe) for row in rows),
         needs=sizing.role(needed),

@@ -14,7 +14,7 @@ from django.contrib.auth.hashers import check_password, make_password
 from django.contrib.auth.models import User
 from django.db import models, transaction
 
-from control.actions import audit
+from control.actions import audit, figures
 from control.actions.errors import NoPermission, Unsigned
 from control.core.vm.estimator import content_hash
 from control.models import AuditEntry, Guesses, Line, Signature
@@ -52,8 +52,8 @@ class Hand:
     proved_at: datetime | None = None
     screen_of: User | None = None
 
-    def proved(self, now: datetime) -> bool:
-        return self.proved_at is not None and now - self.proved_at <= REAUTH
+    def proved(self, now: datetime, within: timedelta = REAUTH) -> bool:
+        return self.proved_at is not None and now - self.proved_at <= within
 
 
 def sign(
@@ -71,14 +71,16 @@ def sign(
 
     Refused if it takes a password and none was proved; without ``password`` being signed in is enough.
     """
-    if password and not by.proved(now):
+    line_id = line.pk if isinstance(line, Line) else line
+    proved = by.proved(now, REAUTH if line_id is None else timedelta(seconds=figures.of(line_id).reauth_s))
+    if password and not proved:
         raise Unsigned("signature_needed", "This is signed with a password.", {"meaning": meaning})
     kind, key = audit.named(obj)
     row = Signature.objects.create(
         user=by.user, printed_name=by.user.get_full_name() or by.user.get_username(), at=now, meaning=meaning,
-        reason=reason[:400], method=Signature.Method.PASSWORD if by.proved(now) else Signature.Method.SESSION,
+        reason=reason[:400], method=Signature.Method.PASSWORD if proved else Signature.Method.SESSION,
         station=by.station[:80], address=by.address[:45], screen_of=by.screen_of,
-        line_id=line.pk if isinstance(line, Line) else line,
+        line_id=line_id,
         object_type=kind, object_id=key, content_sha256=content_hash(content),
     )  # fmt: skip
     told = {name: getattr(row, name) for name in ("printed_name", "meaning", "method", "station", "content_sha256")}

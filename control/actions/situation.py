@@ -12,11 +12,11 @@ from typing import Any
 
 from django.db import connection
 
+from control.core.figures import Figures
 from control.core.types import MeasuredBy, Quality
 from control.models import Change, Equipment, Estimator, Hold, Limits, Loop, Recipe, SetPointMove, Snapshot, Stream
 from control.models import VersionState as Version
 
-LONGEST_LIFE = timedelta(minutes=15)
 FRESH_SCANS = 10  # a snapshot older than this many scans says nothing about now
 LOOK_BACK = timedelta(minutes=15)
 CLOCK_SKEW = timedelta(seconds=5)
@@ -64,8 +64,12 @@ def dead_time(loop: Loop, now_is: Readings) -> timedelta | None:
     return timedelta(seconds=loop.settings["dead_time_m"] / speed)
 
 
-def time_to_live(dead: timedelta | None) -> timedelta:
-    return LONGEST_LIFE if dead is None else min(2 * dead + timedelta(minutes=5), LONGEST_LIFE)
+def time_to_live(dead: timedelta | None, figures: Figures) -> timedelta:
+    """So many dead times and a little, never longer than the longest."""
+    longest = timedelta(seconds=figures.longest_life_s)
+    if dead is None:
+        return longest
+    return min(figures.life_dead_times * dead + timedelta(seconds=figures.life_extra_s), longest)
 
 
 def active_recipe(loop: Loop) -> Recipe | None:

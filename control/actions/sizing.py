@@ -9,14 +9,14 @@ from itertools import takewhile
 
 from django.db.models import F
 
+from control.actions import figures
 from control.actions.authority import LADDER, NOBODY
 from control.core.lifecycle import State
-from control.core.policy import Asked, Authority, Level, Needed, level_needed, level_needed_together
+from control.core.policy import Asked, Level, Needed, level_needed, level_needed_together
 from control.models import Recipe, SetPointMove, Tag
 
 SHIFT = timedelta(hours=8)  # rolling, so no eight hours ever see more than a shift's worth
 HOUR = timedelta(hours=1)
-AUTHORITY = Authority()
 ROLES = {Level.AUTO: LADDER[0], Level.OPERATOR: LADDER[0], Level.SUPERVISOR: LADDER[1]}
 COUNTED = (  # states in which a move was or may have been made
     State.APPROVED, State.WRITING, State.UNCONFIRMED, State.APPLIED, State.VERIFYING,
@@ -29,7 +29,8 @@ def weigh(rows: Iterable[SetPointMove], recipe: Recipe | None, now: datetime, *,
     """What the most demanding of the moves needs; ``besides`` is the change that is asking, not to be counted twice."""
     moves = list(rows)
     made = _made([row.tag_id for row in moves], now, besides)
-    return level_needed_together(level_needed(_asked(row, recipe, made[row.tag_id]), AUTHORITY) for row in moves)
+    authority = figures.table(moves[0].tag.equipment.line_id)
+    return level_needed_together(level_needed(_asked(row, recipe, made[row.tag_id]), authority) for row in moves)
 
 
 def role(needed: Needed) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 
-from control.actions import audit, sizing
+from control.actions import audit, figures, sizing
 from control.actions._move import move
 from control.actions.deciding import SYSTEM, escalate, load, moves_of, require_current
 from control.actions.effects import verify_due
@@ -18,8 +18,6 @@ from control.core.modes import Mode
 from control.core.policy import Level
 from control.models import Change
 
-ESCALATE_AFTER = 0.8  # of the time to live
-VETO = timedelta(seconds=30)
 MAY_EXPIRE = [state for state, verb in TRANSITIONS if verb is Verb.EXPIRE]
 
 
@@ -40,17 +38,20 @@ def expire_due(now: datetime) -> None:
 def escalate_due(now: datetime) -> None:
     """An operator who has not answered for most of its life: a supervisor is asked as well."""
     for change in Change.objects.filter(state=State.PENDING_OPERATOR).select_related("loop__equipment", "decided_by"):
-        if now - change.proposed_at >= ESCALATE_AFTER * (change.expires_at - change.proposed_at):
+        if now - change.proposed_at >= figures.of(change.line_id).escalate_after * (
+            change.expires_at - change.proposed_at
+        ):
             with _unless_overtaken():
                 escalate(change, actor=SYSTEM, now=now)
 
 
 def approve_unopposed(now: datetime) -> None:
     """In automatic mode a change nobody stopped within the veto window is approved, after the same checks as any."""
-    for change_id in Change.objects.filter(state=State.VETO, state_since__lte=now - VETO).values_list("pk", flat=True):
-        with _unless_overtaken():
-            lock(load(change_id).line_id)
-            _approve_unopposed(load(change_id), now)
+    for change in Change.objects.filter(state=State.VETO):
+        if now - change.state_since >= timedelta(seconds=figures.of(change.line_id).veto_s):
+            with _unless_overtaken():
+                lock(change.line_id)
+                _approve_unopposed(load(change.pk), now)
 
 
 def _approve_unopposed(change: Change, now: datetime) -> None:

@@ -7,13 +7,14 @@ from .estimator import Estimator
 from .loop import Grant, Hold, Lease, Loop, Mode
 from .plant import Area, Characteristic, Equipment, Lane, Line, Site, Source, Stream, Tag
 from .process_event import ProcessEvent
-from .recipe import Product, Recipe, Roll, VersionState
+from .recipe import Product, Recipe, Roll
 from .result import CauseCode, Cursor, Point, Signal
 from .rollvalue import RollCursor, RollValue
 from .signature import Guesses, Signature
 from .stability import LoopStability
 from .trace import Intake, Measurement, SetAside, Snapshot
 from .training import TrainingPlan, TrainingRun
+from .version import Version, VersionState
 
 __all__ = [
     "Answer",
@@ -57,5 +58,6 @@ __all__ = [
     "Tag",
     "TrainingPlan",
     "TrainingRun",
+    "Version",
     "VersionState",
 ]

@@ -8,7 +8,7 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from .plant import Stream
-from .recipe import VersionState
+from .version import VersionState
 
 
 class Limits(models.Model):

@@ -6,8 +6,8 @@ from django.db import models
 from django.db.models import Q
 
 from .plant import Stream
-from .recipe import VersionState
 from .training import TrainingRun
+from .version import VersionState
 
 
 class Estimator(models.Model):

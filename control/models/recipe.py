@@ -4,20 +4,9 @@ from __future__ import annotations
 
 from django.db import models
 from django.db.models import Q
-from django.utils.translation import gettext_lazy as _
 
 from .plant import Equipment, Line, Named
-
-
-class VersionState(models.TextChoices):
-    DRAFT = "draft", _("Draft")
-    IN_REVIEW = "in_review", _("In review")
-    APPROVED = "approved", _("Approved")
-    SCHEDULED = "scheduled", _("Scheduled")
-    ACTIVE = "active", _("Active")
-    SUPERSEDED = "superseded", _("Superseded")
-    RETIRED = "retired", _("Retired")
-    REJECTED = "rejected", _("Rejected")
+from .version import VersionState
 
 
 class Product(Named):

@@ -42,6 +42,8 @@ class Live extends EventTarget {
 
   /** Milliseconds since the server was last heard. */
   get silence() { return performance.now() - this.#heard; }
+  /** Whether anything is awaited: a page that follows nothing hears nothing. */
+  get follows() { return this.#streams.size > 0; }
   get ended() { return this.#ended; }
   get connected() { return this.#socket?.readyState === WebSocket.OPEN; }
   /** The server's clock, epoch milliseconds. */
@@ -49,7 +51,7 @@ class Live extends EventTarget {
 
   /** A socket that says nothing is half open: give it up and try another. */
   check() {
-    if (this.connected && this.#streams.size && this.silence > 2 * SILENT_MS) this.#drop();
+    if (this.connected && this.follows && this.silence > 2 * SILENT_MS) this.#drop();
     else if (this.#socket?.readyState === WebSocket.CONNECTING && this.silence > LONGEST_WAIT_MS) this.#drop();
   }
 

@@ -7,7 +7,7 @@ export function guardStaleness(live) {
   const started = performance.now();
   const check = () => {
     live.check();
-    const lost = live.ended ?? (!live.connected || live.silence > LIMIT_MS);
+    const lost = live.ended ?? (!live.connected || (live.follows && live.silence > LIMIT_MS));
     const waiting = performance.now() - started < LIMIT_MS && !live.ended;
     show(banner, lost && !waiting ? live.ended ?? true : false);
   };

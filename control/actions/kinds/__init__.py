@@ -1,0 +1,10 @@
+"""The kinds of version there are."""
+
+from __future__ import annotations
+
+from control.actions.kinds.kind import Content, Kind
+from control.actions.kinds.tables import AUTHORITY, FIGURES
+
+KINDS: dict[str, Kind] = {kind.key: kind for kind in (FIGURES, AUTHORITY)}
+
+__all__ = ["KINDS", "Content", "Kind"]

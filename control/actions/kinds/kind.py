@@ -1,0 +1,39 @@
+"""What the one machinery of versions has to know of a kind of content."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from control.actions.audit import Actor
+from control.core.bounded import Fault
+from control.models import Line, Version
+
+Content = dict[str, Any]
+
+
+def nothing(version: Version, *, actor: Actor, now: datetime) -> None:
+    """Where the version in force is read by whoever needs it, nothing follows it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of version.
+
+    ``scope_of`` finds the row that the content is of, for a line and the row's id, None where the line has no such.
+    ``usual`` is what holds while no version is in force. ``faults`` is everything wrong with a content.
+    ``shown`` gives a plain value a path, for reviews; ``value`` reads one cell of a CSV file.
+    ``take_effect`` writes what follows the version, inside the transaction that puts it in force.
+    ``by_supervisor``: only a supervisor reviews it.
+    """
+
+    key: str
+    scope_of: Callable[[Line, int], Any]
+    usual: Callable[[Any], Content]
+    faults: Callable[[Any, Mapping[str, Any]], list[Fault]]
+    shown: Callable[[Mapping[str, Any]], Mapping[str, Any]]
+    value: Callable[[str, str], Any]
+    take_effect: Callable[..., None] = nothing
+    by_supervisor: bool = False

@@ -1,0 +1,75 @@
+"""What kinds of version, their settings and what is wrong with them are called for people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+KINDS = {
+    "figures": gettext_lazy("Figures of the workflow"),
+    "authority": gettext_lazy("Table of authority"),
+}
+PATHS = {
+    "life_dead_times": gettext_lazy("A change lives so many dead times"),
+    "life_extra_s": gettext_lazy("and so much longer"),
+    "longest_life_s": gettext_lazy("but at most"),
+    "escalate_after": gettext_lazy("Share of its life after which a supervisor is asked too"),
+    "veto_s": gettext_lazy("Countdown before an automatic change is approved"),
+    "undo_s": gettext_lazy("A change can be undone for"),
+    "rest_s": gettext_lazy("After a no the same is not proposed again for"),
+    "read_back_s": gettext_lazy("Two equal reads after a write must come within"),
+    "ineffective_in_a_row": gettext_lazy("So many changes without effect in a row demote a loop"),
+    "doubts": gettext_lazy("So many rejections for a doubtful sensor demote a loop"),
+    "doubts_within_s": gettext_lazy("if they come within"),
+    "reauth_s": gettext_lazy("A password given once holds for further signatures for"),
+    "auto_move": gettext_lazy("Automatic: a move"),
+    "auto_shift": gettext_lazy("Automatic: moves of a shift together"),
+    "auto_moves_per_hour": gettext_lazy("Automatic: moves an hour"),
+    "auto_same_way": gettext_lazy("Automatic: moves in a row the same way"),
+    "operator_move": gettext_lazy("Operator: a move"),
+    "operator_shift": gettext_lazy("Operator: moves of a shift together"),
+    "supervisor_move": gettext_lazy("Supervisor: a move"),
+    "supervisor_shift": gettext_lazy("Supervisor: moves of a shift together"),
+}
+VERBS = {  # of the buttons that want nothing but a reason
+    "rework": gettext_lazy("Send it back to a draft"),
+    "reject": gettext_lazy("Reject the version"),
+    "recall": gettext_lazy("Take it out of the schedule"),
+    "retire": gettext_lazy("Retire it"),
+    "discard": gettext_lazy("Discard the draft"),
+}
+FAULTS = {
+    "unknown": gettext_lazy("nothing of that name can be set"),
+    "not_a_number": gettext_lazy("is not a number"),
+    "not_whole": gettext_lazy("must be a whole number"),
+    "below": gettext_lazy("must be at least %(than)s"),
+    "above": gettext_lazy("must be at most %(than)s"),
+    "above_other": gettext_lazy("must not be above “%(than)s”"),
+    "twice": gettext_lazy("is there twice (%(than)s)"),
+    "not_two_cells": gettext_lazy("needs a path and a value (%(than)s)"),
+    "not_csv": gettext_lazy("The file is no CSV."),
+    "not_json": gettext_lazy("The file is no JSON object."),
+    "not_utf8": gettext_lazy("The file is no text in UTF-8."),
+    "too_long": gettext_lazy("The file is too long."),
+}
+
+
+def kind(key: str) -> str:
+    return str(KINDS.get(key, key))
+
+
+def path(name: str) -> str:
+    """A setting by what it does; one that has no words yet keeps its path."""
+    return str(PATHS.get(name, name))
+
+
+def fault(told: Mapping[str, Any]) -> str:
+    """What is wrong, and where."""
+    than = told.get("than")
+    shown = f"{than:g}" if isinstance(than, int | float) else path(str(than))
+    what = str(FAULTS.get(told["code"], told["code"]))
+    what = what % {"than": shown} if "%(than)s" in what else what
+    return _("%(where)s: %(what)s") % {"where": path(told["path"]), "what": what} if told["path"] else what

@@ -1,0 +1,253 @@
+"""Versions of a line: what is in force, drafts, reviews with what would change, and when it comes into force."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+from django.contrib.auth.decorators import login_required
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_POST, require_safe
+
+from control.actions import imports, versions
+from control.actions.authority import Right
+from control.actions.errors import Invalid, Refused
+from control.actions.idempotency import Answered
+from control.actions.kinds import KINDS
+from control.actions.signing import signatures
+from control.core.versions import TRANSITIONS, State, Verb
+from control.models import Line, Version
+from control.queries import versions as queries
+from dashboards import hands, permissions, version_doors, version_form, version_words, wording
+from dashboards.instants import instant
+from dashboards.uploads import read
+from dashboards.views import refusals
+
+NEWEST = 50
+
+
+@login_required
+@require_safe
+def page(request: HttpRequest, key: str) -> HttpResponse:
+    """Everything versioned of a line: what holds, what waits for somebody, what was."""
+    line = _line(request, key)
+    active = queries.in_force(line)
+    return render(request, "versions/page.html", _shared(request, line) | {
+        "kinds": [(kind, version_words.kind(kind), active.get((kind, line.pk))) for kind in version_form.TABLES],
+        "waiting": queries.waiting(line),
+        "versions": queries.of_line(line)[:NEWEST],
+    })  # fmt: skip
+
+
+@login_required
+@require_safe
+def one(request: HttpRequest, pk: int) -> HttpResponse:
+    return render(request, "versions/one.html", _review(request, _found(request, pk)))
+
+
+@login_required
+@require_safe
+def form(request: HttpRequest, key: str, kind: str) -> HttpResponse:
+    """A new draft, from what is in force."""
+    return render(request, "versions/form.html", _form(request, _line(request, key), _table(kind)))
+
+
+@login_required
+@require_safe
+def change(request: HttpRequest, pk: int) -> HttpResponse:
+    """A draft once more."""
+    version = _found(request, pk)
+    return render(request, "versions/form.html", _form(request, version.line, _table(version.kind), version))
+
+
+@login_required
+@require_POST
+def draft(request: HttpRequest, key: str, kind: str) -> HttpResponse:
+    line, asked = _line(request, key), version_form.asked(_table(kind), request.POST)
+    return _drafted(request, _form(request, line, kind), lambda told: version_doors.draft(
+        told["user"], told["key"], kind, line, line.pk, asked, reason=told["reason"], source=Version.Source.PAGE
+    ))  # fmt: skip
+
+
+@login_required
+@require_POST
+def edit(request: HttpRequest, pk: int) -> HttpResponse:
+    version = _found(request, pk)
+    asked, seen = version_form.asked(_table(version.kind), request.POST), request.POST.get("seen", "")
+    return _drafted(request, _form(request, version.line, version.kind, version), lambda told: version_doors.edit(
+        told["user"], told["key"], pk, asked, seen=seen, reason=told["reason"]
+    ))  # fmt: skip
+
+
+@login_required
+@require_POST
+def bring(request: HttpRequest, key: str, kind: str) -> HttpResponse:
+    line, file = _line(request, key), request.FILES.get("file")
+
+    def act(told: Mapping[str, Any]) -> Answered:
+        media = version_doors.media(file.name if file else "")
+        data = read(file)
+        return version_doors.bring(
+            told["user"], told["key"], kind, line, line.pk, data, media, reason=told["reason"]
+        )  # fmt: skip
+
+    return _drafted(request, _form(request, line, _table(kind)), act)
+
+
+@sensitive_post_parameters("password")
+@login_required
+@require_POST
+def decide(request: HttpRequest, pk: int, verb: str) -> HttpResponse:
+    version = _found(request, pk)
+    back = f"/versions/{pk}/"
+    if verb not in version_doors.PLAIN and verb not in version_doors.SIGNED:
+        raise Http404("no such verb")
+    try:
+        done = _decided(request, version, verb)
+    except Refused as refusal:
+        return refusals.shown(request, refusal, back=back)
+    if done.status != 200:
+        return refusals.page(request, done.status, done.answer, back=back)
+    return redirect("version", pk)
+
+
+@login_required
+@require_safe
+def download(request: HttpRequest, pk: int, media: str) -> HttpResponse:
+    """The content as a file that can be brought in again."""
+    version = _found(request, pk)
+    if media not in ("json", "csv"):
+        raise Http404("no such file")
+    if media == "json":
+        answer = HttpResponse(json.dumps(version.content, indent=1, ensure_ascii=False), "application/json")
+    else:
+        out = io.StringIO()
+        rows = imports.exported(KINDS[version.kind].shown(version.content))
+        csv.writer(out).writerows([imports.HEADER, *rows])
+        answer = HttpResponse(out.getvalue(), "text/csv; charset=utf-8")
+    answer["Content-Disposition"] = f'attachment; filename="{version.kind}-v{version.number}.{media}"'
+    return answer
+
+
+def _decided(request: HttpRequest, version: Version, verb: str) -> Answered:
+    sent = request.POST
+    user, key, reason = permissions.person(request), sent.get("key", ""), sent.get("reason", "")[:400]
+    if verb in version_doors.PLAIN:
+        return version_doors.decide(user, key, version.pk, verb, reason=reason)
+    when = version_doors.when(sent.get("when", ""), instant(sent.get("at", ""), version.line.time_zone))
+    told: dict[str, Any] = {"by": hands.of_form(request), "seen": sent.get("seen", ""), "reason": reason}
+    if verb == "approve":
+        return version_doors.approve(user, key, version.pk, then=when, **told)
+    if when is None:
+        raise Invalid("no_when", "Say when: now, with the next roll, or at which time.")
+    return version_doors.put_in_force(user, key, version.pk, when=when, **told)
+
+
+def _drafted(request: HttpRequest, context: dict[str, Any], act: Any) -> HttpResponse:
+    """To the draft, or back to the form with everything that is wrong and as it was typed."""
+    sent = request.POST
+    told = {"user": permissions.person(request), "key": sent.get("key", ""), "reason": sent.get("reason", "")[:400]}
+    back = f"/lines/{context['line'].key}/versions/"
+    try:
+        done = act(told)
+    except Refused as refusal:
+        return refusals.shown(request, refusal, back=back)
+    if done.status == 200:
+        return redirect("version", done.answer["id"])
+    found = (done.answer.get("difference") or {}).get("faults")
+    if not found:
+        return refusals.page(request, done.status, done.answer, back=back)
+    typed = {field.name: sent[field.name] for field in context["fields"] if field.name in sent}
+    values = {field.name: field.value for field in context["fields"]} | typed
+    present = {field.name: field.present for field in context["fields"]}
+    again = {
+        "faults": [version_words.fault(fault) for fault in found],
+        "wrong": {fault["path"] for fault in found},
+        "fields": version_form.fields(context["kind"], present, values),
+        "reason": told["reason"],
+    }
+    return render(request, "versions/form.html", context | again, status=done.status)
+
+
+def _shared(request: HttpRequest, line: Line) -> dict[str, Any]:
+    return {
+        "lines": permissions.lines(request),
+        "line": line,
+        "zone": line.time_zone,
+        "may_configure": permissions.may(request, Right.CONFIGURE, line),
+        "key": uuid.uuid4().hex,
+    }
+
+
+def _form(request: HttpRequest, line: Line, kind: str, version: Version | None = None) -> dict[str, Any]:
+    present = versions.present(kind, line.pk, line)
+    return _shared(request, line) | {
+        "kind": kind,
+        "title": version_words.kind(kind),
+        "version": version,
+        "reason": version.reason if version else "",
+        "fields": version_form.fields(kind, present, version.content if version else present),
+    }
+
+
+def _review(request: HttpRequest, version: Version) -> dict[str, Any]:
+    rows = versions.difference(version)
+    return _shared(request, version.line) | {
+        "version": version,
+        "title": version_words.kind(version.kind),
+        "rows": [_row(row) for row in rows],
+        "verbs": _verbs(request, version),
+        "plain": [(verb, words) for verb, words in version_words.VERBS.items()],
+        "signs": {verb: wording.meaning(f"{verb}_version") for verb in version_doors.SIGNED},
+        "signs_alone": versions.may_sign(version, permissions.person(request), permissions.now()),
+        "signatures": signatures(version).select_related("screen_of"),
+        "history": [(entry, wording.why(entry.reason, entry.new, {})) for entry in queries.history(version)],
+    }
+
+
+def _row(row: Any) -> dict[str, Any]:
+    return {
+        "words": version_words.path(row.path),
+        "old": "–" if row.old is None else version_form.written(row.old),
+        "new": "–" if row.new is None else version_form.written(row.new),
+        "change": row.change,
+        "percent": row.percent,
+        "faults": [version_words.fault(fault.as_json()) for fault in row.faults],
+    }
+
+
+def _verbs(request: HttpRequest, version: Version) -> set[str]:
+    """What somebody at this screen may do about it; what is signed may be signed by another who comes to it."""
+    possible = {str(verb) for state, verb in TRANSITIONS if state == State(version.state)}
+    if Verb.ACTIVATE in possible and version.state == State.APPROVED:
+        possible.add("put_in_force")
+    author, me = version.author_id, request.user.pk
+    allowed: set[str] = set()
+    if permissions.may(request, Right.CONFIGURE, version.line):
+        allowed |= {"submit", "discard", *version_doors.SIGNED}
+        allowed |= {"edit"} if author in (None, me) and version.kind in version_form.TABLES else set()
+    if versions.may_review(version, permissions.person(request), permissions.now()):
+        allowed |= {"rework", "reject", "recall", "retire", *version_doors.SIGNED}
+    if author == me:
+        allowed.add("rework")
+    return possible & allowed
+
+
+def _line(request: HttpRequest, key: str) -> Line:
+    return permissions.found(permissions.lines(request), key=key)
+
+
+def _found(request: HttpRequest, pk: int) -> Version:
+    return permissions.found(queries.visible(permissions.line_ids(request)), pk=pk)
+
+
+def _table(kind: str) -> str:
+    if kind not in version_form.TABLES:
+        raise Http404("no such kind")
+    return kind
