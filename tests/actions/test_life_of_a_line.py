@@ -30,7 +30,7 @@ from control.core.lifecycle import State
 from control.core.modes import Mode
 from control.core.types import Move
 from control.dispatcher import Dispatcher
-from control.models import AuditEntry, Change, Grant, Lease, Signature
+from control.models import AuditEntry, Change, Grant, Hold, Lease, Signature
 from tests.factories import LONG_AGO, hand, plant, proposal, reason_code, snapshot
 from tests.machine import Machine, Time
 from tests.trials import SEED, trial
@@ -80,7 +80,7 @@ class Life(RuleBasedStateMachine):
         self.time, self.plant = Time(), plant()
         reason_code()
         self.machine = Machine(self.time)
-        self.held = False
+        self.held: Hold | None = None
         self.done: list[Done] = []
         self.last_touch = ""  # what the pump's set-point comes from: a command's id, or a hand
         self.sent: list[Message] = []
@@ -107,7 +107,7 @@ class Life(RuleBasedStateMachine):
             in_time = self.time.now() < change.expires_at + timedelta(seconds=1)
             approved = change.decided_by is not None and change.state in (State.WRITING, State.UNCONFIRMED)
             entitled = approved and self.entitled(change)
-            self.done.append(Done(change.pk, command.command_id, approved, entitled, in_time, self.held))
+            self.done.append(Done(change.pk, command.command_id, approved, entitled, in_time, self.held is not None))
             self.last_touch = command.command_id
         return ack
 
@@ -272,20 +272,19 @@ class Life(RuleBasedStateMachine):
 
     @rule()
     def held_by_anyone(self) -> None:
-        loops.hold(self.plant.line, actor=self.plant.person("engineer"), now=self.time.now())
-        self.held = True
+        self.held = loops.hold(self.plant.line, actor=self.plant.person("engineer"), now=self.time.now())
 
     @precondition(lambda self: self.held)
     @rule()
     def released(self) -> None:
         now = self.time.now()
-        loops.release(self.plant.line, by=hand(self.plant.person("supervisor"), now), now=now, reason="clear")
-        self.held = False
+        loops.release(self.held, by=hand(self.plant.person("supervisor"), now), now=now, reason="clear")
+        self.held = None
 
     @rule(mode=sampled_from(MODES))
     def mode_set(self, mode: Mode) -> None:
-        told = {"actor": self.plant.person("supervisor"), "now": self.time.now(), "reason": "trial"}
-        loops.set_mode(self.plant.loop, mode, **told)
+        now = self.time.now()
+        loops.request(self.plant.loop, mode, by=hand(self.plant.person("supervisor"), now), now=now, reason="trial")
 
     @rule(has=sampled_from((True, False)))
     def rights_change(self, has: bool) -> None:
