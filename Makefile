@@ -25,7 +25,7 @@ run: $(VENV)/installed $(MOS) ## install, then start everything as a demo on por
 test: check ## the checks, then every test
 	@$(BIN)/python -m pytest -n 3 --dist loadgroup --durations=25 $(ARGS)
 
-trials: $(VENV)/installed-dev $(MOS) ## the same with more seeds, kills and races, one at a time; APC_SEED=... repeats them
+trials: $(VENV)/installed-dev $(MOS) ## only the long forms of tests (more seeds, kills, races), one at a time, without the checks; APC_SEED=... repeats them
 	@$(BIN)/python -m pytest -m trial $(ARGS)
 
 check: $(VENV)/installed-dev $(MOS) ## style, types, who imports whom, migrations, deployment settings

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 from urllib.parse import urlencode
 
 from django.contrib import admin
 from django.contrib.admin.utils import unquote
 from django.contrib.auth import admin as auth_admin
-from django.contrib.auth.models import Group, User
+from django.contrib.auth.models import Group, Permission, User
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -46,7 +47,7 @@ class ReadOnly(Remembered):
 
 
 class Audited(Remembered):
-    """What is added or changed here is a row of the audit, in the same transaction."""
+    """What is added, changed or deleted here is a row of the audit, in the same transaction."""
 
     audited_as = ""
 
@@ -55,13 +56,27 @@ class Audited(Remembered):
         with audit.atomic():
             super().save_model(request, obj, form, change)
             if form.changed_data or not change:
-                self._record(request, obj, "change" if change else "add", *self.told(before, obj, form.changed_data))
+                self._record(request, obj, "change" if change else "add", *self.told(before, obj, form))
 
-    def told(self, before: Any, obj: Any, fields: list[str]) -> tuple[dict[str, Any] | None, dict[str, Any]]:
+    def delete_model(self, request: HttpRequest, obj: Model) -> None:
+        with audit.atomic():
+            self._record(request, obj, "delete", self.gone(obj), None)
+            super().delete_model(request, obj)
+
+    def delete_queryset(self, request: HttpRequest, queryset: Any) -> None:
+        with audit.atomic():
+            for obj in queryset:
+                self.delete_model(request, obj)
+
+    def told(self, before: Any, obj: Any, form: Any) -> tuple[dict[str, Any] | None, dict[str, Any]]:
         """What the row of the audit says of the object as it was and as it is."""
-        names = [obj._meta.get_field(field).attname for field in fields]
+        names = [obj._meta.get_field(field).attname for field in form.changed_data]
         old = None if before is None else {name: getattr(before, name) for name in names}
         return old, {name: getattr(obj, name) for name in names}
+
+    def gone(self, obj: Any) -> dict[str, Any]:
+        """What it says of an object that is deleted."""
+        return {field.attname: getattr(obj, field.attname) for field in obj._meta.concrete_fields}
 
     def _record(self, request: HttpRequest, obj: Model, verb: str, old: Any, new: Any) -> None:
         audit.record(
@@ -89,11 +104,13 @@ class PersonAdmin(Audited, auth_admin.UserAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return not _above(request, obj) and super().has_delete_permission(request, obj)
 
-    def told(self, before: Any, obj: Any, fields: list[str]) -> tuple[dict[str, Any] | None, dict[str, Any]]:
+    def told(self, before: Any, obj: Any, form: Any) -> tuple[dict[str, Any] | None, dict[str, Any]]:
         """Which fields, by name: the record is kept for ever, and what people are called is theirs."""
-        names = [field for field in fields if "password" not in field]
-        old = None if before is None else {"username": before.username}
-        return old, {"username": obj.username, "fields": names}
+        names = [field for field in form.changed_data if "password" not in field]
+        return None if before is None else self.gone(before), {"username": obj.username, "fields": names}
+
+    def gone(self, obj: Any) -> dict[str, Any]:
+        return {"username": obj.username}
 
     def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> Any:  # noqa: A002 - Django's
         with audit.atomic():
@@ -110,12 +127,32 @@ admin.site.unregister(Group)
 
 @admin.register(Group)
 class GroupAdmin(Audited, auth_admin.GroupAdmin):
-    """What several accounts may do in this administration; on a line a group gives nothing."""
+    """What several accounts may do in this administration; on a line a group gives nothing.
+
+    Superusers alone change groups: anybody else could give his own whatever he likes.
+    """
 
     audited_as = "group"
 
-    def told(self, before: Any, obj: Any, fields: list[str]) -> tuple[dict[str, Any] | None, dict[str, Any]]:
-        return None if before is None else {"name": before.name}, {"name": obj.name, "fields": fields}
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return _unbounded(request)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return _unbounded(request)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return _unbounded(request)
+
+    def told(self, before: Any, obj: Any, form: Any) -> tuple[dict[str, Any] | None, dict[str, Any]]:
+        new = _group(obj.name, form.cleaned_data["permissions"])
+        return None if before is None else self.gone(before), new
+
+    def gone(self, obj: Any) -> dict[str, Any]:
+        return _group(obj.name, obj.permissions.select_related("content_type"))
+
+
+def _group(name: str, permissions: Iterable[Permission]) -> dict[str, Any]:
+    return {"name": name, "permissions": sorted(f"{one.content_type.app_label}.{one.codename}" for one in permissions)}
 
 
 def _unbounded(request: HttpRequest) -> bool:

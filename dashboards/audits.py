@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Iterator
 from datetime import UTC
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
+from control.actions.audit import canonical
 from control.actions.authority import Right
 from control.models import AuditEntry
 from control.queries import audit as queries
@@ -23,7 +23,6 @@ COLUMNS = (
     "previous_hash", "hash",
 )  # fmt: skip
 CHUNK = 2000  # rows fetched at a time for a file
-_canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
 
 
 def rows(request: HttpRequest, asked: Asked) -> QuerySet[AuditEntry]:
@@ -41,7 +40,7 @@ def told(row: AuditEntry) -> dict[str, Any]:
 def json_lines(found: QuerySet[AuditEntry]) -> Iterator[str]:
     """One object a line, in the order of the chain."""
     for row in found.order_by("number").iterator(chunk_size=CHUNK):
-        yield _canonical(told(row)) + "\n"
+        yield canonical(told(row)) + "\n"
 
 
 def csv_lines(found: QuerySet[AuditEntry]) -> Iterator[str]:
@@ -60,4 +59,4 @@ class _Line:
 
 
 def _cell(value: Any) -> Any:
-    return _canonical(value) if isinstance(value, dict | list) else value
+    return canonical(value) if isinstance(value, dict | list) else value

@@ -54,8 +54,8 @@ def audits(request: HttpRequest) -> bool:
 
 
 def audits_all(request: HttpRequest) -> bool:
-    """Whether also what concerns no single line, such as accounts and roles: who audits a site or for a living."""
-    return _auditing(request).filter(Q(site__isnull=False) | Q(role__in=(Role.ADMIN, Role.AUDITOR))).exists()
+    """Whether also what concerns no single line, such as accounts and roles: who keeps or audits a whole site."""
+    return _auditing(request).filter(site__isnull=False, role__in=(Role.ADMIN, Role.AUDITOR)).exists()
 
 
 def _auditing(request: HttpRequest) -> QuerySet[Grant]:

@@ -1,14 +1,15 @@
 """A write that was refused before any action heard of it is recorded, too: unknown address, no permission, bad form.
 
-What an action itself refuses it records itself. Whoever is not signed in can fill the record with no more than a row a
-minute from one address, and with ``STRANGERS`` a minute from all.
+What an action itself refuses it records itself. Nobody can fill the record: a person has a row a minute for one address
+and status, those not signed in have one for each of their machines, and either no more than ``MOST`` a minute.
 """
 
 from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Hashable
 from datetime import datetime
 from typing import Any
 
@@ -16,38 +17,41 @@ from django.conf import settings
 from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
+from django.urls import reverse
 
 from control.actions import audit
 from dashboards import permissions
 
 READING = ("GET", "HEAD", "OPTIONS", "TRACE")
-REFUSED = (401, 403, 404, 409, 422)
+REFUSED = (400, 401, 403, 404, 409, 413, 422)
 NOBODY = "nobody"
-STRANGERS = 60
+MOST = 60  # rows a minute, of one person and of all strangers together
 LONGEST = 200  # characters of an address that are kept
 log = logging.getLogger(__name__)
 
 
-class Strangers:
-    """Who of those not signed in has had his row in the present minute."""
+class Heard:
+    """What has had its row in the present minute, by whose it is."""
 
     def __init__(self) -> None:
         self.minute: datetime | None = None
-        self.heard: set[str] = set()
+        self.rows: defaultdict[int | None, set[Hashable]] = defaultdict(set)
 
-    def first_time(self, address: str, now: datetime) -> bool:
+    def first_time(self, who: int | None, what: Hashable, now: datetime) -> bool:
+        """``who`` is None for all who are not signed in."""
         minute = now.replace(second=0, microsecond=0)
         if minute != self.minute:
-            self.minute, self.heard = minute, set()
-        if address in self.heard or len(self.heard) >= STRANGERS:
+            self.minute, self.rows = minute, defaultdict(set)
+        heard = self.rows[who]
+        if what in heard or len(heard) >= MOST:
             return False
-        self.heard.add(address)
+        heard.add(what)
         return True
 
 
 class RefusedRequests:
     def __init__(self, answer: Callable[[HttpRequest], HttpResponseBase]) -> None:
-        self.answer, self.strangers = answer, Strangers()
+        self.answer, self.heard = answer, Heard()
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         if request.method in READING:
@@ -60,10 +64,10 @@ class RefusedRequests:
 
     def _record(self, request: HttpRequest, response: HttpResponseBase, status: int) -> None:
         now, address = permissions.now(), request.META.get("REMOTE_ADDR", "")
-        known = request.user.is_authenticated
-        if not known and not self.strangers.first_time(address, now):
+        path, known = request.path[:LONGEST], request.user.is_authenticated
+        if not self.heard.first_time(request.user.pk, (path, status) if known else address, now):
             return
-        told = {"path": request.path[:LONGEST], "status": status, "code": _code(response), "address": address}
+        told = {"path": path, "status": status, "code": _code(response), "address": address}
         try:
             with audit.atomic():
                 audit.record(
@@ -75,8 +79,9 @@ class RefusedRequests:
 
 
 def _refused(response: HttpResponseBase) -> int | None:
-    """The status of a refusal; being sent to sign in is one."""
-    if response.status_code == 302 and response.get("Location", "").startswith(settings.LOGIN_URL):
+    """The status of a refusal; being sent to sign in, and from there back, is one. Who signs out is not sent back."""
+    doors = tuple(f"{door}?next=" for door in (settings.LOGIN_URL, reverse("admin:login")))
+    if response.status_code == 302 and response.get("Location", "").startswith(doors):
         return 401
     return response.status_code if response.status_code in REFUSED else None
 

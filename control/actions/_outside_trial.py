@@ -18,6 +18,8 @@ from control.core.vm.outside import taken
 
 SECONDS, MEMORY = 20, 4 << 30
 ROOT = Path(__file__).resolve().parents[2]
+# a thread of a numeric library takes its share of the memory, however little it has to do
+ALONE = {"PYTHONDONTWRITEBYTECODE": "1", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 
 def tried(data: bytes, declaration: Mapping[str, Any], streams: set[str], tags: tuple[str, ...]) -> dict[str, Any]:
@@ -36,7 +38,7 @@ def tried(data: bytes, declaration: Mapping[str, Any], streams: set[str], tags: 
     try:
         done = subprocess.run(
             [sys.executable, "-m", __name__], input=question, capture_output=True, text=True, timeout=2 * SECONDS,
-            check=True, cwd=ROOT, env={"PYTHONDONTWRITEBYTECODE": "1"},
+            check=True, cwd=ROOT, env=ALONE,
         )  # fmt: skip
     except (subprocess.TimeoutExpired, subprocess.CalledProcessError):
         raise ValueError("the model takes too much time or memory to be tried") from None

@@ -171,14 +171,15 @@ def link(number: int, entry: Recorded, previous: str) -> str:
 def _hashed(entry: Recorded) -> str:
     """The row's canonical JSON without its brackets, its number and the hash of the row before."""
     at = entry.at.isoformat(timespec="microseconds")
-    return _canonical([at, *entry[1:]])[1:-1]
+    return canonical([at, *entry[1:]])[1:-1]
 
 
 def _text(value: Any) -> str | None:
-    return None if value is None else _canonical(value)
+    return None if value is None else canonical(value)
 
 
-_canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
+# the one text of a value: keys sorted, no spaces, nothing escaped that need not be
+canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
 
 
 def _storable(value: Any) -> Any:

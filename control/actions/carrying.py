@@ -21,15 +21,15 @@ from control.core.process_events import BREAKING, LATE_S, SPACING_S, Event, Kind
 CARRIED = frozenset({*BREAKING, Kind.SPLICE})  # a new roll tells of itself
 GAP_M = 50.0  # in the record of the next machine, over which the foil is still found
 ARRIVED = """
-SELECT next.id, next.line_id, e.kind, e.side, date_part('epoch', nip.at), concat(u.key, ', ', made.roll, ': ',
-       round(made.web_m::numeric, 1), ' m')
+SELECT next.id, next.line_id, e.kind, e.side, date_part('epoch', nip.at), made.note
 FROM control_processevent e JOIN control_equipment u ON u.id = e.equipment_id
 CROSS JOIN LATERAL (
     SELECT p.id, p.line_id FROM control_equipment p
     WHERE p.line_id = u.line_id AND p.position > u.position ORDER BY p.position LIMIT 1) next
 CROSS JOIN LATERAL (
-    SELECT s.roll, s.web_m FROM control_snapshot s
-    WHERE s.equipment_id = u.id AND s.at >= e.at AND s.at <= e.at + %(spacing)s ORDER BY s.at LIMIT 1) made
+    SELECT s.roll, s.web_m, left(concat(u.key, ', ', s.roll, ': ', round(s.web_m::numeric, 1), ' m'), 200) AS note
+    FROM control_snapshot s
+    WHERE s.equipment_id = u.id AND s.at >= e.at AND s.at <= e.at + %(way)s ORDER BY s.at LIMIT 1) made
 CROSS JOIN LATERAL (
     SELECT s.at FROM control_snapshot s
     WHERE s.equipment_id = next.id AND s.roll = made.roll
@@ -39,7 +39,8 @@ WHERE e.at > %(now)s - %(way)s AND e.kind = ANY(%(kinds)s) AND nip.at > %(now)s 
   AND NOT EXISTS (
     SELECT FROM control_processevent known
     WHERE known.equipment_id = next.id AND known.kind = e.kind AND known.side = e.side
-      AND known.at BETWEEN nip.at - %(spacing)s AND nip.at + %(spacing)s)
+      AND (known.at BETWEEN nip.at - %(spacing)s AND nip.at + %(spacing)s
+           OR known.at > e.at AND known.note = made.note))
 ORDER BY nip.at, e.id
 """
 

@@ -170,7 +170,7 @@ def _chart(charts: Mapping[str, Limits], target: float | None) -> ChartConfig | 
         together=Together(*_lanes(lanes.parameters), lanes.parameters["alpha"]) if lanes else None,
         averaged=Averaged(*_lanes(slow.parameters), slow.parameters["weight"], slow.parameters["h"]) if slow else None,
         groups=grouped(groups) if groups else None,
-        short_run="nominal" in single.parameters,
+        short_run=single.number if "nominal" in single.parameters else 0,
     )
 
 

@@ -88,7 +88,7 @@ def _read(line: str) -> Root | None:
         told = json.loads(line)
         root = Root(int(told["number"]), str(told["hash"]), datetime.fromisoformat(told["at"]))
         return root if hmac.compare_digest(root.signature().encode(), str(told["hmac"]).encode()) else None
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
         return None
 
 
@@ -102,12 +102,14 @@ def _last(folder: Path) -> Root | None:
 
 
 def _append(path: Path, line: str) -> None:
-    """One line in one write, on the disk when this returns."""
+    """One line in one write, on the disk when this returns; one that a crash cut short before it is ended first."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     fresh = not path.exists()
-    file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
     try:
-        os.write(file, f"{line}\n".encode())
+        size = os.fstat(file).st_size
+        torn = size > 0 and os.pread(file, 1, size - 1) != b"\n"
+        os.write(file, ("\n" * torn + f"{line}\n").encode())
         os.fsync(file)
     finally:
         os.close(file)

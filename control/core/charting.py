@@ -17,7 +17,7 @@ import numpy as np
 from control.core import several, together
 from control.core.machine import ChartConfig, Machine
 from control.core.spc import cusum, ewma, individuals
-from control.core.spc.rules import LONGEST, ON_LINE, RuleSet, broken
+from control.core.spc.rules import LONGEST, ON_LINE, RuleSet, broken, restandardised
 from control.core.state import ChartState, StreamState
 from control.core.types import BoolArray, FloatArray, IntArray, Measured, Quality, Rule
 
@@ -30,15 +30,15 @@ Charts = tuple[ChartState | None, ChartState | None]  # of the values, and of th
 class Design:
     """How a line is judged; streams of one design are judged together.
 
-    ``remembers`` is how many earlier points are kept, if the rules need fewer. ``short_run``: what is standardised goes
-    on as it is when mean and sigma change with the recipe.
+    ``remembers`` is how many earlier points are kept, if the rules need fewer. ``short_run``: the version of a chart
+    whose standardised values go on as they are when mean and sigma change with the recipe; 0 of any other.
     """
 
     rules: RuleSet
     ewma: ewma.Design | None = None
     cusum: cusum.Design | None = None
     remembers: int = 0
-    short_run: bool = False
+    short_run: int = 0
 
 
 NO_LIMITS = (0.0, 1.0, Design(RuleSet(Rule.NONE), remembers=LONGEST - 1))  # values as they are, for whatever rules come
@@ -67,16 +67,18 @@ class Family:
     def standing(self, index: int, held: ChartState | None) -> ChartState:
         """Where a stream's chart goes on from. New limits continue its runs; its average and sums begin anew.
 
-        Those of a short run are new with every recipe, and all goes on: it tells of the machine.
+        Within a version of a short run other ones are those of another recipe, and all goes on.
         """
-        mean, sigma = float(self.mean[index]), float(self.sigma[index])
-        if held is None or (held.mean, held.sigma) == (mean, sigma):
-            return held or ChartState(mean, sigma)
-        kind = self.kind[index]
-        if kind is not None and self.designs[kind].short_run and (held.mean, held.sigma) != NO_LIMITS[:2]:
-            return replace(held, mean=mean, sigma=sigma)
-        recent = tuple((held.mean + held.sigma * z - mean) / sigma for z in held.recent if z is not None)
-        return ChartState(mean, sigma, recent, last_at_s=held.last_at_s)
+        mean, sigma, kind = float(self.mean[index]), float(self.sigma[index]), self.kind[index]
+        version = 0 if kind is None else self.designs[kind].short_run
+        if held is None:
+            return ChartState(mean, sigma, short_run=version)
+        if (held.mean, held.sigma, held.short_run) == (mean, sigma, version):
+            return held
+        if (held.mean, held.sigma) == (mean, sigma) or held.short_run == version != 0:
+            return replace(held, mean=mean, sigma=sigma, short_run=version)
+        recent = restandardised(held.recent, (held.mean, held.sigma), (mean, sigma))
+        return ChartState(mean, sigma, recent, last_at_s=held.last_at_s, short_run=version)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -222,7 +224,7 @@ def _continued(
         streams = told.stream[positions[:, 0]].tolist()
         begun = [states.get(index) or family.standing(index, held[index]) for index in streams]
         if stage > 0:
-            begun = [ChartState(state.mean, state.sigma) for state in begun]
+            begun = [ChartState(state.mean, state.sigma, short_run=state.short_run) for state in begun]
         last = told.at_s[positions[:, -1]].tolist()
         bits[positions], stand = _judged(family.designs[kind], begun, z[positions], last)
         states.update(zip(streams, stand, strict=True))
@@ -262,6 +264,7 @@ def _judged(
             count=state.count + n,
             last_at_s=last_at_s[i],
             cusum=sums[i],
+            short_run=state.short_run,
         )
         for i, state in enumerate(begun)
     ]

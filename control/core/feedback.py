@@ -184,6 +184,8 @@ class Feedback:
             if feedback == MeasuredBy.GAUGE and measured.by[k] == MeasuredBy.LAB:
                 self._compare_gauge(k, index)
             return
+        if not state.fed_back:
+            self.states[index] = replace(state, fed_back=True)
         self._check(k, max(state.gauge_lab) / metrology.LIMIT, Doubt.GAUGE_LAB)
         off, at_s = float(measured.value[k] - self.paired.base[k]), float(measured.at_s[k])
         if not np.isfinite(off) or not self._of_this_bias(k, index):
@@ -273,7 +275,7 @@ class Feedback:
     def _meet_otherwise(self, k: int, index: int) -> None:
         """Metrology that corrects no model: where there is no other, a few values tell all they ever will."""
         state, known = self.states[index], np.isfinite(self.paired.measured.value[k] - self.paired.base[k])
-        if state.wanted and known and self.paired.sound[k] == Quality.GOOD:
+        if state.wanted and not state.fed_back and known and self.paired.sound[k] == Quality.GOOD:
             self.states[index] = replace(state, wanted=min(state.wanted, RELEARNED) - 1)
 
     def _compare_gauge(self, k: int, index: int) -> None:

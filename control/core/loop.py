@@ -117,6 +117,7 @@ def _unmet(kept: StreamState, bias_weight: float) -> StreamState:
         relearn_s=kept.relearn_s,
         relearned=None if kept.relearned is None else 0,
         wanted=wanted(bias_weight),
+        fed_back=kept.fed_back,
     )
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from hashlib import sha256
 
 import numpy as np
 
@@ -38,12 +39,21 @@ class Together:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Averaged:
-    """MEWMA of a stream and ``others``: ``weight`` of the newest values, ``h`` the limit of T2 of the average."""
+    """MEWMA of a stream and ``others``: ``weight`` of the newest values, ``h`` the limit of T2 of the average.
+
+    ``design`` tells one average from another: what stands of one says nothing under other lanes, mean or weight.
+    """
 
     others: tuple[str, ...]
     reference: Reference
     weight: float
     h: float
+    design: str = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        usual = self.reference.mean.tolist(), self.reference.covariance.tolist()
+        told = repr((self.others, self.weight, *usual)).encode()
+        object.__setattr__(self, "design", sha256(told).hexdigest()[:16])
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +63,7 @@ class ChartConfig:
     ``rules`` are those of the single values, ``Rule.MOVING_RANGE`` among them adds the MR chart. EWMA and CUSUM are
     kept where they have a design; ``residual`` charts the error of the prediction, by a mean and sigma of its own;
     ``together`` and ``averaged`` hold the lane against the others of its characteristic, ``groups`` are its values
-    some at a time. ``short_run``: mean and sigma follow the recipe, and what was judged under another goes on.
+    some at a time. ``short_run`` is the version of limits whose mean and sigma follow the recipe; 0 where they do not.
     """
 
     mean: float
@@ -65,7 +75,7 @@ class ChartConfig:
     together: Together | None = None
     averaged: Averaged | None = None
     groups: group_chart.Chart | None = None
-    short_run: bool = False
+    short_run: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -149,7 +149,7 @@ def _propose_one(
     signals = _signals(machine, loop, trace) if loop.feed_forward else NO_SIGNAL
     fed = feedforward.parts(loop.feed_forward, state.loops[loop.key], signals)
     do_nothing = known.ahead + loop.effect(setting[None, :])[0] + sum(fed.values())
-    settling = max(_settling(known), _moving(machine, loop, trace, signals))
+    settling = max(_settling(loop, known), _moving(machine, loop, trace, signals))
     situation = _situation(machine, loop, state, trace, line, settling)
     quiet = policy.silence(loop, situation, loop.answerable(do_nothing - np.array(loop.targets)))
     if quiet is not None:
@@ -215,12 +215,16 @@ def _moving(machine: Machine, loop: LoopConfig, trace: Trace, signals: FloatArra
     if not loop.feed_forward:
         return 0.0
     ahead = trace.values[-1, machine.places[loop.key].fed] - signals
-    return float(np.abs(loop.fed_gains @ np.where(np.isfinite(ahead), ahead, 0.0)).max())
+    return float(np.abs(loop.answerable(loop.fed_gains @ np.where(np.isfinite(ahead), ahead, 0.0))).max())
 
 
-def _settling(known: Belief) -> float:
-    """How far the disturbances have run from their slower estimates (CV unit); 0 where nothing was seen yet."""
-    return float(np.nanmax(np.abs(known.level - known.slow), initial=0.0))
+def _settling(loop: LoopConfig, known: Belief) -> float:
+    """How far the disturbances have run from their slower estimates (CV unit), as far as the loop can answer it.
+
+    What was not seen yet counts 0.
+    """
+    run = known.level - known.slow
+    return float(np.abs(loop.answerable(np.where(np.isfinite(run), run, 0.0))).max())
 
 
 def _expected(

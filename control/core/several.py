@@ -15,7 +15,7 @@ import numpy as np
 from control.core import together
 from control.core.machine import ChartConfig, Machine
 from control.core.spc import group_chart
-from control.core.spc.rules import Recent
+from control.core.spc.rules import Recent, restandardised
 from control.core.state import ChartState, Group, Several, StreamState
 from control.core.types import BoolArray, FloatArray, IntArray, Measured
 
@@ -44,7 +44,7 @@ def judge(
         after[index] = Several()
         if chart.averaged is not None:
             bits[own], lanes = together.averaged(machine, chart.averaged, states, measured, runs, own, held.lanes)
-            after[index] = Several(lanes=lanes)
+            after[index] = Several(lanes=lanes, design=chart.averaged.design)
         if chart.groups is not None:
             begun.append(_begun(index, own, chart.groups, held.group, measured.value))
     for one, found, group in _grouped(begun):
@@ -54,10 +54,11 @@ def judge(
 
 
 def _before(chart: ChartConfig, held: ChartState | None) -> Several:
-    """What goes on from the pass before: of other limits only the means of groups of the same size."""
+    """What goes on from the pass before: of other limits or lanes only the means of groups of the same size."""
     if held is None or held.several is None:
         return Several()
-    same = (held.mean, held.sigma) == (chart.mean, chart.sigma)
+    design = chart.averaged.design if chart.averaged else ""
+    same = (held.mean, held.sigma, held.several.design) == (chart.mean, chart.sigma, design)
     return Several(held.several.group, held.several.lanes if same else None)
 
 
@@ -108,7 +109,5 @@ def _standing(chart: group_chart.Chart, held: Group | None) -> Group:
     fresh = Group(chart.size, chart.mean, chart.sigma)
     if held is None or held.size != chart.size:
         return fresh
-    recent = held.recent
-    if (held.mean, held.sigma) != (chart.mean, chart.sigma):
-        recent = tuple((held.mean + held.sigma * z - chart.mean) / chart.sigma for z in recent if z is not None)
-    return fresh._replace(recent=recent, values=held.values)
+    before, now, recent = (held.mean, held.sigma), (chart.mean, chart.sigma), held.recent
+    return fresh._replace(recent=recent if before == now else restandardised(recent, before, now), values=held.values)

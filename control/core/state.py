@@ -31,10 +31,14 @@ class Group(NamedTuple):
 
 
 class Several(NamedTuple):
-    """Where the charts stand that look at several values: at a group of them, at the average of the lanes together."""
+    """Where the charts stand that look at several values: at a group of them, at the average of the lanes together.
+
+    ``design`` is that of the average: the lanes in it, what is usual of them, and its weight.
+    """
 
     group: Group | None = None
     lanes: Standing | None = None
+    design: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +46,8 @@ class ChartState:
     """Where a stream's charts stand. ``mean`` and ``sigma`` tell whose limits it was kept under: 0 and 1 before any.
 
     ``recent`` holds the last standardised values (newest last), ``ewma`` the standardised EWMA after ``count`` points,
-    ``cusum`` its sums (C+, C-), None before the first point; ``several`` those of charts that look at several values.
+    ``cusum`` its sums (C+, C-), None before the first point; ``several`` those of charts that look at several values,
+    ``short_run`` the version of a short-run chart.
     """
 
     __pydantic_config__ = _AS_IT_IS
@@ -55,6 +60,7 @@ class ChartState:
     last_at_s: float | None = None
     cusum: tuple[float, float] | None = None
     several: Several | None = None
+    short_run: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +74,8 @@ class StreamState:
     after them was measured yet, ``stage_s`` and ``relearn_s`` the instants of those that began the stage of the charts
     and let the bias be learned anew, ``relearned`` how many values it was learned from since (None: it is known).
     ``unsound_s`` is since when the inputs behind its values have been doubtful on end, ``wanted`` how many good values
-    the model in force has still to meet here before a loop may live on it.
+    the model in force has still to meet here before a loop may live on it. ``fed_back``: values of the metrology that
+    corrects models have come, whatever model was in force.
     """
 
     __pydantic_config__ = _AS_IT_IS
@@ -90,6 +97,7 @@ class StreamState:
     relearned: int | None = None
     unsound_s: float | None = None
     wanted: int = 0
+    fed_back: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,6 +74,35 @@ def test_it_is_told_once_and_taken_by_the_next_pass_of_the_press(line):
     assert AuditEntry.objects.filter(action="process_event.record").count() == 2
 
 
+def test_it_is_found_over_a_gap_in_the_record_of_the_coater(line):
+    happen(line, Event("solids_step", size=0.005))
+    line.run(WAY_S + 120)
+    line.advance()
+    origin = ProcessEvent.objects.get(equipment=line.equipment[0])
+    gap = timedelta(seconds=90)  # longer than two events of one tag lie apart
+    lost = Snapshot.objects.filter(equipment=origin.equipment, at__gte=origin.at, at__lt=origin.at + gap)
+    assert lost.delete()[0] > 0
+    assert carry(line) == 1
+    (row,) = at_the_press(line)
+    assert (row.at - origin.at).total_seconds() == pytest.approx(WAY_S + gap.total_seconds(), abs=3)
+
+
+def test_a_snapshot_of_the_press_that_comes_late_makes_no_second_event(line):
+    happen(line, Event("solids_step", size=0.005))
+    line.run(WAY_S + 60)
+    line.advance()
+    origin = ProcessEvent.objects.get(equipment=line.equipment[0])
+    made = Snapshot.objects.get(equipment=origin.equipment, at=origin.at)
+    metres = {"roll": made.roll, "web_m__gte": made.web_m, "web_m__lt": made.web_m + 30}
+    lost = Snapshot.objects.filter(equipment=line.equipment[1], **metres).order_by("at")
+    late = lost.first()
+    lost.delete()
+    assert carry(line) == 1
+    late.at = at_the_press(line).get().at - timedelta(seconds=80)
+    late.save(force_insert=True)
+    assert carry(line) == 0
+
+
 def test_what_a_person_told_of_the_press_itself_is_not_told_again(line):
     person = user("operator")
     grant(person, "operator", line=line.line)

@@ -143,7 +143,20 @@ def test_a_root_that_nobody_with_the_key_wrote_is_said(folder, field):
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("line", ["", "{", "[]", '{"number": 1}', '{"number": null, "hash": 1, "at": 2}', "\x00"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "",
+        "{",
+        "[]",
+        '{"number": 1}',
+        '{"number": null, "hash": 1, "at": 2}',
+        "\x00",
+        '{"number": 1e999}',
+        "[" * 100_000,
+    ],
+    ids=lambda line: line[:20],
+)
 def test_a_line_that_is_no_root_is_said_and_the_others_count(folder, line):
     write(2)
     roots.checkpoint(NOW)
@@ -152,6 +165,19 @@ def test_a_line_that_is_no_root_is_said_and_the_others_count(folder, line):
     said = verify()
     assert said["bad_roots"] == ["roots-2026-11.jsonl, line 1: not signed with this key"]
     assert (said["signed_roots"], said["first_bad"]) == (1, None)
+
+
+@pytest.mark.django_db
+def test_a_root_after_a_line_that_was_cut_short_is_a_line_of_its_own(folder):
+    write(2)
+    roots.checkpoint(NOW)
+    [path] = folder.iterdir()
+    path.write_text(path.read_text() + '{"number": 3, "ha')
+    write(1)
+    roots.checkpoint(NOW + MINUTE)
+    said = verify()
+    assert said["bad_roots"] == ["roots-2026-11.jsonl, line 2: not signed with this key"]
+    assert said["signed_roots"] == 2
 
 
 @pytest.mark.django_db

@@ -83,17 +83,35 @@ def test_a_value_that_is_no_good_ends_no_waiting(machine, bad):
     assert found.notes[0].reason is Reason.NOT_YET_MEASURED
 
 
-def test_where_only_a_laboratory_measures_its_samples_end_the_waiting(machine):
-    line, passes = begun(machine, 200)
-    state = replace(passes[-1].state, estimator="another")
-    reasons = []
-    for _ in range(RELEARNED):
+def sampled(machine: Machine, line: TinyLine, state: State) -> tuple[list[Reason], State]:
+    """Under another model only the laboratory measures; why the loop was silent, and the state afterwards."""
+    state, reasons = replace(state, estimator="another"), []
+    for _ in range(2 * RELEARNED):
         found = live(line, machine, state, gauge=values(line, TARGET, MeasuredBy.LAB))
         state = found.state
         reasons += [note.reason for note in found.notes]
+    return reasons, state
+
+
+def test_where_only_a_laboratory_measures_its_samples_end_the_waiting(machine):
+    line, passes = begun(machine, 200)
+    reasons, state = sampled(machine, line, replace(passes[-1].state, streams={}))
     assert reasons[0] is Reason.NOT_YET_MEASURED
     assert Reason.NOT_YET_MEASURED not in reasons[1:]
     assert state.streams["loading/1"].bias == 0.0
+
+
+def test_where_a_gauge_corrects_the_model_no_sample_stands_in_for_it(machine):
+    line, passes = begun(machine, 200)
+    reasons, state = sampled(machine, line, State.from_json(passes[-1].state.to_json()))
+    assert reasons == [Reason.NOT_YET_MEASURED] * 2 * RELEARNED
+    assert state.streams["loading/1"].wanted == WANTED
+
+
+def test_a_gauge_read_before_there_was_any_model_is_remembered_when_one_comes(machine):
+    line, passes = begun(replace(machine, estimator=None, loops=()), 200)
+    reasons, _ = sampled(machine, line, passes[-1].state)
+    assert set(reasons) == {Reason.NOT_YET_MEASURED}
 
 
 def test_a_state_stored_before_this_was_counted_goes_on_working(machine):

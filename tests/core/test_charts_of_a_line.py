@@ -314,7 +314,7 @@ def test_a_short_run_goes_on_over_a_change_of_recipe_as_if_nothing_had_changed(s
     """The same standardised values, made in turn under two targets with a sigma of their own."""
     rng, n = np.random.default_rng(seed), 60
     z, other = rng.normal(0.4, 1.0, n), np.arange(n) // 7 % 2 == 1
-    told = replace(FULL, residual=None, short_run=True)
+    told = replace(FULL, residual=None, short_run=1)
     of = [
         Machine("c", (), (StreamConfig("l/1", chart=replace(told, mean=m, sigma=s)),))
         for m, s in ((20, 0.1), (31, 0.3))
@@ -328,3 +328,21 @@ def test_a_short_run_goes_on_over_a_change_of_recipe_as_if_nothing_had_changed(s
     assert rules == list(whole)
     assert states[0].chart.cusum == pytest.approx(after[0].chart.cusum)
     assert states[0].chart.count == n
+
+
+@pytest.mark.parametrize("kept", [FULL, PLAIN], ids=["with sums", "plain"])
+def test_a_short_run_drawn_anew_continues_its_runs_and_begins_its_sums_anew(kept):
+    values = np.random.default_rng(84).normal(MEAN, SIGMA, 40)
+    first = replace(kept, residual=None, short_run=1)
+    drawn = replace(first, mean=MEAN + 0.02, sigma=0.8 * SIGMA)
+    lines = [
+        Machine("c", (), (StreamConfig("l/1", chart=chart),))
+        for chart in (first, replace(drawn, short_run=2), replace(first, short_run=0), replace(drawn, short_run=0))
+    ]
+    early, late = measured(values[:20], [0] * 20), measured(values[20:], [0] * 20, at_s=np.arange(20, 40))
+    after = []
+    for before, line in (lines[:2], lines[2:]):
+        bits, states = judged(judged(None, early, line=before)[1], late, line=line)
+        after.append((list(bits), replace(states[0].chart, short_run=0)))
+    assert after[0] == after[1]
+    assert after[0][1].count == 20

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -115,6 +116,56 @@ def test_the_average_of_the_lanes_is_that_of_their_observations_alone():
     alone = mewma.judge(values, AVERAGED.reference, AVERAGED.weight, AVERAGED.h)
     assert list(rules[LANES - 1 :: LANES] & int(Rule.MULTIVARIATE) > 0) == list(alone.beyond)
     assert states[0].chart.several.lanes == alone.standing
+
+
+def averaging(**changed):
+    """The line whose first lane is averaged otherwise than ``SLOW``."""
+    others = changed.get("others", AVERAGED.others)
+    usual = Reference.of(
+        changed.pop("mean", np.full(1 + len(others), 20.0)), changed.pop("covariance", COVARIANCE), 5_000
+    )
+    told = replace(AVERAGED, reference=usual, **changed)
+    first, *rest = SLOW.streams
+    return replace(SLOW, streams=(replace(first, chart=replace(first.chart, averaged=told)), *rest))
+
+
+CROSSED = np.random.default_rng(96).multivariate_normal(np.full(LANES, 20.0), COVARIANCE, 60)
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        {"others": KEYS[1:3], "covariance": COVARIANCE[:3, :3]},
+        {"others": (KEYS[2], KEYS[1], KEYS[3])},
+        {"covariance": 2 * COVARIANCE},
+        {"mean": np.full(LANES, 20.1)},
+        {"weight": 0.2},
+    ],
+    ids=["a lane fewer", "other lanes", "covariance", "mean", "weight"],
+)
+def test_the_average_of_other_lanes_or_of_another_reference_begins_anew(before):
+    told = crossings(CROSSED)
+    _, states = judged(part(told, slice(0, 120)), line=averaging(**before))
+    rules, after = judged(part(told, slice(120, 240)), through_json(states), SLOW)
+    begun = {i: replace(one, chart=replace(one.chart, several=None)) for i, one in states.items()}
+    afresh, expected = judged(part(told, slice(120, 240)), begun, SLOW)
+    assert after[0].chart.several == expected[0].chart.several
+    assert list(rules & int(Rule.MULTIVARIATE)) == list(afresh & int(Rule.MULTIVARIATE))
+
+
+def test_the_same_lanes_drawn_again_go_on():
+    told = crossings(CROSSED)
+    _, states = judged(part(told, slice(0, 120)), line=SLOW)
+    _, after = judged(part(told, slice(120, 240)), states, averaging())
+    assert after[0].chart.several == judged(told, line=SLOW)[1][0].chart.several
+
+
+def test_a_state_stored_before_averages_had_a_design_begins_them_anew():
+    _, states = judged(crossings(CROSSED), line=SLOW)
+    stored = json.loads(State(streams={"a": states[0]}).to_json())
+    several = stored["streams"]["a"]["chart"]["several"]
+    stored["streams"]["a"]["chart"]["several"] = several[:2]
+    assert State.from_json(json.dumps(stored)).streams["a"].chart.several.design == ""
 
 
 def test_a_new_stage_begins_the_average_of_the_lanes_afresh():

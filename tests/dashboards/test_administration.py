@@ -135,6 +135,43 @@ def test_what_is_done_to_an_account_is_recorded_without_its_password(keeper: Cli
     assert lee.password not in told
 
 
+def group_rows() -> list[tuple[str, Any, Any]]:
+    return list(
+        AuditEntry.objects.filter(object_type="group").order_by("number").values_list("action", "old", "new")
+    )  # fmt: skip
+
+
+def test_what_a_group_may_do_is_recorded_as_it_was_and_is_and_so_is_its_end(root: Client) -> None:
+    may = Permission.objects.get(codename="delete_user")
+    assert root.post(reverse("admin:auth_group_add"), {"name": "Keepers"}).status_code == 302
+    group, bare = Group.objects.get(name="Keepers"), {"name": "Keepers", "permissions": []}
+    change = reverse("admin:auth_group_change", args=[group.pk])
+    assert root.post(change, {"name": "Keepers", "permissions": [may.pk]}).status_code == 302
+    chosen = {"action": "delete_selected", "_selected_action": [group.pk], "post": "yes"}
+    assert root.post(reverse("admin:auth_group_changelist"), chosen).status_code == 302
+    mighty = {"name": "Keepers", "permissions": ["auth.delete_user"]}
+    assert group_rows() == [("group.add", None, bare), ("group.change", bare, mighty), ("group.delete", mighty, None)]
+    assert not Group.objects.filter(pk=group.pk).exists()
+
+
+def test_a_group_is_changed_by_superusers_only(keeper: Client, plant: Plant) -> None:
+    group, person = Group.objects.create(name="Keepers"), User.objects.get(username="keeper")
+    person.user_permissions.add(*Permission.objects.filter(content_type__model="group"))
+    wish = {"name": "Keepers", "permissions": [Permission.objects.get(codename="delete_user").pk]}
+    assert keeper.post(reverse("admin:auth_group_change", args=[group.pk]), wish).status_code == 403
+    assert keeper.post(reverse("admin:auth_group_add"), wish | {"name": "Others"}).status_code == 403
+    assert keeper.post(reverse("admin:auth_group_delete", args=[group.pk]), {"post": "yes"}).status_code == 403
+    assert keeper.get(reverse("admin:auth_group_change", args=[group.pk])).status_code == 200
+    assert (group.permissions.count(), Group.objects.filter(name="Others").exists()) == (0, False)
+
+
+def test_the_end_of_an_account_is_recorded(root: Client) -> None:
+    person = User.objects.create_user("lee", first_name="Lee")
+    assert root.post(reverse("admin:auth_user_delete", args=[person.pk]), {"post": "yes"}).status_code == 302
+    row = AuditEntry.objects.get(action="user.delete")
+    assert (row.object_id, row.old, row.new) == (str(person.pk), {"username": "lee"}, None)
+
+
 def test_a_corrected_name_and_a_changed_code_are_recorded_as_they_were_and_are(keeper: Client, plant: Plant) -> None:
     old = plant.line.name
     url = reverse("admin:control_line_change", args=[plant.line.pk])

@@ -12,7 +12,7 @@ from django.test import Client
 
 from control.models import AuditEntry, Change
 from dashboards import permissions
-from dashboards.refused import STRANGERS, Strangers
+from dashboards.refused import MOST, Heard
 from tests.factories import NOW, Plant
 
 SignIn = Callable[[str], Client]
@@ -28,13 +28,28 @@ def rows() -> list[AuditEntry]:
     [
         ("operator", "/no/such/address/", 404),
         ("operator", "/changes/999999/decide/", 404),
-        ("viewer", "/admin/control/change/1/delete/", 302),
+        ("operator", "/accounts/logout/", 302),
         ("outsider", "/inbox/now/", 405),
     ],
 )
 def test_only_a_refusal_is_recorded(plant: Plant, signed_in: SignIn, name: str, url: str, status: int) -> None:
     assert signed_in(name).post(url).status_code == status
     assert [row.new["path"] for row in rows()] == [url] * (status == 404)
+
+
+def test_who_may_not_enter_the_administration_is_recorded(plant: Plant, signed_in: SignIn) -> None:
+    url = "/admin/control/change/1/delete/"
+    assert signed_in("viewer").post(url).status_code == 302
+    assert [(row.actor, row.new["path"], row.new["status"]) for row in rows()] == [(plant.person("viewer"), url, 401)]
+
+
+def test_a_request_that_cannot_be_read_or_is_too_long_is_recorded(
+    plant: Plant, signed_in: SignIn, settings: Any
+) -> None:
+    client, url = signed_in("operator"), f"/lines/{plant.line.key}/hold/"
+    settings.DATA_UPLOAD_MAX_NUMBER_FIELDS = 1
+    assert client.post(url, {"a": 1, "b": 2}).status_code == 400
+    assert [row.new["status"] for row in rows()] == [400]
 
 
 def test_the_row_says_who_what_and_how_it_ended(plant: Plant, signed_in: SignIn) -> None:
@@ -91,7 +106,24 @@ def test_a_stranger_has_one_row_a_minute(plant: Plant, monkeypatch: pytest.Monke
 
 
 def test_many_strangers_have_so_many_rows_a_minute_together() -> None:
-    strangers = Strangers()
-    heard: list[Any] = [strangers.first_time(f"10.0.{n // 256}.{n % 256}", NOW) for n in range(1000)]
-    assert sum(heard) == STRANGERS
-    assert strangers.first_time("10.0.0.1", NOW + timedelta(minutes=1))
+    told = Heard()
+    heard: list[Any] = [told.first_time(None, f"10.0.{n // 256}.{n % 256}", NOW) for n in range(1000)]
+    assert sum(heard) == MOST
+    assert told.first_time(7, "10.0.0.1", NOW)  # whoever is signed in has rows of his own
+    assert told.first_time(None, "10.0.0.1", NOW + timedelta(minutes=1))
+
+
+def test_a_person_has_one_row_a_minute_for_one_address_and_status(
+    plant: Plant, signed_in: SignIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, at = signed_in("operator"), NOW
+    monkeypatch.setattr(permissions, "now", lambda: at)
+    for path in ("/a/", "/b/", "/a/"):
+        client.post(path)
+    assert [row.new["path"] for row in rows()] == ["/a/", "/b/"]
+    for n in range(100):
+        client.post(f"/{n}/")
+    assert len(rows()) == MOST
+    at += timedelta(minutes=1)
+    client.post("/a/")
+    assert len(rows()) == MOST + 1

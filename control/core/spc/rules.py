@@ -108,6 +108,11 @@ def remembered(line: FloatArray, rules: RuleSet) -> Recent:
     return tuple(None if z != z else z for z in line[-rules.context :].tolist())
 
 
+def restandardised(recent: Recent, before: tuple[float, float], now: tuple[float, float]) -> Recent:
+    """The values behind ``recent``, standardised by mean and sigma ``before``, as they are by those of ``now``."""
+    return tuple((before[0] + before[1] * z - now[0]) / now[1] for z in recent if z is not None)
+
+
 def broken(line: FloatArray, rules: RuleSet) -> Bits:
     """Bits of the rules broken at each point of ``line`` (..., n): every row is a line of its own."""
     bits, sides = np.zeros(line.shape, np.int16), np.stack([line, -line])
