@@ -48,7 +48,7 @@ def put_behind(line: DemoLine) -> None:
     for change in Change.objects.filter(state=State.UNCONFIRMED):
         told = {"version": change.version, "reason": "seen at the panel", "now": line.now()}
         changes.resolve(change.pk, actor=line.people["supervisor"], applied=bool(applied(line, change)), **told)
-    Change.objects.update(decided_at=F("decided_at") - LONG_BEFORE, state_since=F("state_since") - LONG_BEFORE)
+    Change.objects.update(**{name: F(name) - LONG_BEFORE for name in ("proposed_at", "decided_at", "state_since")})
 
 
 def dispatcher(line: DemoLine, holder: str, connect: Connect) -> Dispatcher:
