@@ -10,6 +10,7 @@ from django.contrib import admin
 from django.contrib.admin.utils import unquote
 from django.contrib.auth import admin as auth_admin
 from django.contrib.auth.models import Group, Permission, User
+from django.core.exceptions import PermissionDenied
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -20,7 +21,9 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from control import models
-from control.actions import audit
+from control.actions import audit, grants
+from dashboards import permissions
+from dashboards.grant_admin import Signed
 
 admin.site.site_header = admin.site.site_title = "apcweb"
 
@@ -115,6 +118,8 @@ class PersonAdmin(Audited, auth_admin.UserAdmin):
     def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> Any:  # noqa: A002 - Django's
         with audit.atomic():
             before = self.get_object(request, unquote(id))
+            if before and not grants.may_set_password(permissions.person(request), before, permissions.now()):
+                raise PermissionDenied
             answer = super().user_change_password(request, id, form_url)
             after = self.get_object(request, unquote(id))
             if before and after and before.password != after.password:
@@ -207,30 +212,13 @@ class SignatureAdmin(ReadOnly):
 
 
 @admin.register(models.Grant)
-class GrantAdmin(Remembered):
-    """Roles. Each gift and each end of one is a row of the audit, in the same transaction; ended, never deleted."""
+class GrantAdmin(Signed, Remembered):
+    """Roles: given and ended, never altered and never deleted."""
 
     list_display = ("user", "role", "site", "area", "line", "valid_from", "valid_to")
     list_filter = ("role", "site", "area", "line")
     search_fields = ("user__username",)
     autocomplete_fields = ("user",)
-
-    def save_model(self, request: HttpRequest, obj: models.Grant, form: Any, change: bool) -> None:
-        old = models.Grant.objects.filter(pk=obj.pk).first() if change else None
-        with audit.atomic():
-            super().save_model(request, obj, form, change)
-            audit.record(
-                actor=User.objects.get(pk=request.user.pk), action="grant.change" if change else "grant.give", obj=obj,
-                now=timezone.now(), old=_told(old), new=_told(obj),
-            )  # fmt: skip
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-
-def _told(grant: models.Grant | None) -> dict[str, Any] | None:
-    fields = ("user_id", "role", "site_id", "area_id", "line_id", "valid_from", "valid_to")
-    return None if grant is None else {field: getattr(grant, field) for field in fields}
 
 
 @admin.register(models.ReasonCode, models.CauseCode)

@@ -22,7 +22,7 @@ from control.queries import live
 from control.queries.points import utc
 from dashboards import feeds
 from dashboards.feeds import BATCH, Stream
-from dashboards.outbox import NO_PERMISSION, RESTART, SESSION_ENDED, Message, Outbox, frame
+from dashboards.outbox import NO_PERMISSION, RESTART, RIGHTS_CHANGED, SESSION_ENDED, Message, Outbox, frame
 from dashboards.sessions import Standing, standing
 
 POLL_S, TICK_S, CHECK_S = 1.0, 2.0, 4.0
@@ -229,9 +229,11 @@ def _recheck(client: Client, found: Standing | None) -> None:
     if found is None or found.user_id != client.standing.user_id:
         client.outbox.close(SESSION_ENDED, "session ended")
         return
-    client.standing = found
+    lost, client.standing = client.standing.roles - found.roles, found
     if any(stream.line_id not in found.line_ids for stream in client.streams.values()):
         client.outbox.close(NO_PERMISSION, "permission ended")
+    elif lost:
+        client.outbox.close(RIGHTS_CHANGED, "rights changed")
 
 
 def _cut_short(feed: str, told: dict[str, list[Any]]) -> bool:

@@ -20,6 +20,7 @@ CAPACITY = 64  # messages; at one a stream and second, half a minute of a large 
 PATIENCE_S = 5.0  # to a socket that was told to resync
 
 SESSION_ENDED, NO_PERMISSION, TOO_SLOW, BAD_FRAME = 4401, 4403, 4408, 4400
+RIGHTS_CHANGED = 4409  # something on the page may no longer be done: it is drawn anew
 RESTART = 1012
 
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from django.contrib.auth.models import User
-from django.db.models import Model, Q, QuerySet
+from django.db.models import Model, QuerySet
 from django.http import Http404, HttpRequest
 
 from control.actions import authority
@@ -40,7 +40,7 @@ def may(request: HttpRequest, right: Right, line: Line) -> bool:
 
 def may_at_site(request: HttpRequest, right: Right, site: Site) -> bool:
     """Whether one of the person's roles on the whole site gives the right."""
-    return authority.may_at_site(request.user, right, site, now())
+    return authority.may_over(request.user, right, site, now())
 
 
 def lines_with(request: HttpRequest, right: Right) -> list[Line]:
@@ -59,9 +59,7 @@ def audits_all(request: HttpRequest) -> bool:
 
 
 def _auditing(request: HttpRequest) -> QuerySet[Grant]:
-    at = now()
-    in_force = Q(valid_to__isnull=True) | Q(valid_to__gt=at)
-    return Grant.objects.filter(in_force, user_id=request.user.pk, valid_from__lte=at, role__in=AUDITORS)
+    return authority.valid(request.user, now()).filter(role__in=AUDITORS)
 
 
 def found(rows: QuerySet[M], **which: Any) -> M:

@@ -12,14 +12,20 @@ from django.contrib.auth.models import User
 from django.utils.crypto import constant_time_compare
 
 from control.actions import authority
+from control.actions.authority import RIGHTS, Right
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A signed-in user and the lines he may look at now."""
+    """A signed-in user, and the roles he has now by the line they reach."""
 
     user_id: int
-    line_ids: frozenset[int]
+    roles: frozenset[tuple[int, str]]
+
+    @property
+    def line_ids(self) -> frozenset[int]:
+        """The lines he may look at."""
+        return frozenset(line for line, role in self.roles if Right.VIEW in RIGHTS[role])
 
 
 def standing(session_key: str | None, now: datetime) -> Standing | None:
@@ -30,5 +36,4 @@ def standing(session_key: str | None, now: datetime) -> Standing | None:
     user = User.objects.filter(pk=session.get(SESSION_KEY), is_active=True).first()
     if user is None or not constant_time_compare(session.get(HASH_SESSION_KEY, ""), user.get_session_auth_hash()):
         return None
-    lines = authority.visible_lines(user, now).values_list("id", flat=True)
-    return Standing(user.pk, frozenset(lines))
+    return Standing(user.pk, authority.held(user, now))

@@ -12,10 +12,11 @@ from django.contrib.auth.models import AnonymousUser, User
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from control.actions.errors import NoPermission
-from control.models import Grant, Line, Site
+from control.models import Area, Grant, Line, Site
 
 Role = Grant.Role
 Person = User | AnonymousUser
+Scope = Site | Area | Line  # what a role is given on
 LADDER: tuple[str, ...] = (Role.OPERATOR, Role.SUPERVISOR)  # who approves changes, lowest first
 NOBODY = "nobody"  # what no one on the ladder may approve
 
@@ -37,9 +38,11 @@ class Right(StrEnum):
     CONFIGURE = "configure"
     REVIEW = "review"
     AUDIT = "audit"
+    GRANT = "grant"
 
 
 _R = Right
+LOOKING = frozenset({_R.VIEW, _R.VIEW_SHADOW, _R.AUDIT})
 _OPERATOR = frozenset({_R.VIEW, _R.PROPOSE, _R.DECIDE, _R.HOLD, _R.ANSWER_SIGNAL, _R.RECORD_EVENT, _R.HAND_OVER})
 RIGHTS: dict[str, frozenset[Right]] = {
     Role.VIEWER: frozenset({_R.VIEW}),
@@ -48,14 +51,14 @@ RIGHTS: dict[str, frozenset[Right]] = {
     Role.ENGINEER: frozenset(
         {_R.VIEW, _R.VIEW_SHADOW, _R.HOLD, _R.ANSWER_SIGNAL, _R.RECORD_EVENT, _R.CONFIGURE, _R.REVIEW, _R.AUDIT}
     ),
-    Role.ADMIN: frozenset({_R.VIEW, _R.AUDIT}),
+    Role.ADMIN: frozenset({_R.VIEW, _R.AUDIT, _R.GRANT}),
     Role.AUDITOR: frozenset({_R.VIEW, _R.VIEW_SHADOW, _R.AUDIT}),
 }
 
 
 def roles(user: Person, line: Line, now: datetime) -> frozenset[str]:
     """The roles a person has on a line at ``now``, read from the database at this moment."""
-    return frozenset(_valid(user, now).filter(_covers(line)).values_list("role", flat=True))
+    return frozenset(valid(user, now).filter(_covers(line)).values_list("role", flat=True))
 
 
 def may(user: Person, right: Right, line: Line, now: datetime) -> bool:
@@ -70,14 +73,24 @@ def require(user: Person, right: Right, line: Line, now: datetime) -> frozenset[
     return held
 
 
-def may_at_site(user: Person, right: Right, site: Site, now: datetime) -> bool:
-    held = _valid(user, now).filter(site=site).values_list("role", flat=True)
+def may_over(user: Person, right: Right, scope: Scope, now: datetime) -> bool:
+    """Whether a role that reaches over the whole of a site, an area or a line gives the right."""
+    held = valid(user, now).filter(_over(scope)).values_list("role", flat=True)
     return any(right in RIGHTS.get(role, ()) for role in held)
+
+
+def held(user: Person, now: datetime) -> frozenset[tuple[int, str]]:
+    """Every role a person has, as (line, role): in one question, for it is asked of every socket."""
+    rows = valid(user, now)
+    own = rows.filter(line__isnull=False).values_list("line_id", "role")
+    of_areas = rows.filter(area__lines__isnull=False).values_list("area__lines", "role")
+    of_sites = rows.filter(site__areas__lines__isnull=False).values_list("site__areas__lines", "role")
+    return frozenset(own.union(of_areas, of_sites))
 
 
 def require_at_site(user: Person, right: Right, site: Site, now: datetime) -> None:
     """Refused unless one of the person's roles on the whole site gives the right."""
-    if not may_at_site(user, right, site, now):
+    if not may_over(user, right, site, now):
         raise NoPermission("no_permission", f"{user.get_username()} may not {right} on all of {site.key}.")
 
 
@@ -85,7 +98,7 @@ def visible_lines(user: Person, now: datetime) -> QuerySet[Line]:
     """The lines a person may look at."""
     seeing = [role for role, rights in RIGHTS.items() if Right.VIEW in rights]
     scope = Q(line=OuterRef("pk")) | Q(area=OuterRef("area")) | Q(site=OuterRef("area__site"))
-    return Line.objects.filter(Exists(_valid(user, now).filter(scope, role__in=seeing)))
+    return Line.objects.filter(Exists(valid(user, now).filter(scope, role__in=seeing)))
 
 
 def decides(held: frozenset[str], needs: str) -> bool:
@@ -93,10 +106,17 @@ def decides(held: frozenset[str], needs: str) -> bool:
     return needs in LADDER and any(role in held for role in LADDER[LADDER.index(needs) :])
 
 
-def _valid(user: Person, now: datetime) -> QuerySet[Grant]:
+def valid(user: Person, now: datetime) -> QuerySet[Grant]:
+    """The roles that hold at ``now``; a disabled account has none."""
     in_force = Q(valid_to__isnull=True) | Q(valid_to__gt=now)
     return Grant.objects.filter(in_force, user_id=user.pk or 0, user__is_active=True, valid_from__lte=now)
 
 
 def _covers(line: Line) -> Q:
     return Q(line=line) | Q(area=line.area_id) | Q(site=line.area.site_id)
+
+
+def _over(scope: Scope) -> Q:
+    if isinstance(scope, Line):
+        return _covers(scope)
+    return Q(area=scope) | Q(site=scope.site_id) if isinstance(scope, Area) else Q(site=scope)

@@ -2,6 +2,7 @@
 
 const LONGEST_WAIT_MS = 15000;
 const SILENT_MS = 4500; // ticks come every 2 s
+const RIGHTS_CHANGED = 4409;
 
 class Live extends EventTarget {
   #socket = null;
@@ -104,6 +105,7 @@ class Live extends EventTarget {
     if ([4401, 4403].includes(code)) this.#ended = code;
     this.dispatchEvent(new Event("lost"));
     if (this.#ended === 4401 || this.#ended === 4403) return;
+    if (code === RIGHTS_CHANGED) return this.dispatchEvent(new Event("rights"));
     this.#ended = null;
     const reach = Math.min(LONGEST_WAIT_MS, 500 * 2 ** this.#attempt++);
     setTimeout(() => this.open(), reach * (0.5 + Math.random() / 2)); // jitter: a restart must not bring all at once

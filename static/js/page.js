@@ -9,4 +9,5 @@ import { guardStaleness } from "./stale.js";
 
 guardStaleness(live);
 watchClocks();
+live.addEventListener("rights", () => location.reload()); // once: the next page has a socket with the rights of now
 live.open();

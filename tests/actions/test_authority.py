@@ -59,13 +59,13 @@ def test_who_is_not_signed_in_may_nothing():
 
 RIGHTS = {
     "viewer": {"view"},
-    "operator": {"view", "propose", "decide", "hold", "answer_signal", "record_event"},
+    "operator": {"view", "propose", "decide", "hold", "answer_signal", "record_event", "hand_over"},
     "supervisor": {
-        "view", "view_shadow", "propose", "decide", "hold", "answer_signal", "record_event", "release", "set_mode",
-        "resolve", "review", "audit",
+        "view", "view_shadow", "propose", "decide", "hold", "answer_signal", "record_event", "hand_over", "release",
+        "set_mode", "resolve", "review", "audit",
     },
     "engineer": {"view", "view_shadow", "hold", "answer_signal", "record_event", "configure", "review", "audit"},
-    "admin": {"view", "audit"},
+    "admin": {"view", "audit", "grant"},
     "auditor": {"view", "view_shadow", "audit"},
     "outsider": set(),
 }  # fmt: skip

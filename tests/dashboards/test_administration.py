@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -12,7 +13,8 @@ from django.utils import timezone
 
 from control.actions import audit
 from control.demo.people import KEPT_BY_ADMINS
-from control.models import AuditEntry, Change, Grant, SetAside
+from control.models import AuditEntry, Change, Grant, SetAside, Signature
+from tests.dashboards.conftest import PASSWORD
 from tests.factories import Plant
 
 
@@ -48,16 +50,72 @@ def test_a_change_cannot_be_edited_around_the_workflow(root: Client, change: Cha
     assert answer.status_code == 403
 
 
-def test_giving_a_role_is_a_row_of_the_audit(root: Client, plant: Plant) -> None:
-    form = {
-        "user": plant.person("outsider").pk, "role": "viewer", "line": plant.line.pk,
+def role_form(person: User, plant: Plant, **more: Any) -> dict[str, Any]:
+    return {
+        "user": person.pk, "role": "viewer", "line": plant.line.pk, "reason": "starts today", "password": PASSWORD,
         "valid_from_0": "2026-01-01", "valid_from_1": "00:00:00",
-    }  # fmt: skip
-    assert root.post(reverse("admin:control_grant_add"), form).status_code == 302
-    grant = Grant.objects.get(user=plant.person("outsider"))
+    } | more  # fmt: skip
+
+
+@pytest.fixture
+def signing_root(plant: Plant, with_password: Callable[[str], User]) -> Client:
+    client = Client()
+    client.force_login(with_password("root"))
+    return client
+
+
+def test_a_role_is_given_and_ended_signed(signing_root: Client, plant: Plant) -> None:
+    outsider, adding = plant.person("outsider"), reverse("admin:control_grant_add")
+    assert signing_root.post(adding, role_form(outsider, plant)).status_code == 302
+    grant = Grant.objects.get(user=outsider)
     row = AuditEntry.objects.get(action="grant.give")
     assert (row.object_id, row.actor, row.new["role"]) == (str(grant.pk), plant.person("root"), "viewer")
-    assert root.post(reverse("admin:control_grant_delete", args=[grant.pk]), {"post": "yes"}).status_code == 403
+    changing = reverse("admin:control_grant_change", args=[grant.pk])
+    assert signing_root.get(changing).status_code == 200
+    ends = {"valid_to_0": "2026-01-01", "valid_to_1": "00:00:00", "reason": "has left", "password": PASSWORD}
+    assert signing_root.post(changing, ends | {"role": "supervisor"}).status_code == 302
+    grant.refresh_from_db()
+    assert (grant.role, grant.valid_to is not None) == ("viewer", True)
+    assert [one.meaning for one in Signature.objects.order_by("pk")] == ["give_role", "end_role"]
+    deleting = reverse("admin:control_grant_delete", args=[grant.pk])
+    assert signing_root.post(deleting, {"post": "yes"}).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [({"password": "wrong"}, "do not match"), ({"password": ""}, "required"), ({"reason": ""}, "required"),
+     ({"line": ""}, "one of them")],
+)  # fmt: skip
+def test_an_unsigned_role_is_not_given_and_the_form_says_why(
+    signing_root: Client, plant: Plant, more: dict[str, str], words: str
+) -> None:
+    outsider = plant.person("outsider")
+    page = signing_root.post(reverse("admin:control_grant_add"), role_form(outsider, plant, **more))
+    assert words in page.content.decode()
+    assert not Grant.objects.filter(user=outsider).exists()
+
+
+def test_nobody_gives_himself_a_role_here_either_and_that_is_recorded(signing_root: Client, plant: Plant) -> None:
+    answer = signing_root.post(reverse("admin:control_grant_add"), role_form(plant.person("root"), plant))
+    assert "Nobody gives a role to himself" in answer.content.decode()
+    assert AuditEntry.objects.get(action="grant.give.refused").new["code"] == "own_role"
+
+
+def test_wrong_passwords_here_are_counted_too(signing_root: Client, plant: Plant) -> None:
+    url, form = reverse("admin:control_grant_add"), role_form(plant.person("outsider"), plant)
+    for _ in range(5):
+        signing_root.post(url, form | {"password": "wrong"})
+    assert "Too many wrong passwords" in signing_root.post(url, form).content.decode()
+
+
+def test_who_keeps_accounts_sets_no_password_of_somebody_who_acts(keeper: Client, root: Client, plant: Plant) -> None:
+    new = {"password1": "long-enough-7731", "password2": "long-enough-7731", "usable_password": "true"}
+    for person, answers in ((plant.person("supervisor"), (403, 302)), (plant.person("viewer"), (302, 302))):
+        url = reverse("admin:auth_user_password_change", args=[person.pk])
+        assert tuple(client.post(url, new | {"set-password": "1"}).status_code for client in (keeper, root)) == answers
+    for client, name in ((keeper, "keeper"), (root, plant.person("root").username)):
+        own = reverse("admin:auth_user_password_change", args=[User.objects.get(username=name).pk])
+        assert client.post(own, new | {"set-password": "1"}).status_code == 403
 
 
 def test_rows_that_were_set_aside_are_found_and_read_and_nothing_more(root: Client, plant: Plant) -> None:

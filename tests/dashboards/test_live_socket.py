@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+import time
+from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 from asgiref.sync import sync_to_async
+from django.contrib.auth.models import User
 from django.contrib.sessions.models import Session
 from django.db import OperationalError
+from django.test import Client
 from django.utils import timezone
 from websockets.exceptions import InvalidStatus
 
-from control.actions import audit
-from control.models import Cursor, Line, Point
+from control.actions import audit, grants
+from control.models import Area, Cursor, Line, Point
 from control.queries import live
 from dashboards import feeds, hub
 from dashboards.outbox import Outbox
@@ -233,6 +238,59 @@ async def test_a_role_taken_away_closes_what_it_opened(served: Served, line: Pla
         await heard.next("snapshot")
         await line.person("viewer").grants.all().aupdate(valid_to=timezone.now())
         assert await heard.close_code() == 4403
+
+
+def _out(line: Plant, cookie: str) -> None:
+    Session.objects.filter(session_key=cookie).delete()
+
+
+def _password(line: Plant, cookie: str) -> None:
+    person = line.person("supervisor")
+    person.set_password("another long enough one")
+    person.save()
+
+
+def _disabled(line: Plant, cookie: str) -> None:
+    User.objects.filter(pk=line.person("supervisor").pk).update(is_active=False)
+
+
+def _role(line: Plant, cookie: str) -> None:
+    given = line.person("supervisor").grants.get(role="supervisor")
+    grants.end(given, by=factories.hand(line.person("root"), timezone.now()), now=timezone.now(), reason="moved on")
+
+
+def _scope(line: Plant, cookie: str) -> None:
+    elsewhere = Area.objects.create(site=line.site, key="elsewhere", name="Elsewhere")
+    line.person("supervisor").grants.filter(role="supervisor").update(line=None, area=elsewhere)
+
+
+def _date(line: Plant, cookie: str) -> None:
+    line.person("supervisor").grants.filter(role="supervisor").update(valid_to=timezone.now() + timedelta(seconds=1))
+    time.sleep(1)
+
+
+WAYS = {_out: 4401, _password: 4401, _disabled: 4401, _role: 4409, _scope: 4409, _date: 4409}
+
+
+@pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__.strip("_"))
+async def test_what_is_taken_away_is_refused_at_once_and_closes_the_socket_in_ten_seconds(
+    served: Served, line: Plant, way: Callable[[Plant, str], None]
+) -> None:
+    """Also who may still look, as a viewer: what he could do besides is gone."""
+    await sync_to_async(factories.grant)(line.person("supervisor"), "viewer", line=line.line)
+    cookie = await session(served, line, "supervisor")
+    async with served.socket(cookie) as heard:
+        await heard.say(type="sub", stream=await sync_to_async(lane_of)(line), since=None)
+        await heard.next("snapshot")
+        await sync_to_async(way)(line, cookie)
+        assert await sync_to_async(_holds)(line, cookie) in (302, 403)
+        assert await heard.close_code(10.0) == WAYS[way]
+
+
+def _holds(line: Plant, cookie: str) -> int:
+    client = Client()
+    client.cookies["apc_session"] = cookie
+    return client.post(f"/lines/{line.line.key}/hold/").status_code
 
 
 @pytest.mark.parametrize("origin", ["http://evil.example", "null", "https://localhost"])
