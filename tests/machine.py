@@ -13,9 +13,11 @@ from tests.factories import BOLTS, NOW, USUAL
 
 @dataclass
 class Time:
-    """The test's clock: waiting moves it on."""
+    """The test's clock: waiting moves it on. A jump moves what clocks show, and nothing waits shorter for it."""
 
     elapsed: float = 0.0
+    jumped: float = 0.0
+    furthest: float = 0.0
 
     def sleep(self, seconds: float) -> None:
         self.elapsed += seconds
@@ -24,7 +26,11 @@ class Time:
         return self.elapsed
 
     def now(self) -> datetime:
-        return NOW + timedelta(seconds=self.elapsed)
+        return NOW + timedelta(seconds=self.elapsed + self.jumped)
+
+    def jump(self, seconds: float) -> None:
+        self.jumped += seconds
+        self.furthest = max(self.furthest, self.jumped)
 
 
 @dataclass
