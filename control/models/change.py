@@ -66,6 +66,7 @@ class Change(models.Model):
         indexes = [
             models.Index(fields=["line", "state"], name="change_line_state"),
             models.Index(fields=["-proposed_at"], name="change_recent"),
+            models.Index(fields=["loop", "-id"], name="change_newest_of_loop"),
         ]
         ordering = ["-proposed_at"]
 
