@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
+from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -45,11 +47,16 @@ def acknowledge(request: HttpRequest, key: str) -> HttpResponse:
     """Those that were ticked."""
     line = permissions.found(permissions.lines(request), key=key)
     ids = [int(text) for text in request.POST.getlist("signal") if text.isascii() and text.isdigit() and len(text) < 18]
-    done = doors.acknowledge(permissions.person(request), request.POST.get("key", ""), line, ids)
-    if done.status == 200:
-        n = done.answer["acknowledged"]
-        messages.success(request, ngettext("%(n)d signal acknowledged.", "%(n)d signals acknowledged.", n) % {"n": n})
-    return _answered(request, done, reverse("signals", args=[line.key]))
+
+    def act(user: User, key: str) -> Answered:
+        done = doors.acknowledge(user, key, line, ids)
+        if done.status == 200:
+            n = done.answer["acknowledged"]
+            told = ngettext("%(n)d signal acknowledged.", "%(n)d signals acknowledged.", n)
+            messages.success(request, told % {"n": n})
+        return done
+
+    return _done(request, act, reverse("signals", args=[line.key]))
 
 
 @login_required
@@ -58,16 +65,16 @@ def shelve(request: HttpRequest, pk: int) -> HttpResponse:
     row, form = _found(request, pk), request.POST
     text = form.get("minutes", "")
     minutes = int(text) if text.isascii() and text.isdigit() and len(text) < 7 else 0
-    done = doors.shelve(permissions.person(request), form.get("key", ""), row, minutes, form.get("reason", "")[:400])
-    return _answered(request, done, reverse("signals", args=[row.line.key]))
+    reason, back = form.get("reason", "")[:400], reverse("signals", args=[row.line.key])
+    return _done(request, lambda user, key: doors.shelve(user, key, row, minutes, reason), back)
 
 
 @login_required
 @require_POST
 def unshelve(request: HttpRequest, pk: int) -> HttpResponse:
     row = _found(request, pk)
-    done = doors.unshelve(permissions.person(request), request.POST.get("key", ""), row)
-    return _answered(request, done, reverse("signals", args=[row.line.key]))
+    back = reverse("signals", args=[row.line.key])
+    return _done(request, lambda user, key: doors.unshelve(user, key, row), back)
 
 
 @login_required
@@ -90,7 +97,11 @@ def _found(request: HttpRequest, pk: int) -> Signal:
     return permissions.found(queries.visible(permissions.line_ids(request)), pk=pk)
 
 
-def _answered(request: HttpRequest, done: Answered, back: str) -> HttpResponse:
+def _done(request: HttpRequest, act: Callable[[User, str], Answered], back: str) -> HttpResponse:
+    try:
+        done = act(permissions.person(request), request.POST.get("key", ""))
+    except Refused as refusal:
+        return refusals.shown(request, refusal, back=back)
     return redirect(back) if done.status == 200 else refusals.page(request, done.status, done.answer, back=back)
 
 
