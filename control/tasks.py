@@ -16,6 +16,7 @@ from control.actions import (
     retraining,
     rollvalues,
     roots,
+    shifts,
     stability,
     tending,
     trainingrun,
@@ -42,6 +43,14 @@ def tend_changes() -> None:
     tending.tend(now)
     versions.activate_due(now)
     attention.call_waiting(now)
+
+
+@shared_task(name="control.hand_over")
+def hand_over() -> None:
+    """End the shifts that are over; no automatic mode where one was not accepted in time."""
+    now = timezone.now()
+    shifts.make_due(now)
+    shifts.watch(now)
 
 
 @shared_task(name="control.carry_events")

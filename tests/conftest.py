@@ -10,6 +10,7 @@ from django.db import connection
 from tests.installation import Installation
 
 GUARDED = {"control_auditentry": "audit", "control_signature": "signature"}  # table: its triggers' first word
+RUNNING: list[Installation] = []
 FLUSHED_BESIDES = ["control_snapshot", "control_measurement", "control_point"]
 
 
@@ -49,8 +50,26 @@ def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installat
     """The whole thing as a user starts it, on demo data, shared by the tests that look at it from outside."""
     var: Path = tmp_path_factory.mktemp("apc")
     installed = Installation(var)
+    RUNNING.append(installed)
     try:
         installed.start()
         yield installed
     finally:
         installed.stop()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The tests that mostly wait come first, and all at once."""
+    items.sort(key=lambda item: not _on_installation(item))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """A whole line that nobody looks at any more would take half a processor from all other tests."""
+    if _on_installation(item) and not (nextitem and _on_installation(nextitem)):
+        while RUNNING:
+            RUNNING.pop().stop()
+
+
+def _on_installation(item: pytest.Item) -> bool:
+    return "installation" in getattr(item, "fixturenames", ())

@@ -93,7 +93,8 @@ class Installation:
         if self.up is not None:
             self.up.send_signal(signal.SIGINT)
             self.up.wait(60)
-        wipe(self.var)
+            self.up = None
+            wipe(self.var)
 
     def processes(self, words: str) -> list[psutil.Process]:
         """The installation's processes whose command line matches, servers' children included."""

@@ -22,14 +22,16 @@ INSERT INTO control_signal AS open (line_id, kind, stream_id, rule, priority, fi
     value, raised_at, action_taken, detail)
 SELECT e.line_id, 'rule', told.*, %(now)s, '', '' FROM unnest(
     %(stream_id)s::int8[], %(rule)s::int2[], %(priority)s::int2[], %(first_at)s::timestamptz[],
-    %(last_at)s::timestamptz[], %(last_seq)s::int8[], %(points)s::int4[], %(value)s::float8[]) AS told (stream_id)
+    %(last_at)s::timestamptz[], %(last_seq)s::int8[], %(points)s::int4[], %(value)s::float8[])
+    AS told (stream_id, rule, priority)
 JOIN control_stream s ON s.id = told.stream_id
 JOIN control_lane l ON l.id = s.lane_id JOIN control_equipment e ON e.id = l.equipment_id
+ORDER BY told.priority, told.stream_id, told.rule
 ON CONFLICT (stream_id, rule) WHERE closed_at IS NULL DO UPDATE SET
     first_at = least(open.first_at, excluded.first_at), last_at = greatest(open.last_at, excluded.last_at),
     last_seq = excluded.last_seq, points = open.points + excluded.points, value = excluded.value
 RETURNING open.id, open.line_id, open.xmax = 0
-"""  # a row that was there before has been locked by this transaction, and xmax says so
+"""  # the most urgent first: a signal joins an older one. Of a row that was there before xmax says so: it is locked
 # Signals of one characteristic of a machine, close together, have one cause: the first that is as urgent calls
 JOIN = """
 UPDATE control_signal AS late SET joins_id = (
@@ -83,7 +85,7 @@ def gathered(points: Iterable[tuple[int, int, datetime, int, float]]) -> list[Br
 
 def note(broken: Iterable[Broken], *, now: datetime) -> int:
     """Raise or extend a signal for each; returns how many are new. Called inside the pass, which alone writes them."""
-    told = sorted(broken, key=lambda one: one.priority)  # what calls comes before what joins it
+    told = list(broken)
     if not told:
         return 0
     columns = {name: [getattr(one, name) for one in told] for name in (*Broken.__slots__, "priority")}

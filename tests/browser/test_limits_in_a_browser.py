@@ -46,7 +46,7 @@ def test_from_the_lane_to_limits_in_force(measured: Plant, opened: Open) -> None
     page.get_by_label("Why the ticked values are left out").fill("gauge wiped")
     page.get_by_role("button", name="Look at it").click()
     expect(page.get_by_text("gauge wiped").first).to_be_visible()
-    page.locator("form[method=post] input[name=reason]").last.fill("first window")
+    page.locator("main form[method=post] input[name=reason]").last.fill("first window")
     page.get_by_role("button", name="Store as a draft").click()
     page.get_by_text("Put in force or discard").click()
     page.locator("#versions input[name=reason]").fill("looks right")
