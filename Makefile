@@ -23,7 +23,7 @@ run: $(VENV)/installed $(MOS) ## install, then start everything as a demo on por
 
 # three workers for two processors: the one with the tests of a whole installation mostly waits
 test: check ## the checks, then every test
-	@$(BIN)/python -m pytest -n 3 --dist loadgroup --durations=25 $(ARGS)
+	@$(BIN)/python -m pytest -n 3 --dist loadscope --durations=25 $(ARGS)
 
 trials: $(VENV)/installed-dev $(MOS) ## only the long forms of tests (more seeds, kills, races), one at a time, without the checks; APC_SEED=... repeats them
 	@$(BIN)/python -m pytest -m trial $(ARGS)

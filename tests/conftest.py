@@ -58,11 +58,6 @@ def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installat
         installed.stop()
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The tests that mostly wait come first, and all at once."""
-    items.sort(key=lambda item: not _on_installation(item))
-
-
 @pytest.hookimpl(trylast=True)
 def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
     """A whole line that nobody looks at any more would take half a processor from all other tests."""

@@ -13,6 +13,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from apcweb.places import embedded_database_url, embedded_redis_url, wipe
 from apcweb.servers import Postgres, Servers
@@ -44,6 +45,32 @@ if wants_postgres:
 if wants_valkey:
     os.environ["REDIS_URL"] = embedded_redis_url(var)
 os.environ["APC_TEST_OWN_SERVERS"] = "DATABASE_URL " * wants_postgres + "REDIS_URL" * wants_valkey
+
+
+# Files whose tests share what is dear to set up, each lot on one worker. By name: xdist 3.8 writes
+# the group of its marker where pytest 9.2 no longer reads, so that each worker started a line of its own
+TOGETHER = {
+    "tests/browser/test_the_whole_path.py": "installation",
+    "tests/faults/test_a_restart_says_bye.py": "installation",
+    "tests/faults/test_a_second_start_finds_its_data.py": "installation",
+    "tests/faults/test_a_write_survives_its_writer.py": "installation",
+    "tests/faults/test_nothing_is_lost_when_a_part_dies.py": "installation",
+    "tests/launch/test_up.py": "up",
+    "tests/test_seed_demo.py": "demo",
+    "tests/actions/test_out_of_automatic_mode.py": "automatic mode",
+}
+
+
+class Together(LoadScopeScheduling):
+    """Hands out tests one by one, and those of a lot together; the largest lot first."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return TOGETHER.get(nodeid.partition("::")[0], nodeid)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Together:
+    return Together(config, log)  # type: ignore[arg-type]
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

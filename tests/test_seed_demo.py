@@ -40,7 +40,7 @@ from tests.core.twins import parameters
 
 PASSWORD = "a-demo-password-of-its-own"
 ROLES = ("operator", "supervisor", "engineer", "admin", "viewer")
-pytestmark = [pytest.mark.django_db, pytest.mark.xdist_group("demo")]
+pytestmark = [pytest.mark.django_db]
 COUNTED = (AuditEntry, Change, Estimator, Limits, Measurement, Point, Signal, Snapshot, User)
 
 

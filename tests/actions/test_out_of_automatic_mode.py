@@ -31,7 +31,7 @@ from control.models import (
 from tests.factories import cast
 from tests.running import Running, running
 
-pytestmark = [pytest.mark.django_db, pytest.mark.xdist_group("out_of_automatic_mode")]
+pytestmark = [pytest.mark.django_db]
 TRAINED_S = 2400
 FOR_EVER = timedelta(days=365)
 

@@ -14,7 +14,7 @@ from tests.installation import PASSWORD, Installation, wait_until
 
 LOOP = "loading-bottom"
 EFFECT_MS = 240_000  # the dead time, and gauge values on both sides of it
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(560), pytest.mark.xdist_group("installation")]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(560)]
 
 
 @pytest.fixture(scope="module")

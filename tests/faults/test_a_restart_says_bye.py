@@ -11,7 +11,7 @@ from websockets.sync.client import connect
 
 from tests.installation import Installation, wait_until
 
-pytestmark = [pytest.mark.timeout(120), pytest.mark.xdist_group("installation")]
+pytestmark = [pytest.mark.timeout(120)]
 
 
 def test_a_socket_hears_bye_before_the_web_process_ends(installation: Installation) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from tests.installation import Installation, wait_until
 
-pytestmark = [pytest.mark.timeout(240), pytest.mark.xdist_group("installation")]
+pytestmark = [pytest.mark.timeout(240)]
 
 
 def test_after_kill_9_the_next_start_goes_on_with_what_was_there(installation: Installation) -> None:

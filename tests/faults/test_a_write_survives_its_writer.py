@@ -19,7 +19,7 @@ PROPOSED_S = 400  # what came of the last change is known first
 ON_ITS_WAY = ("approved", "writing")
 DONE = ("applied", "verifying", "effective", "ineffective")
 UNKNOWN = ("unconfirmed", "write_failed")  # anything else ended before a byte left
-pytestmark = [pytest.mark.timeout(500), pytest.mark.xdist_group("installation")]
+pytestmark = [pytest.mark.timeout(500)]
 
 
 def state_of(site: Installation, change: int) -> str:

@@ -21,7 +21,7 @@ from tests.installation import Installation, wait_until
 from tests.trials import SEED, trial
 
 PREDICTED = 0
-pytestmark = [pytest.mark.timeout(240), pytest.mark.xdist_group("installation")]
+pytestmark = [pytest.mark.timeout(240)]
 
 
 class Browser:

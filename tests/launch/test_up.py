@@ -26,7 +26,6 @@ from tests.trials import rounds, seeds
 ROOT = Path(__file__).parents[2]
 PATIENCE_S = 60
 PARTS = ("postgres", "valkey-server", "apcweb.web")
-pytestmark = pytest.mark.xdist_group("up")
 
 
 class Up:
