@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -10,9 +9,10 @@ from django.contrib.auth.models import User
 
 from control.actions import changes
 from control.actions.errors import Conflict
-from control.actions.idempotency import Answered, once
+from control.actions.idempotency import Answered
 from control.actions.signing import Hand
 from control.models import Change
+from dashboards import doors
 from dashboards.permissions import now
 
 Told = Mapping[str, Any]
@@ -51,9 +51,8 @@ def resolve(user: User, key: str, change_id: int, *, version: int, applied: bool
     return _once(user, key, act, verb="resolve", change=change_id, version=version, applied=applied, reason=reason)
 
 
-def _once(user: User, key: str, act: Callable[[], Told], **asked: Any) -> Answered:
-    body = json.dumps(asked, sort_keys=True).encode()
-    return once(user=user, key=key, body=body, now=now(), act=lambda: _naming(asked["version"], act))
+def _once(user: User, key: str, act: Callable[[], Told], *, verb: str, **asked: Any) -> Answered:
+    return doors.once(user, key, verb, asked, lambda: _naming(asked["version"], act))
 
 
 def _naming(seen: int, act: Callable[[], Told]) -> Told:

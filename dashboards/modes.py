@@ -5,17 +5,17 @@ HOLD itself is not here: it takes no key, and is the same however often it is as
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from django.contrib.auth.models import User
 
 from control.actions import loops
-from control.actions.idempotency import Answered, once
+from control.actions.idempotency import Answered
 from control.actions.signing import Hand
 from control.core.modes import Mode
 from control.models import Hold, Loop
+from dashboards.doors import once
 from dashboards.permissions import now
 
 Told = Mapping[str, Any]
@@ -28,7 +28,7 @@ def request(user: User, key: str, loop: Loop, mode: Mode, *, by: Hand, reason: s
         loops.request(loop, mode, by=by, now=now(), reason=reason)
         return {"id": loop.pk, "requested": loop.requested_mode, "actual": loop.actual_mode}
 
-    return _once(user, key, act, verb="mode", loop=loop.pk, mode=mode, reason=reason)
+    return once(user, key, "mode", {"loop": loop.pk, "mode": mode, "reason": reason}, act)
 
 
 def release(user: User, key: str, hold: Hold, *, by: Hand, reason: str) -> Answered:
@@ -36,8 +36,4 @@ def release(user: User, key: str, hold: Hold, *, by: Hand, reason: str) -> Answe
         loops.release(hold, by=by, now=now(), reason=reason)
         return {"id": hold.pk, "ended": True}
 
-    return _once(user, key, act, verb="release", hold=hold.pk, reason=reason)
-
-
-def _once(user: User, key: str, act: Callable[[], Told], **asked: Any) -> Answered:
-    return once(user=user, key=key, body=json.dumps(asked, sort_keys=True).encode(), now=now(), act=act)
+    return once(user, key, "release", {"hold": hold.pk, "reason": reason}, act)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -10,9 +9,10 @@ from typing import Any
 from django.contrib.auth.models import User
 
 from control.actions import process_events
-from control.actions.idempotency import Answered, once
+from control.actions.idempotency import Answered
 from control.core.process_events import Kind
 from control.models import Equipment, Line, ProcessEvent
+from dashboards.doors import once
 from dashboards.permissions import now
 
 
@@ -43,7 +43,7 @@ def record(
         told = {"at": at, "actor": user, "now": now(), "equipment": equipment, "side": side, "note": note}
         return {"events": [as_json(row) for row in process_events.record(line, kind, **told)]}
 
-    return once(user=user, key=key, body=json.dumps(asked, sort_keys=True).encode(), now=now(), act=act)
+    return once(user, key, "event", asked, act)
 
 
 def as_json(row: ProcessEvent) -> dict[str, Any]:

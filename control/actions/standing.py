@@ -7,12 +7,14 @@ from datetime import datetime, timedelta
 from django.db.models import F, Q, QuerySet
 
 from control.actions import figures, situation
+from control.actions.attention import URGENT
 from control.core.demotion import Trigger
 from control.core.lifecycle import State
 from control.core.modes import Mode
 from control.core.promotion import Standing
-from control.core.types import Quality, Rule
-from control.models import Change, Handshake, Loop, ModeSpell, Recipe, RollValue, Signal, Stream, VersionState
+from control.core.types import Quality
+from control.models import Change, Handshake, Loop, ModeSpell, Recipe, RollValue, Signal, VersionState
+from control.queries.loops import streams_of
 
 DAY = timedelta(days=1)
 NEVER_S = float("inf")
@@ -70,7 +72,7 @@ def _in_contract_s(loop: Loop, now: datetime) -> float:
 
     The contract is what the model itself states: a roll's measured mean lies between the mean ends of its intervals.
     """
-    rolls = RollValue.objects.filter(stream__in=_streams(loop), measured__isnull=False)
+    rolls = RollValue.objects.filter(stream__in=streams_of(loop).values(), measured__isnull=False)
     newest = rolls.order_by("-made_to").values_list("model", flat=True).first()
     if newest is None:
         return 0.0
@@ -89,10 +91,10 @@ def _bad_inputs(loop: Loop, now: datetime) -> list[str]:
 
 
 def _priority_1(loop: Loop) -> int:
-    """Streams of the loop out of specification with nobody's answer yet, and writes of its line nobody knows about."""
-    out = Signal.objects.filter(stream__in=_streams(loop), rule=Rule.OUT_OF_SPEC, closed_at__isnull=True)
+    """The most urgent signals of the loop's streams that are open, and writes of its line nobody knows about."""
+    urgent = Signal.objects.filter(stream__in=streams_of(loop).values(), priority=URGENT, closed_at__isnull=True)
     lost = Change.objects.filter(line=loop.equipment.line_id, state=State.UNCONFIRMED)
-    return out.count() + lost.count()
+    return urgent.count() + lost.count()
 
 
 def _calm_s(loop: Loop, now: datetime) -> float:
@@ -100,8 +102,3 @@ def _calm_s(loop: Loop, now: datetime) -> float:
     downs = ModeSpell.objects.filter(loop=loop, code__in=list(Trigger)).order_by("-since")
     since = downs.values_list("since", flat=True).first()
     return NEVER_S if since is None else (now - since).total_seconds()
-
-
-def _streams(loop: Loop) -> list[int]:
-    rows = Stream.objects.filter(lane__equipment=loop.equipment_id).select_related("lane", "characteristic")
-    return [stream.pk for stream in rows if stream.key in loop.settings["cvs"]]

@@ -20,7 +20,8 @@ from control.core.figures import Figures
 from control.core.modes import Mode
 from control.core.outcome import Pass
 from control.core.process_events import Event
-from control.models import Loop, ModeSpell, SetPointMove, Snapshot, Stream
+from control.models import Loop, ModeSpell, SetPointMove, Snapshot
+from control.queries.loops import streams_of
 
 ACTOR = "watch"
 AT_CAP = 0.9  # of what automatic mode may move at once
@@ -118,13 +119,11 @@ def _bad_since_down(row: _Row, now: datetime) -> int:
     code = row.reasons[0].get("code") if row.reasons and isinstance(row.reasons[0], dict) else ""
     if code != Trigger.BAD_INPUT or row.since is None or now - row.since > LATELY:
         return 0
-    return bad_on_end(_streams(row.loop_id), now)
+    return bad_on_end(_streams(_loop(row.loop_id)), now)
 
 
-def _streams(loop_id: int) -> list[int]:
-    loop = _loop(loop_id)
-    rows = Stream.objects.filter(lane__equipment=loop.equipment_id).select_related("lane", "characteristic")
-    return [stream.pk for stream in rows if stream.key in loop.settings["cvs"]]
+def _streams(loop: Loop) -> list[int]:
+    return [stream.pk for stream in streams_of(loop).values()]
 
 
 def _lift(row: _Row, figured: Figures, now: datetime) -> None:
@@ -133,7 +132,7 @@ def _lift(row: _Row, figured: Figures, now: datetime) -> None:
     wanted_s = (figured.good_scans + 2) * situation.scan_s(row.cycle_s)
     begin = max(now - timedelta(seconds=wanted_s), row.since or now)
     came = Snapshot.objects.filter(equipment=loop.equipment_id, at__gt=begin, at__lte=now + situation.CLOCK_SKEW)
-    if came.count() < figured.good_scans or bad_on_end(_streams(row.loop_id), now):
+    if came.count() < figured.good_scans or bad_on_end(_streams(loop), now):
         return
     lately = ModeSpell.objects.filter(loop=loop, code=LIFTED, since__gt=now - timedelta(seconds=figured.calm_s))
     if not lately.exists():

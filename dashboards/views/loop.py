@@ -6,6 +6,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
+from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
@@ -15,6 +16,7 @@ from django.views.decorators.http import require_POST, require_safe
 from control.actions import loops
 from control.actions.authority import Right
 from control.actions.errors import Invalid, Refused
+from control.actions.idempotency import Answered
 from control.core.modes import Mode
 from control.core.r2r import deadband
 from control.models import Loop
@@ -61,16 +63,13 @@ def mode(request: HttpRequest, pk: int) -> HttpResponse:
     """Ask for a mode; into automatic mode with a signature."""
     loop, asked = _found(request, pk), request.POST.get("mode", "")
     reason = request.POST.get("reason", "")[:400]
-    try:
+
+    def act(user: User, key: str) -> Answered:
         if asked not in list(Mode):
             raise Invalid("unknown_choice", "There is no such mode.")
-        told = {"by": hands.of_form(request), "reason": reason}
-        done = modes.request(permissions.person(request), request.POST.get("key", ""), loop, Mode(asked), **told)
-    except Refused as refusal:
-        return refusals.shown(request, refusal, back=_at(loop))
-    if done.status >= 400:
-        return refusals.page(request, done.status, done.answer, back=_at(loop))
-    return redirect(_at(loop))
+        return modes.request(user, key, loop, Mode(asked), by=hands.of_form(request), reason=reason)
+
+    return refusals.answered(request, act, _at(loop))
 
 
 def _found(request: HttpRequest, pk: int) -> Loop:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from django.contrib.auth.models import User
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
 from psycopg_pool import PoolTimeout
 
 from control.actions.errors import Refused
+from control.actions.idempotency import Answered
 from dashboards import permissions, wording
 from dashboards.views import sign
 
@@ -35,6 +37,15 @@ def page(request: HttpRequest, status: int, answer: Mapping[str, Any], back: str
         "back": back,
     }
     return render(request, "refused.html", context, status=status)
+
+
+def answered(request: HttpRequest, act: Callable[[User, str], Answered], back: str) -> HttpResponse:
+    """What a form leads to: ``act`` with the person and the form's key, then ``back``; or why it was not done."""
+    try:
+        done = act(permissions.person(request), request.POST.get("key", ""))
+    except Refused as refusal:
+        return shown(request, refusal, back)
+    return redirect(back) if done.status == 200 else page(request, done.status, done.answer, back)
 
 
 def failed(request: HttpRequest) -> HttpResponse:

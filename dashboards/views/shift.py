@@ -10,14 +10,13 @@ from typing import Any
 from django.contrib.auth.decorators import login_required
 from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST, require_safe
 
 from control.actions import figures, shifts
 from control.actions.authority import Right
-from control.actions.errors import Refused
 from control.actions.idempotency import Answered
 from control.models import Handover, Line
 from control.queries import handover as queries
@@ -114,10 +113,4 @@ def _chosen(line: Line, rows: list[Handover], chosen: str) -> Handover | None:
 def _done(request: HttpRequest, pk: int, act: Callable[[User, str, Handover], Answered]) -> HttpResponse:
     row = permissions.found(queries.handovers(permissions.line_ids(request)), pk=pk)
     back = f"{reverse('shift', args=[row.line.key])}?shift={row.pk}"
-    try:
-        done = act(permissions.person(request), request.POST.get("key", ""), row)
-    except Refused as refusal:
-        return refusals.shown(request, refusal, back=back)
-    if done.status != 200:
-        return refusals.page(request, done.status, done.answer, back=back)
-    return redirect(back)
+    return refusals.answered(request, lambda user, key: act(user, key, row), back)

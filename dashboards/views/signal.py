@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
 from typing import Any
 
 from django.contrib import messages
@@ -56,7 +55,7 @@ def acknowledge(request: HttpRequest, key: str) -> HttpResponse:
             messages.success(request, told % {"n": n})
         return done
 
-    return _done(request, act, reverse("signals", args=[line.key]))
+    return refusals.answered(request, act, reverse("signals", args=[line.key]))
 
 
 @login_required
@@ -66,7 +65,7 @@ def shelve(request: HttpRequest, pk: int) -> HttpResponse:
     text = form.get("minutes", "")
     minutes = int(text) if text.isascii() and text.isdigit() and len(text) < 7 else 0
     reason, back = form.get("reason", "")[:400], reverse("signals", args=[row.line.key])
-    return _done(request, lambda user, key: doors.shelve(user, key, row, minutes, reason), back)
+    return refusals.answered(request, lambda user, key: doors.shelve(user, key, row, minutes, reason), back)
 
 
 @login_required
@@ -74,7 +73,7 @@ def shelve(request: HttpRequest, pk: int) -> HttpResponse:
 def unshelve(request: HttpRequest, pk: int) -> HttpResponse:
     row = _found(request, pk)
     back = reverse("signals", args=[row.line.key])
-    return _done(request, lambda user, key: doors.unshelve(user, key, row), back)
+    return refusals.answered(request, lambda user, key: doors.unshelve(user, key, row), back)
 
 
 @login_required
@@ -95,14 +94,6 @@ def close(request: HttpRequest, pk: int) -> HttpResponse:
 
 def _found(request: HttpRequest, pk: int) -> Signal:
     return permissions.found(queries.visible(permissions.line_ids(request)), pk=pk)
-
-
-def _done(request: HttpRequest, act: Callable[[User, str], Answered], back: str) -> HttpResponse:
-    try:
-        done = act(permissions.person(request), request.POST.get("key", ""))
-    except Refused as refusal:
-        return refusals.shown(request, refusal, back=back)
-    return redirect(back) if done.status == 200 else refusals.page(request, done.status, done.answer, back=back)
 
 
 def _now(request: HttpRequest, line: Line) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
+from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
@@ -14,11 +15,12 @@ from django.views.decorators.http import require_POST
 from control.actions import loops
 from control.actions.errors import Refused
 from control.actions.holds import Scope
+from control.actions.idempotency import Answered
 from control.models import Hold
 from control.queries import loops as queries
 from control.queries import overview
 from dashboards import hands, modes, permissions
-from dashboards.views.refusals import page, shown
+from dashboards.views.refusals import answered, shown
 
 
 @login_required
@@ -59,16 +61,12 @@ def reason(request: HttpRequest, pk: int) -> HttpResponse:
 @login_required
 @require_POST
 def release(request: HttpRequest, pk: int) -> HttpResponse:
-    held = _found(request, pk)
-    person, told = permissions.person(request), request.POST.get("reason", "")[:400]
-    try:
-        by = hands.of_form(request)
-        done = modes.release(person, request.POST.get("key", ""), held, by=by, reason=told)
-    except Refused as refusal:
-        return shown(request, refusal, back=_back(held))
-    if done.status >= 400:
-        return page(request, done.status, done.answer, back=_back(held))
-    return redirect(_back(held))
+    held, told = _found(request, pk), request.POST.get("reason", "")[:400]
+
+    def act(user: User, key: str) -> Answered:
+        return modes.release(user, key, held, by=hands.of_form(request), reason=told)
+
+    return answered(request, act, _back(held))
 
 
 def _hold(request: HttpRequest, scope: Scope, back: str) -> HttpResponse:

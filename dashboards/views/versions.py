@@ -10,8 +10,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.contrib.auth.decorators import login_required
+from django.contrib.auth.models import User
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST, require_safe
 
@@ -105,16 +107,11 @@ def bring(request: HttpRequest, key: str, kind: str) -> HttpResponse:
 @require_POST
 def decide(request: HttpRequest, pk: int, verb: str) -> HttpResponse:
     version = _found(request, pk)
-    back = f"/versions/{pk}/"
     if verb not in version_doors.PLAIN and verb not in version_doors.SIGNED:
         raise Http404("no such verb")
-    try:
-        done = _decided(request, version, verb)
-    except Refused as refusal:
-        return refusals.shown(request, refusal, back=back)
-    if done.status != 200:
-        return refusals.page(request, done.status, done.answer, back=back)
-    return redirect("version", pk)
+    return refusals.answered(
+        request, lambda user, key: _decided(request, user, key, version, verb), reverse("version", args=[pk])
+    )
 
 
 @login_required
@@ -135,9 +132,9 @@ def download(request: HttpRequest, pk: int, media: str) -> HttpResponse:
     return answer
 
 
-def _decided(request: HttpRequest, version: Version, verb: str) -> Answered:
+def _decided(request: HttpRequest, user: User, key: str, version: Version, verb: str) -> Answered:
     sent = request.POST
-    user, key, reason = permissions.person(request), sent.get("key", ""), sent.get("reason", "")[:400]
+    reason = sent.get("reason", "")[:400]
     if verb in version_doors.PLAIN:
         return version_doors.decide(user, key, version.pk, verb, reason=reason)
     when = version_doors.when(sent.get("when", ""), instant(sent.get("at", ""), version.line.time_zone))

@@ -13,12 +13,14 @@ import control.core
 ROOT = Path(control.core.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
 ONLY = {
+    "datetime": {"control/core/shifts.py"},  # the calendar of a wall, for an instant it is given
     "daqp": {"control/core/r2r/allocation.py"},
     "onnxruntime": {"control/core/vm/onnx.py"},
     "pydantic": {"control/core/state.py"},
     "sklearn": {"control/core/vm/fitting.py"},
 }
-CLOCKS = {"time", "datetime", "random", "os", "socket", "subprocess", "pathlib"}
+CLOCKS = {"time", "random", "os", "socket", "subprocess", "pathlib"}
+NOWS = {"now", "utcnow", "today"}
 
 
 def imported(path: Path) -> set[str]:
@@ -43,6 +45,12 @@ def test_a_core_module_imports_no_framework_clock_or_io(path):
             assert name in ONLY[top], f"{name} imports {module}"
         else:
             assert top in {"numpy", "scipy"} or (top in sys.stdlib_module_names and top not in CLOCKS), module
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_core_module_asks_no_clock(path):
+    nodes = ast.walk(ast.parse(path.read_text()))
+    assert not [node.lineno for node in nodes if isinstance(node, ast.Attribute) and node.attr in NOWS]
 
 
 def test_a_pass_needs_no_module_that_trains():
