@@ -215,6 +215,18 @@ def install(kind: str, line: Line, scope: int, content: Mapping[str, Any], *, ac
         return begin(kind, scope, content, line=line, actor=actor, now=now, **told)
 
 
+def file(kind: str, line: Line, scope: int, content: Mapping[str, Any], *, actor: Actor, now: datetime) -> bool:
+    """Put what a plant file says before a reviewer; False as long as no version of the scope ever was in force.
+
+    Until then the file itself is what holds.
+    """
+    if not Version.objects.filter(kind=kind, scope=scope, effective_from__isnull=False).exists():
+        return False
+    told: dict[str, Any] = {"state": State.IN_REVIEW, "source": Source.FILE, "base": active(kind, scope)}
+    begin(kind, scope, content, line=line, actor=actor, now=now, **told)
+    return True
+
+
 def active(kind: str, scope: int) -> Version | None:
     return Version.objects.filter(kind=kind, scope=scope, state=State.ACTIVE).first()
 
@@ -263,13 +275,14 @@ def known(kind: str, line: Line, scope: int) -> tuple[Kind, Any]:
 def _sound(of: Kind, row: Any, content: Mapping[str, Any]) -> dict[str, Any]:
     if found := of.faults(row, content):
         raise faulty(found)
-    return dict(content)
+    return of.whole(row, content)
 
 
 def faulty(found: list[Fault]) -> Invalid:
     """All that is wrong, not the first of it."""
     told = {"faults": [fault.as_json() for fault in found]}
-    return Invalid("not_valid", "; ".join(f"{fault.path}: {fault.code}" for fault in found), told)
+    words = "; ".join(str(fault.than) if fault.code == "text" else f"{fault.path}: {fault.code}" for fault in found)
+    return Invalid("not_valid", words, told)
 
 
 def _need(reason: str) -> None:

@@ -11,7 +11,7 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
-from control.actions import loops
+from control.actions import tuning
 from control.actions.authority import Right
 from control.actions.errors import Invalid, Refused
 from control.core.r2r import deadband
@@ -19,6 +19,7 @@ from control.models import Loop
 from control.plantvalues import SHIFT_S
 from control.queries import loops as queries
 from control.queries import overview
+from control.queries import versions as version_queries
 from dashboards import loop_form, permissions, wording
 from dashboards.views import refusals
 
@@ -39,16 +40,16 @@ def tune(request: HttpRequest, pk: int) -> HttpResponse:
     loop.settings_number = _seen(request, loop)
     try:
         settings = _asked(request, loop)
-        loops.tune(loop, settings, reason=request.POST.get("reason", "")[:400], **told)
+        version = tuning.draft(loop, settings, reason=request.POST.get("reason", "")[:400], **told)
     except Invalid as refusal:
-        if refusal.code != "not_settings":
+        if refusal.code not in ("not_settings", "not_valid"):
             return refusals.shown(request, refusal, back=_at(loop))
         kept = {"mistakes": str(refusal).split("; "), "typed": request.POST}
         return render(request, "loop/page.html", _context(request, _found(request, pk)) | kept, status=refusal.status)
     except Refused as refusal:
         return refusals.shown(request, refusal, back=_at(loop))
-    messages.success(request, _("The loop is set anew; version %(n)d holds from now on.") % {"n": loop.settings_number})
-    return redirect(_at(loop))
+    messages.success(request, _("This is a draft: give it to review, and it holds once somebody else has approved it."))
+    return redirect("version", version.pk)
 
 
 def _found(request: HttpRequest, pk: int) -> Loop:
@@ -85,6 +86,7 @@ def _context(request: HttpRequest, loop: Loop) -> dict[str, Any]:
         "estimators": wording.ESTIMATORS.items(),
         "estimator": loop.settings.get("estimator", "ewma"),
         "tuned": [_row(entry) for entry in queries.tuned(loop)],
+        "waiting": version_queries.waiting(line).filter(kind="loop", scope=loop.pk),
         "may_configure": permissions.may(request, Right.CONFIGURE, line),
         **loop_form.table(loop, streams, overview.active_recipe(line)),
         **_cost(loop),
