@@ -13,6 +13,7 @@ from django.db.models import Max
 from control.actions import audit, process_events, versions
 from control.actions.audit import Actor
 from control.actions.kinds.loop import FILED
+from control.actions.modes import ASKED, begin_spell
 from control.core.process_events import Kind
 from control.models import (
     Area,
@@ -171,6 +172,8 @@ def _loop(stored: Stored, equipment: Equipment, spec: LoopSpec, actor: Actor, no
     started = {"requested_mode": spec.mode, "actual_mode": actual, "mode_since": now, "settings": spec.settings}
     find = {"equipment": equipment, "key": spec.names.key}
     loop = stored.upsert(Loop, find, _names(spec.names), started)
+    if not loop.spells.exists():
+        begin_spell(loop, requested=spec.mode, actual=actual, now=now, code=ASKED, actor=actor)
     filed = loop.settings.get(FILED, loop.settings)  # what was reviewed stays; a changed file is only another draft
     if {**LoopSpec.usual(), **filed} == spec.settings:  # what was not yet a setting then had its usual value
         return

@@ -9,19 +9,22 @@ from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
+from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST, require_safe
 
 from control.actions import tuning
 from control.actions.authority import Right
 from control.actions.errors import Invalid, Refused
+from control.core.modes import Mode
 from control.core.r2r import deadband
 from control.models import Loop
 from control.plantvalues import SHIFT_S
 from control.queries import loops as queries
 from control.queries import overview
 from control.queries import versions as version_queries
-from dashboards import loop_form, permissions, wording
+from dashboards import hands, loop_form, modes, permissions, wording
 from dashboards.views import refusals
+from dashboards.views.ladder import ladder
 
 USUAL_WEIGHT = 0.1  # a second, where the estimator has no fixed one: only to smooth what is looked at
 
@@ -50,6 +53,25 @@ def tune(request: HttpRequest, pk: int) -> HttpResponse:
         return refusals.shown(request, refusal, back=_at(loop))
     messages.success(request, _("This is a draft: give it to review, and it holds once somebody else has approved it."))
     return redirect("version", version.pk)
+
+
+@sensitive_post_parameters("password")
+@login_required
+@require_POST
+def mode(request: HttpRequest, pk: int) -> HttpResponse:
+    """Ask for a mode; into automatic mode with a signature."""
+    loop, asked = _found(request, pk), request.POST.get("mode", "")
+    reason = request.POST.get("reason", "")[:400]
+    try:
+        if asked not in list(Mode):
+            raise Invalid("unknown_choice", "There is no such mode.")
+        told = {"by": hands.of_form(request), "reason": reason}
+        done = modes.request(permissions.person(request), request.POST.get("key", ""), loop, Mode(asked), **told)
+    except Refused as refusal:
+        return refusals.shown(request, refusal, back=_at(loop))
+    if done.status >= 400:
+        return refusals.page(request, done.status, done.answer, back=_at(loop))
+    return redirect(_at(loop))
 
 
 def _found(request: HttpRequest, pk: int) -> Loop:
@@ -88,6 +110,7 @@ def _context(request: HttpRequest, loop: Loop) -> dict[str, Any]:
         "tuned": [_row(entry) for entry in queries.tuned(loop)],
         "waiting": version_queries.waiting(line).filter(kind="loop", scope=loop.pk),
         "may_configure": permissions.may(request, Right.CONFIGURE, line),
+        **ladder(request, loop),
         **loop_form.table(loop, streams, overview.active_recipe(line)),
         **_cost(loop),
     }
