@@ -1,6 +1,6 @@
 """Loops, as everything outside this room asks for them: HOLD and modes.
 
-Anyone on the line may stop; only a supervisor lets go again or raises a mode. How a loop is set is a version of its own.
+Anyone on the line may stop; only a supervisor lets go again or raises a mode. How it is set is a version of its own.
 """
 
 from __future__ import annotations
