@@ -45,7 +45,7 @@ def reviewed(plant: Plant) -> None:
 def test_who_has_a_role_reads_it_and_only_an_engineer_finds_a_button(plant: Plant, signed_in, name: str) -> None:
     page = signed_in(name).get(at(plant))
     assert page.status_code == 200
-    assert ("Set the loop" in page.content.decode()) == (name == "engineer")
+    assert ("Keep as a draft" in page.content.decode()) == (name == "engineer")
     assert ("disabled" in page.content.decode()) == (name != "engineer")
 
 
