@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from control.actions import changes, process_events, shifts, signals, tuning, versions
+from control.actions import changes, loops, process_events, shifts, signals, tuning, versions
 from control.core.modes import Mode
 from control.core.process_events import Kind
 from control.core.types import Rule

@@ -46,6 +46,14 @@ def test_a_tuned_loop_is_a_draft_until_somebody_else_has_reviewed_it(line: Plant
     assert machines.built(line.coater.pk).machine.loops[0].deadband == 0.09
 
 
+def test_what_it_was_before_is_on_record_and_shown_also_once_it_is_in_force(line: Plant) -> None:
+    version = drafted(line, deadband=0.09)
+    reviewed(version, line)
+    version = Version.objects.get(pk=version.pk)
+    assert (version.base.number, version.base.source, version.base.content["deadband"]) == (1, "install", 0.06)
+    assert [(row.path, row.old, row.new) for row in versions.difference(version)] == [("deadband", 0.06, 0.09)]
+
+
 def test_a_review_shows_every_gain_that_differs(line: Plant) -> None:
     gains = [[0.4, *row[1:]] if place == 1 else row for place, row in enumerate(line.loop.settings["gains"])]
     rows = versions.difference(drafted(line, gains=gains, deadband=0.09))
@@ -66,7 +74,7 @@ def test_the_audit_has_what_was_and_what_is_and_why(line: Plant) -> None:
     assert (row.old["deadband"], row.new["deadband"], row.reason) == (0.06, 0.09, "Quieter nights")
     assert "gains" not in row.old
     assert row.actor == line.person("supervisor")
-    assert Version.objects.get().author == line.person("engineer")
+    assert Version.objects.latest("pk").author == line.person("engineer")
 
 
 @pytest.mark.parametrize("who", ["viewer", "operator", "supervisor", "admin", "auditor", "outsider", "root"])
@@ -161,16 +169,53 @@ def test_a_loop_stored_before_a_setting_existed_gets_it_as_soon_as_the_file_says
     ]
 
 
-def test_a_changed_plant_file_is_only_another_draft_of_a_loop_that_was_reviewed() -> None:
-    document = table("plants/cathode.toml")
-    told = {"actor": "test", "reason": "", "now": NOW}
+@pytest.fixture
+def told() -> dict[str, Any]:
+    return {"actor": "test", "reason": "", "now": NOW}
+
+
+def from_a_file(document: dict[str, Any], told: dict[str, Any]) -> tuple[Loop, Plant]:
+    """The loop of a plant file, and people who work on its line."""
     stored = plant.store(parse(document), **told)
-    loop = Loop.objects.get(equipment__line=stored.line, key="loading-top")
     line = make_plant("other", area=stored.line.area)
     for role in ("engineer", "supervisor"):
         Grant.objects.create(user=line.person(role), role=role, line=stored.line, valid_from=NOW)
+    return Loop.objects.get(equipment__line=stored.line, key="loading-top"), line
+
+
+def quieter(loop: Loop, line: Plant) -> Version:
     asked = {"actor": line.person("engineer"), "now": NOW, "reason": "Quieter nights"}
-    reviewed(tuning.draft(loop, {**loop.settings, "deadband": 0.3}, **asked), line)
+    return tuning.draft(loop, {**loop.settings, "deadband": 0.3}, **asked)
+
+
+def test_a_draft_is_looked_at_again_once_the_plant_file_says_otherwise(told: dict[str, Any]) -> None:
+    document = table("plants/cathode.toml")
+    loop, line = from_a_file(document, told)
+    version = quieter(loop, line)
+    document["equipment"][0]["loop"][0]["dead_time_m"] = 61.0
+    assert "loop loading-top" in plant.store(parse(document), **told).changed
+    loop.refresh_from_db()
+    assert loop.settings["dead_time_m"] == 61.0
+    with pytest.raises(Conflict) as refused:
+        reviewed(version, line)
+    assert refused.value.code == "base_changed"
+
+
+def test_a_plant_file_that_comes_to_say_what_is_in_force_is_no_draft(told: dict[str, Any]) -> None:
+    document = table("plants/cathode.toml")
+    loop, line = from_a_file(document, told)
+    reviewed(quieter(loop, line), line)
+    document["equipment"][0]["loop"][0]["deadband"] = 0.3
+    assert "loop loading-top" in plant.store(parse(document), **told).changed
+    loop.refresh_from_db()
+    assert (loop.settings["deadband"], "filed" in loop.settings) == (0.3, False)
+    assert not Version.objects.filter(state="in_review").exists()
+
+
+def test_a_changed_plant_file_is_only_another_draft_of_a_loop_that_was_reviewed(told: dict[str, Any]) -> None:
+    document = table("plants/cathode.toml")
+    loop, line = from_a_file(document, told)
+    reviewed(quieter(loop, line), line)
     assert plant.store(parse(document), **told).changed == []
     document["equipment"][0]["loop"][0]["dead_time_m"] = 61.0
     assert "loop loading-top" in plant.store(parse(document), **told).changed
