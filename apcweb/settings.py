@@ -140,6 +140,7 @@ CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE = {  # a slot that was missed is not made up for: the next one does the same work
     "tend_changes": {"task": "control.tend_changes", "schedule": 2.0, "options": {"expires": 2.0}},
     "carry_events": {"task": "control.carry_events", "schedule": 5.0, "options": {"expires": 5.0}},
+    "hand_over": {"task": "control.hand_over", "schedule": 30.0, "options": {"expires": 30.0}},
     "tend_training": {"task": "control.tend_training", "schedule": 5.0, "options": {"expires": 5.0}},
     "value_rolls": {"task": "control.value_rolls", "schedule": 60.0, "options": {"expires": 60.0}},
     "value_loops": {"task": "control.value_loops", "schedule": 60.0, "options": {"expires": 60.0}},

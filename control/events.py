@@ -22,7 +22,7 @@ PATIENCE_S = 1.0
 
 log = logging.getLogger(__name__)
 
-Kind = Literal["points", "signal", "change", "loop", "hold", "plant", "event", "version"]
+Kind = Literal["points", "signal", "change", "loop", "hold", "plant", "event", "version", "shift"]
 
 
 class Bell(TypedDict):

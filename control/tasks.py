@@ -9,6 +9,7 @@ from django.db import connection
 from django.utils import timezone
 
 from control.actions import (
+    attention,
     carrying,
     ingest,
     pipeline,
@@ -36,10 +37,11 @@ def advance(equipment_id: int) -> None:
 
 @shared_task(name="control.tend_changes")
 def tend_changes() -> None:
-    """Expire, escalate and verify the changes that are due, and put versions in force that waited for their time."""
+    """Do with changes, versions and calls what is due."""
     now = timezone.now()
     tending.tend(now)
     versions.activate_due(now)
+    attention.call_waiting(now)
 
 
 @shared_task(name="control.carry_events")

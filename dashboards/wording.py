@@ -21,7 +21,7 @@ from control.core.promotion import Condition, Met
 from control.core.r2r.stability import Concern
 from control.core.types import MeasuredBy, Quality, Rule
 from control.core.vm.metrology import Doubt
-from control.models import Change, LoopStability, ModeSpell, SetPointMove
+from control.models import Change, LoopStability, ModeSpell, SetPointMove, Signal
 from dashboards import version_words
 from dashboards.figures import Risk
 
@@ -44,6 +44,13 @@ STATES = {
     State.WRITE_FAILED: gettext_lazy("Write failed"),
     State.UNCONFIRMED: gettext_lazy("Unconfirmed: sent, outcome unknown"),
     State.REVERTED: gettext_lazy("Taken back"),
+}
+SHIFT_CHANGES = {
+    "open": gettext_lazy("Open at the end"),
+    State.APPLIED: gettext_lazy("Applied"),
+    State.REJECTED: gettext_lazy("Rejected"),
+    State.EXPIRED: gettext_lazy("Expired"),
+    State.WRITE_FAILED: gettext_lazy("Write failed"),
 }
 RULES = {
     Rule.BEYOND_3_SIGMA: gettext_lazy("Beyond 3 sigma"),
@@ -247,6 +254,11 @@ def rule(bit: int) -> str:
     return ", ".join(str(RULES[one]) for one in Rule if one.value & bit and one in RULES)
 
 
+def signal(row: Signal) -> str:
+    """What a signal tells: the rule that was broken, or what happened."""
+    return rule(row.rule) if row.kind == Signal.Kind.RULE else str(row.get_kind_display())
+
+
 def contribution(name: str, streams: dict[str, str]) -> str:
     """A named part of a move: the deviation of a stream, or one of the controller's own terms."""
     if name in streams:
@@ -371,6 +383,14 @@ REFUSALS = {
     "lease_lost": gettext_lazy("Another dispatcher has the line."),
     "bad_idempotency_key": gettext_lazy("This form cannot be told from another. Reload the page."),
     "idempotency_key_reused": gettext_lazy("This form was already sent with other content. Reload the page."),
+    "not_shelved": gettext_lazy("Only a rule of a stream can be shelved."),
+    "not_on_a_shelf": gettext_lazy("It is not shelved."),
+    "shelved_too_long": gettext_lazy("Not for that long."),
+    "own_shift": gettext_lazy("Somebody else than who gave it accepts the shift."),
+    "shift_accepted": gettext_lazy("The shift has been accepted already."),
+    "shift_given": gettext_lazy("The shift has been given already."),
+    "shift_goes_on": gettext_lazy("The shift has not ended yet."),
+    "shift_not_given": gettext_lazy("Nobody has given the shift yet."),
     "signature_needed": gettext_lazy("This is signed: name and password are asked for again."),
     "wrong_password": gettext_lazy("Name and password do not match, or the account is disabled."),
     "locked_out": gettext_lazy("Too many wrong passwords. HOLD works as ever."),
@@ -407,6 +427,8 @@ DIFFERENCES = {
 MEANINGS = {
     "approve": gettext_lazy("I approve this move, within the operator's authority"),
     "approve_beyond": gettext_lazy("I approve this move, beyond the operator's authority"),
+    "give_shift": gettext_lazy("I give the line: this is what happened in my shift"),
+    "accept_shift": gettext_lazy("I have read this and take the line over"),
     "approve_version": gettext_lazy("I approve this version, to be in force as said"),
     "put_in_force_version": gettext_lazy("I put this version in force as said"),
     "leave_hold": gettext_lazy("I end HOLD: writing may begin again"),
@@ -495,11 +517,18 @@ ACTIONS = {
     "model.choose": gettext_lazy("kinds of model chosen"),
     "model.import": gettext_lazy("model from elsewhere brought in"),
     "signal.close": gettext_lazy("signal answered"),
+    "signal.acknowledge": gettext_lazy("signal seen"),
+    "signal.shelve": gettext_lazy("signal shelved"),
+    "signal.unshelve": gettext_lazy("signal taken off the shelf"),
     "limits.draft": gettext_lazy("limits drafted"),
     "limits.activate": gettext_lazy("limits put in force"),
     "limits.discard": gettext_lazy("draft of limits discarded"),
     "limits.draw": gettext_lazy("limits drawn and put in force"),
     "process_event.record": gettext_lazy("process event recorded"),
+    "shift.end": gettext_lazy("shift ended"),
+    "shift.note": gettext_lazy("note for the next shift"),
+    "shift.give": gettext_lazy("shift given"),
+    "shift.accept": gettext_lazy("shift accepted"),
     "signature.give": gettext_lazy("signed"),
     "version.draft": gettext_lazy("version drafted"),
     "version.install": gettext_lazy("version set up with the line"),
@@ -540,9 +569,15 @@ ATTEMPTS = {
     "model.choose": gettext_lazy("choice of kinds of model"),
     "model.import": gettext_lazy("bringing in a model from elsewhere"),
     "signal.close": gettext_lazy("answer to a signal"),
+    "signal.acknowledge": gettext_lazy("acknowledging signals"),
+    "signal.shelve": gettext_lazy("shelving a signal"),
+    "signal.unshelve": gettext_lazy("taking a signal off the shelf"),
     "limits.draft": gettext_lazy("draft of limits"),
     "limits.activate": gettext_lazy("putting limits in force"),
     "process_event.record": gettext_lazy("recording of a process event"),
+    "shift.note": gettext_lazy("note for the next shift"),
+    "shift.give": gettext_lazy("giving of the shift"),
+    "shift.accept": gettext_lazy("acceptance of the shift"),
     "version.draft": gettext_lazy("draft of a version"),
     "version.import": gettext_lazy("import of a version"),
     "version.edit": gettext_lazy("change of a draft"),

@@ -33,13 +33,14 @@ class Right(StrEnum):
     RESOLVE = "resolve"
     ANSWER_SIGNAL = "answer_signal"
     RECORD_EVENT = "record_event"
+    HAND_OVER = "hand_over"
     CONFIGURE = "configure"
     REVIEW = "review"
     AUDIT = "audit"
 
 
 _R = Right
-_OPERATOR = frozenset({_R.VIEW, _R.PROPOSE, _R.DECIDE, _R.HOLD, _R.ANSWER_SIGNAL, _R.RECORD_EVENT})
+_OPERATOR = frozenset({_R.VIEW, _R.PROPOSE, _R.DECIDE, _R.HOLD, _R.ANSWER_SIGNAL, _R.RECORD_EVENT, _R.HAND_OVER})
 RIGHTS: dict[str, frozenset[Right]] = {
     Role.VIEWER: frozenset({_R.VIEW}),
     Role.OPERATOR: _OPERATOR,

@@ -12,7 +12,7 @@ from typing import Any
 from django.contrib.auth.models import User
 from django.db import IntegrityError, connection
 
-from control.actions import audit, figures, situation, sizing
+from control.actions import attention, audit, figures, situation, sizing
 from control.actions._move import begin, move
 from control.actions.audit import Actor
 from control.actions.authority import LADDER, NOBODY, Right, require
@@ -44,7 +44,8 @@ def propose(
     """Put what the controller would do before a person; None where that is not wanted or says nothing new.
 
     Nothing is offered in off and shadow, under HOLD, from data that are no longer fresh, while a change is being
-    written, against a person's own open proposal, or again soon after a no. ``evidence`` is whatever else
+    written, against a person's own open proposal, again soon after a no, or while people have been called as often as
+    they can attend to. ``evidence`` is whatever else
     the decider is to see.
     """
     if not news([(loop, proposal)], _asked(loop.equipment_id), now=now):
@@ -53,6 +54,8 @@ def propose(
     if not Mode(loop.actual_mode).offers or situation.on_hold(loop):
         return None
     earlier = loop.changes.filter(state__in=UNDECIDED).first()
+    if earlier is None and not Mode(loop.actual_mode).decides and not attention.room(loop.equipment.line_id, now):
+        return None  # people have had their share of calls: the next pass asks again
     told = {
         **evidence,
         "seen_at": _seen_at(proposal).isoformat(),

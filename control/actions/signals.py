@@ -8,25 +8,40 @@ from datetime import datetime
 
 from django.contrib.auth.models import User
 from django.db import connection
+from django.db.models import F, Q
 
 from control import events
-from control.actions import audit
+from control.actions import attention, audit
 from control.actions.authority import Right, require
 from control.actions.errors import Conflict, Invalid
 from control.core.types import Rule
-from control.models import CauseCode, Signal
+from control.models import CauseCode, Line, Loop, Signal
 
 NOTE = """
-INSERT INTO control_signal AS open
-    (stream_id, rule, first_at, last_at, last_seq, points, value, raised_at, action_taken)
-SELECT *, %(now)s, '' FROM unnest(
-    %(stream_id)s::int8[], %(rule)s::int2[], %(first_at)s::timestamptz[], %(last_at)s::timestamptz[],
-    %(last_seq)s::int8[], %(points)s::int4[], %(value)s::float8[])
+INSERT INTO control_signal AS open (line_id, kind, stream_id, rule, priority, first_at, last_at, last_seq, points,
+    value, raised_at, action_taken, detail)
+SELECT e.line_id, 'rule', told.*, %(now)s, '', '' FROM unnest(
+    %(stream_id)s::int8[], %(rule)s::int2[], %(priority)s::int2[], %(first_at)s::timestamptz[],
+    %(last_at)s::timestamptz[], %(last_seq)s::int8[], %(points)s::int4[], %(value)s::float8[]) AS told (stream_id)
+JOIN control_stream s ON s.id = told.stream_id
+JOIN control_lane l ON l.id = s.lane_id JOIN control_equipment e ON e.id = l.equipment_id
 ON CONFLICT (stream_id, rule) WHERE closed_at IS NULL DO UPDATE SET
     first_at = least(open.first_at, excluded.first_at), last_at = greatest(open.last_at, excluded.last_at),
     last_seq = excluded.last_seq, points = open.points + excluded.points, value = excluded.value
-RETURNING xmax = 0
+RETURNING open.id, open.line_id, open.xmax = 0
 """  # a row that was there before has been locked by this transaction, and xmax says so
+# Signals of one characteristic of a machine, close together, have one cause: the first that is as urgent calls
+JOIN = """
+UPDATE control_signal AS late SET joins_id = (
+    SELECT lead.id FROM control_signal lead JOIN control_stream beside ON beside.id = lead.stream_id
+    WHERE lead.closed_at IS NULL AND lead.joins_id IS NULL AND lead.id < late.id AND lead.priority <= late.priority
+        AND beside.characteristic_id = own.characteristic_id
+        AND lead.last_at >= late.first_at - make_interval(secs => %(within_s)s)
+    ORDER BY lead.id LIMIT 1)
+FROM control_stream AS own WHERE own.id = late.stream_id AND late.id = ANY(%(new)s)
+"""
+ONE_CAUSE_S = 600.0
+URGENT, USUAL = Rule.OUT_OF_SPEC, Rule.BEYOND_3_SIGMA | Rule.EWMA | Rule.CUSUM | Rule.MULTIVARIATE | Rule.RESIDUAL
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +55,11 @@ class Broken:
     last_seq: int
     points: int
     value: float
+
+    @property
+    def priority(self) -> int:
+        """1: foil is out of specification. 2: a limit is passed. 3: a pattern within the limits."""
+        return 1 if self.rule & URGENT else 2 if self.rule & USUAL else 3
 
     def and_then(self, later: Broken) -> Broken:
         return replace(
@@ -63,18 +83,49 @@ def gathered(points: Iterable[tuple[int, int, datetime, int, float]]) -> list[Br
 
 def note(broken: Iterable[Broken], *, now: datetime) -> int:
     """Raise or extend a signal for each; returns how many are new. Called inside the pass, which alone writes them."""
-    told = list(broken)
+    told = sorted(broken, key=lambda one: one.priority)  # what calls comes before what joins it
     if not told:
         return 0
-    columns = {name: [getattr(one, name) for one in told] for name in Broken.__slots__}
+    columns = {name: [getattr(one, name) for one in told] for name in (*Broken.__slots__, "priority")}
     with connection.cursor() as cursor:
         cursor.execute(NOTE, {**columns, "rule": [int(one.rule) for one in told], "now": now})
-        return sum(new for (new,) in cursor.fetchall())
+        new = {pk: line_id for pk, line_id, is_new in cursor.fetchall() if is_new}
+        if new:
+            cursor.execute(JOIN, {"new": list(new), "within_s": ONE_CAUSE_S})
+    attention.call(set(new.values()), now)
+    return len(new)
+
+
+def raise_(line: Line, kind: Signal.Kind, *, now: datetime, loop: Loop | None = None, detail: str = "") -> None:
+    """Raise what concerns a line or one of its loops, or extend it while it is open. It is urgent: it calls at once."""
+    scope = {"line": line, "kind": kind, "loop": loop, "stream": None, "closed_at": None}
+    first = {"first_at": now, "last_at": now, "raised_at": now, "priority": 1, "detail": detail[:200]}
+    row, created = Signal.objects.get_or_create(**scope, defaults=first)
+    if not created:
+        again = {"last_at": now, "points": F("points") + 1, "detail": detail[:200]}
+        Signal.objects.filter(pk=row.pk).update(**again)
+    attention.call([line.pk], now)
+    events.publish("signal", line_id=line.pk)
+
+
+def acknowledge(line: Line, ids: Iterable[int], *, actor: User, now: datetime) -> int:
+    """Say of open signals of a line that they were seen; they still want a cause. Returns how many that was news of."""
+    with audit.attempt(actor=actor, action="signal.acknowledge", obj=line, line=line, now=now):
+        require(actor, Right.ANSWER_SIGNAL, line, now)
+        unseen = Signal.objects.filter(
+            line=line, pk__in=list(ids), closed_at__isnull=True, acknowledged_at__isnull=True
+        )
+        rows = list(unseen.select_for_update(of=("self",)).order_by("pk"))
+        Signal.objects.filter(pk__in=[row.pk for row in rows]).update(acknowledged_at=now, acknowledged_by=actor)
+        for row in rows:
+            audit.record(actor=actor, action="signal.acknowledge", obj=row, now=now, line=line)
+        events.publish("signal", line_id=line.pk)
+        return len(rows)
 
 
 def close(signal: Signal, *, cause: CauseCode, action_taken: str, actor: User, now: datetime) -> None:
-    """Answer a signal: why it came and what was done. Of two who answer at once, one does."""
-    line = signal.stream.lane.equipment.line
+    """Answer a signal, and with it those that joined it: why it came and what was done. Of two at once, one does."""
+    line = signal.line
     with audit.attempt(actor=actor, action="signal.close", obj=signal, line=line, now=now, reason=action_taken):
         require(actor, Right.ANSWER_SIGNAL, line, now)
         if not action_taken.strip():
@@ -82,8 +133,7 @@ def close(signal: Signal, *, cause: CauseCode, action_taken: str, actor: User, n
         closed = {"closed_at": now, "closed_by": actor, "cause": cause, "action_taken": action_taken.strip()[:400]}
         if Signal.objects.filter(pk=signal.pk, closed_at__isnull=True).update(**closed) != 1:
             raise Conflict("already_closed", "Someone has answered this signal already.")
-        audit.record(
-            actor=actor, action="signal.close", obj=signal, now=now, new={"cause": cause.key}, reason=action_taken,
-            line=line,
-        )  # fmt: skip
-        events.publish("signal", line_id=line.pk, equipment_id=signal.stream.lane.equipment_id)
+        joined = Signal.objects.filter(Q(joins=signal.pk) | Q(joins__joins=signal.pk), closed_at__isnull=True)
+        told = {"cause": cause.key, "joined": joined.update(**closed)}
+        audit.record(actor=actor, action="signal.close", obj=signal, now=now, new=told, reason=action_taken, line=line)
+        events.publish("signal", line_id=line.pk)

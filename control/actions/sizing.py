@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from itertools import takewhile
+from typing import Any
 
 from django.db.models import F
 
@@ -13,7 +14,7 @@ from control.actions import figures
 from control.actions.authority import LADDER, NOBODY
 from control.core.lifecycle import State
 from control.core.policy import Asked, Level, Needed, level_needed, level_needed_together
-from control.models import Recipe, SetPointMove, Tag
+from control.models import Line, Recipe, SetPointMove, Tag, VersionState
 
 SHIFT = timedelta(hours=8)  # rolling, so no eight hours ever see more than a shift's worth
 HOUR = timedelta(hours=1)
@@ -42,6 +43,25 @@ def percent(tag: Tag, delta: float, recipe: Recipe | None) -> float:
     """The size of a move in % of the recipe set-point, or of the machine's range where that is nil."""
     base = _set_point(tag, recipe) or (tag.machine_high or 0.0) - (tag.machine_low or 0.0) or delta
     return 100.0 * abs(delta / base) if delta else 0.0
+
+
+def summed(line: Line, since: datetime, until: datetime) -> list[dict[str, Any]]:
+    """Every parameter moved in a time: how often, and the sum beside what a shift may bring, in % of its set-point."""
+    recipe = Recipe.objects.filter(line=line, state=VersionState.ACTIVE).select_related("product").first()
+    made = SetPointMove.objects.filter(
+        change__line=line, change__applied_at__gte=since, change__applied_at__lt=until, change__state__in=COUNTED
+    )
+    table, by_tag = figures.table(line.pk), defaultdict[Tag, list[float]](list)
+    for row in made.select_related("tag__equipment").order_by("tag__equipment__position", "tag__slot"):
+        by_tag[row.tag].append(row.to_value - row.from_value)
+    return [
+        {
+            "tag": tag.pk, "key": f"{tag.equipment.key}.{tag.key}", "times": len(steps),
+            "percent": percent(tag, sum(map(abs, steps)), recipe),
+            "operator": table.operator.shift, "supervisor": table.supervisor.shift,
+        }
+        for tag, steps in by_tag.items()
+    ]  # fmt: skip
 
 
 def _asked(row: SetPointMove, recipe: Recipe | None, made: Made) -> Asked:

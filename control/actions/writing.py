@@ -11,7 +11,7 @@ from uuid import uuid4
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 
-from control.actions import audit, figures, leases, sizing
+from control.actions import audit, figures, leases, signals, sizing
 from control.actions._move import move
 from control.actions.authority import Right, decides, require, roles
 from control.actions.deciding import finding, load, moves_of, require_seen
@@ -32,7 +32,7 @@ from control.core.exchange import Reading
 from control.core.lifecycle import State, Verb
 from control.core.modes import Mode
 from control.core.types import Quality
-from control.models import Change, Equipment, Handshake, Loop, SetPointMove
+from control.models import Change, Equipment, Handshake, Loop, SetPointMove, Signal
 
 DISPATCHER = "dispatcher"
 MUST_BE_ON = ("remote_mode", "interlock_ok")  # status tags that, where a machine has them, must read 1
@@ -161,6 +161,7 @@ def fail(order: Order, code: str, detail: str, now: datetime, read_back: Mapping
         _land(change, read_back or {})
         if read_back:  # the machine took something else than it was asked
             demote(change.loop, Mode.SUPERVISED, actor=DISPATCHER, code=Trigger.CLAMPED, now=now, detail=str(change))
+        _alarm(change, Signal.Kind.WRITE_FAILED, now)
 
 
 def lose(order: Order, detail: str, now: datetime) -> None:
@@ -169,6 +170,7 @@ def lose(order: Order, detail: str, now: datetime) -> None:
         change = _ours(order)
         move(change, Verb.LOSE, actor=DISPATCHER, now=now, reason=detail)
         demote(change.loop, Mode.SUPERVISED, actor=DISPATCHER, code=Trigger.UNCONFIRMED, now=now, detail=str(change))
+        _alarm(change, Signal.Kind.UNCONFIRMED, now)
 
 
 def heard(equipment_id: int, seen: Seen, now: datetime) -> bool:
@@ -196,6 +198,10 @@ def resolve(change_id: int, *, actor: User, version: int, applied: bool, reason:
             move(change, Verb.FAIL, actor=actor, now=now, reason=reason)
         _land(change, {})
     return change
+
+
+def _alarm(change: Change, kind: Signal.Kind, now: datetime) -> None:
+    signals.raise_(change.line, kind, loop=change.loop, detail=str(change), now=now)
 
 
 def _objection(change: Change, moves: list[SetPointMove], seen: Seen, now: datetime) -> Objection | None:

@@ -36,6 +36,10 @@ class Figures:
     ``stale_scans`` without good data (``very_stale_scans``: shadow), ``out_of_spec`` values in a row, an error beyond
     ``vm_sigmas`` of its own history, no sign of the machine for ``heartbeat_s``; then ``calm_s`` before it may return.
     ``good_scans`` in a row end a shadow that only silence had brought.
+
+    Shifts: the first of the day begins ``first_shift_h`` after midnight by the plant's clock, ``shifts_a_day`` of equal
+    length; each is accepted ``accept_within_s`` after its end. Calls: one ``call_every_s`` for each of the
+    ``operators``, ``call_burst`` at once; a signal is put aside for ``shelve_longest_s`` at most.
     """
 
     life_dead_times: float = figure(2.0, 1.0, 5.0)
@@ -62,6 +66,13 @@ class Figures:
     vm_sigmas: float = figure(3.0, 2.0, 5.0)
     heartbeat_s: float = figure(10.0, 2.0, 60.0, "s")
     calm_s: float = figure(1800.0, 300.0, 28800.0, "s")
+    first_shift_h: float = figure(6.0, 0.0, 23.75, "h")
+    shifts_a_day: int = figure(3, 1, 4)
+    accept_within_s: float = figure(1800.0, 300.0, 7200.0, "s")
+    operators: int = figure(1, 1, 20)
+    call_every_s: float = figure(600.0, 60.0, 3600.0, "s")
+    call_burst: int = figure(6, 1, 30)
+    shelve_longest_s: float = figure(28800.0, 600.0, 86400.0, "s")
 
     @classmethod
     def of(cls, told: Mapping[str, Any]) -> Figures:

@@ -9,12 +9,12 @@ from itertools import cycle
 
 from django.contrib.auth.models import User
 
-from control.actions import changes, signals, signing
+from control.actions import changes, shifts, signals, signing
 from control.actions.errors import Refused
 from control.actions.signing import Hand
 from control.core.lifecycle import State
 from control.demo.people import SYSTEM, People
-from control.models import CauseCode, Change, Grant, Signal
+from control.models import CauseCode, Change, Grant, Handover, Signal
 
 PENDING = (State.PENDING_OPERATOR, State.PENDING_SUPERVISOR)
 
@@ -40,6 +40,7 @@ FEW = 3  # points of a signal that may be the gauge's doing
 STARES = timedelta(minutes=10)
 SINGLE = Finding("gauge_fault", "Single readings; the foil beside them is good. Nothing done.")
 SEVERAL = Finding("slurry_batch", "Followed up at the coater until it was back on target.")
+NOTE = "Lanes held by hand for most of the shift; the pump of line 1 is louder than it was."
 HABITS = (
     Answer(45),
     Answer(80),
@@ -77,12 +78,20 @@ class Crew:
     def answer(self, now: datetime) -> None:
         """Close the signals that have been open for a while, with a cause."""
         causes = {cause.key: cause for cause in CauseCode.objects.filter(key__in=(SINGLE.cause, SEVERAL.cause))}
-        raised = Signal.objects.filter(closed_at__isnull=True, raised_at__lte=now - STARES)
-        for signal in raised.select_related("stream__lane__equipment__line__area"):
+        raised = Signal.objects.filter(closed_at__isnull=True, joins__isnull=True, raised_at__lte=now - STARES)
+        for signal in raised.select_related("line__area"):
             found = SINGLE if signal.points <= FEW else SEVERAL
             signals.close(
                 signal, cause=causes[found.cause], action_taken=found.done, actor=self.people.operator, now=now
             )
+
+    def hand_over(self, now: datetime) -> None:
+        """Give every shift that has ended, and have the next one accept it."""
+        shifts.make_due(now)
+        for row in Handover.objects.filter(report__isnull=False, accepted_by=None).select_related("line__area__site"):
+            shifts.note(row, NOTE, actor=self.people.operator, now=now)
+            given = shifts.give(row, by=self._signing(self.people.operator, now), now=now)
+            shifts.accept(given, by=self._signing(self.people.supervisor, now), now=now)
 
     def _decide(self, change: Change, answer: Answer, now: datetime) -> None:
         actor = self.people.operator if change.needs == Grant.Role.OPERATOR else self.people.supervisor
@@ -94,6 +103,7 @@ class Crew:
 
     def _hand(self, person: User, now: datetime) -> Hand:
         """A supervisor gives his password, as anywhere; being signed in is enough for an operator."""
-        if person != self.people.supervisor:
-            return Hand(person, station=SYSTEM)
+        return self._signing(person, now) if person == self.people.supervisor else Hand(person, station=SYSTEM)
+
+    def _signing(self, person: User, now: datetime) -> Hand:
         return Hand(signing.prove(person.username, self.password, address="", now=now), SYSTEM, proved_at=now)

@@ -66,6 +66,7 @@ class PastShift:
         """Run the first part, then draw limits and train estimators from it."""
         until = self.since + timedelta(seconds=_learning_s(self.hours * 3600))
         looked = self.now
+        self.crew.hand_over(looked)
         while (left_s := round((until - self.now).total_seconds())) > 0:
             self._run(min(LEARNING_STEP_S, left_s))
             if self.now - looked >= ROUND or self.now >= until:
@@ -96,6 +97,7 @@ class PastShift:
     def _run(self, seconds: int) -> None:
         for line in self.lines:
             line.run(seconds)
+        self.crew.hand_over(self.now)
         self.progress((self.now - self.since).total_seconds(), self.hours * 3600)
 
 

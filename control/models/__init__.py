@@ -9,8 +9,9 @@ from .mode import Handshake, ModeSpell
 from .plant import Area, Characteristic, Equipment, Lane, Line, Site, Source, Stream, Tag
 from .process_event import ProcessEvent
 from .recipe import Product, Recipe, Roll
-from .result import CauseCode, Cursor, Point, Signal
+from .result import CauseCode, Cursor, Point, Shelf, Signal
 from .rollvalue import RollCursor, RollValue
+from .shift import Handover, ShiftNote
 from .signature import Guesses, Signature
 from .stability import LoopStability
 from .trace import Intake, Measurement, SetAside, Snapshot
@@ -30,6 +31,7 @@ __all__ = [
     "Estimator",
     "Grant",
     "Guesses",
+    "Handover",
     "Handshake",
     "Hold",
     "Intake",
@@ -52,6 +54,8 @@ __all__ = [
     "RollValue",
     "SetAside",
     "SetPointMove",
+    "Shelf",
+    "ShiftNote",
     "Signal",
     "Signature",
     "Site",

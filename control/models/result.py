@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from django.contrib.auth.models import User
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
-from .plant import Equipment, Named, Stream
+from .loop import Loop
+from .plant import Equipment, Line, Named, Stream
 
 
 class Cursor(models.Model):
@@ -68,19 +71,35 @@ class CauseCode(Named):
 
 
 class Signal(models.Model):
-    """A rule that a stream broke, open until someone gives it a cause and an action.
+    """Something that a person is to look at, open until someone gives it a cause and an action.
 
-    Points that break the same rule one after the other are one signal: ``first`` to ``last``.
+    A rule that a stream broke: points that break the same rule one after the other are one signal, ``first`` to
+    ``last``. Or what happened on the line as a whole, with ``loop`` where it concerns one. What comes of the same cause
+    as an open one ``joins`` it and calls nobody itself; ``called_at`` is when a signal was first put before people.
     """
 
-    stream = models.ForeignKey(Stream, models.PROTECT, related_name="signals")
-    rule = models.SmallIntegerField(help_text="One core.types.Rule bit")
+    class Kind(models.TextChoices):
+        RULE = "rule", _("A rule is broken")
+        WRITE_FAILED = "write_failed", _("A write failed")
+        UNCONFIRMED = "unconfirmed", _("The outcome of a write is unknown")
+
+    line = models.ForeignKey(Line, models.PROTECT, related_name="signals")
+    kind = models.CharField(max_length=16, choices=Kind, default=Kind.RULE)
+    stream = models.ForeignKey(Stream, models.PROTECT, null=True, related_name="signals")
+    loop = models.ForeignKey(Loop, models.PROTECT, null=True, related_name="+")
+    rule = models.SmallIntegerField(default=0, help_text="One core.types.Rule bit")
+    priority = models.PositiveSmallIntegerField(default=3, help_text=_("1 is the most urgent, 3 the least"))
     first_at = models.DateTimeField()
     last_at = models.DateTimeField()
-    last_seq = models.BigIntegerField()
+    last_seq = models.BigIntegerField(default=0)
     points = models.PositiveIntegerField(default=1)
-    value = models.FloatField()
+    value = models.FloatField(null=True)
+    detail = models.CharField(max_length=200, blank=True)
     raised_at = models.DateTimeField()
+    joins = models.ForeignKey("self", models.PROTECT, null=True, blank=True, related_name="joined")
+    called_at = models.DateTimeField(null=True, blank=True)
+    acknowledged_at = models.DateTimeField(null=True, blank=True)
+    acknowledged_by = models.ForeignKey(User, models.PROTECT, null=True, blank=True, related_name="+")
     closed_at = models.DateTimeField(null=True, blank=True)
     closed_by = models.ForeignKey(User, models.PROTECT, null=True, blank=True, related_name="+")
     cause = models.ForeignKey(CauseCode, models.PROTECT, null=True, blank=True)
@@ -91,6 +110,48 @@ class Signal(models.Model):
         constraints = [
             models.UniqueConstraint(
                 fields=["stream", "rule"], condition=Q(closed_at__isnull=True), name="signal_one_open"
-            )
+            ),
+            models.UniqueConstraint(
+                fields=["line", "kind", "loop"],
+                condition=Q(closed_at__isnull=True, stream__isnull=True),
+                nulls_distinct=False,
+                name="signal_one_open_of_line",
+            ),
+            models.CheckConstraint(
+                condition=Q(kind="rule", stream__isnull=False, value__isnull=False)
+                | ~Q(kind="rule") & Q(stream__isnull=True),
+                name="signal_of_stream_or_line",
+            ),
+            models.CheckConstraint(condition=Q(priority__gte=1, priority__lte=3), name="signal_priority"),
+            models.CheckConstraint(
+                condition=Q(acknowledged_at=None, acknowledged_by=None)
+                | Q(acknowledged_at__isnull=False, acknowledged_by__isnull=False),
+                name="signal_acknowledged_by_someone",
+            ),
         ]
-        indexes = [models.Index(fields=["stream", "-last_at"], name="signal_recent")]
+        indexes = [
+            models.Index(fields=["stream", "-last_at"], name="signal_recent"),
+            models.Index(fields=["line", "called_at"], name="signal_called"),
+        ]
+
+
+class Shelf(models.Model):
+    """A rule of a stream that is not to call anybody for a time; for ever is not a time, whoever writes the row."""
+
+    stream = models.ForeignKey(Stream, models.PROTECT, related_name="shelves")
+    rule = models.SmallIntegerField(help_text="One core.types.Rule bit")
+    by = models.ForeignKey(User, models.PROTECT, related_name="+")
+    since = models.DateTimeField()
+    until = models.DateTimeField()
+    reason = models.CharField(max_length=400)
+
+    class Meta:
+        verbose_name_plural = _("shelves")
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(until__gt=F("since"), until__lte=F("since") + timedelta(hours=24)),
+                name="shelf_never_for_ever",
+            ),
+            models.CheckConstraint(condition=~Q(reason=""), name="shelf_has_a_reason"),
+        ]
+        indexes = [models.Index(fields=["stream", "rule", "-until"], name="shelf_in_force")]

@@ -56,9 +56,3 @@ def signals_of(lane: Lane) -> QuerySet[Signal]:
 
 def causes() -> QuerySet[CauseCode]:
     return CauseCode.objects.filter(is_active=True).order_by("id")
-
-
-def visible_signals(line_ids: Iterable[int]) -> QuerySet[Signal]:
-    return Signal.objects.filter(stream__lane__equipment__line__in=line_ids).select_related(
-        "stream__lane__equipment__line__area__site"
-    )

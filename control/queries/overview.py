@@ -24,7 +24,6 @@ from control.models import (
     Recipe,
     Roll,
     SetPointMove,
-    Signal,
     Site,
     Snapshot,
     Stream,
@@ -182,15 +181,6 @@ def visible_holds(lines: QuerySet[Line]) -> QuerySet[Hold]:
 def sites(lines: QuerySet[Line]) -> QuerySet[Site]:
     """The sites that some lines are on."""
     return Site.objects.filter(pk__in=lines.values("area__site"))
-
-
-def open_signals(line: Line) -> QuerySet[Signal]:
-    """Signals without a cause yet, the newest first."""
-    return (
-        Signal.objects.filter(stream__lane__equipment__line=line, closed_at__isnull=True)
-        .select_related("stream__lane__equipment", "stream__characteristic")
-        .order_by("-last_at")
-    )
 
 
 def open_changes(line_ids: Iterable[int]) -> QuerySet[Change]:

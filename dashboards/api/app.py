@@ -11,7 +11,19 @@ from ninja.openapi.schema import OpenAPISchema
 from ninja.security import django_auth
 
 from control.actions.errors import Refused
-from dashboards.api import audit, changes, loops, models, people, plant, process_events, rolls, versions
+from dashboards.api import (
+    audit,
+    changes,
+    loops,
+    models,
+    people,
+    plant,
+    process_events,
+    rolls,
+    shifts,
+    signals,
+    versions,
+)
 from dashboards.api.ingest import DESCRIPTION as INGEST
 
 CODES = {400: "bad_request", 403: "forbidden", 404: "not_found", 409: "conflict", 422: "invalid", 429: "too_many"}
@@ -42,6 +54,8 @@ api.add_router("", audit.router)
 api.add_router("", process_events.router)
 api.add_router("", rolls.router)
 api.add_router("", models.router)
+api.add_router("", shifts.router)
+api.add_router("", signals.router)
 api.add_router("", loops.router)
 api.add_router("", versions.router)
 api.add_router("", people.router)

@@ -55,10 +55,11 @@ def grace(context: dict[str, Any]) -> str:
 
 
 @register.simple_tag
-def plant_time(at: datetime | None, zone: str) -> SafeString | str:
-    """The plant's own time with its zone; the date too unless it is today there."""
-    if at is None:
+def plant_time(at: datetime | str | None, zone: str) -> SafeString | str:
+    """The plant's own time with its zone; the date too unless it is today there. A stored report has it as text."""
+    if not at:
         return NOTHING
+    at = datetime.fromisoformat(at) if isinstance(at, str) else at
     local, today = at.astimezone(ZoneInfo(zone)), timezone.now().astimezone(ZoneInfo(zone)).date()
     pattern = "%H:%M:%S" if local.date() == today else "%Y-%m-%d %H:%M:%S"
     return format_html('<time datetime="{}">{} {}</time>', at.isoformat(), local.strftime(pattern), local.tzname())
@@ -106,6 +107,11 @@ def state_words(state: str) -> str:
 @register.filter
 def rule_words(bit: int) -> str:
     return wording.rule(bit)
+
+
+@register.filter
+def signal_words(signal: Any) -> str:
+    return wording.signal(signal)
 
 
 @register.filter

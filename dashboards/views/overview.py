@@ -13,10 +13,11 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
+from control.actions import attention
 from control.actions.authority import Right
 from control.actions.holds import LEAVING
 from control.models import Equipment, Hold, Line, ProcessEvent, Roll
-from control.queries import live, process_events
+from control.queries import live, process_events, signals
 from control.queries import overview as queries
 from control.queries.overview import StreamNow
 from dashboards import permissions, wording
@@ -130,7 +131,8 @@ def _now(line: Line) -> dict[str, Any]:
     follow = live.following([line], equipment)
     recipe = queries.active_recipe(line)
     machines = _machines(equipment, queries.streams_now(equipment, recipe))
-    signals = queries.open_signals(line)
+    now = permissions.now()
+    board = signals.board(line, now)
     speeds = {machine.equipment.pk: machine.speed for machine in machines}
     return {
         "follow": follow,
@@ -141,8 +143,10 @@ def _now(line: Line) -> dict[str, Any]:
         "worst": worst([row.risk for machine in machines for row in machine.rows]),
         "loops": queries.loops_of(line),
         "changes": [(change, speeds.get(change.loop.equipment_id)) for change in queries.open_changes([line.pk])],
-        "signals": signals[:SIGNALS],
-        "signals_open": signals.count(),
+        "signals": board.calling[:SIGNALS],
+        "signals_open": len(board.calling),
+        "quiet": len(board.waiting) + len(board.shelved),
+        "rate": attention.rate(line.pk, now),
         "events": process_events.of_line(line)[:EVENTS],
     }
 

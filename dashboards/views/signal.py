@@ -1,29 +1,114 @@
-"""A signal is answered: why it came, and what was done."""
+"""The signals of a line: seen, put aside for a time, and answered with why they came and what was done."""
 
 from __future__ import annotations
 
+import uuid
+from typing import Any
+
+from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect
+from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.views.decorators.http import require_POST
+from django.utils.translation import ngettext
+from django.views.decorators.http import require_POST, require_safe
 
-from control.actions import signals
+from control.actions import attention, figures, signals
+from control.actions.authority import Right
 from control.actions.errors import Refused
-from control.queries import lane as queries
+from control.actions.idempotency import Answered
+from control.models import Line, Signal
+from control.queries import lane, live
+from control.queries import signals as queries
 from dashboards import permissions
+from dashboards import signals as doors
 from dashboards.views import refusals
+
+
+@login_required
+@require_safe
+def page(request: HttpRequest, key: str) -> HttpResponse:
+    line = permissions.found(permissions.lines(request), key=key)
+    return render(request, "signals/page.html", {"lines": permissions.lines(request), **_now(request, line)})
+
+
+@login_required
+@require_safe
+def page_now(request: HttpRequest, key: str) -> HttpResponse:
+    """The part of the page that moves."""
+    return render(request, "signals/_now.html", _now(request, permissions.found(permissions.lines(request), key=key)))
+
+
+@login_required
+@require_POST
+def acknowledge(request: HttpRequest, key: str) -> HttpResponse:
+    """Those that were ticked."""
+    line = permissions.found(permissions.lines(request), key=key)
+    ids = [int(text) for text in request.POST.getlist("signal") if text.isascii() and text.isdigit() and len(text) < 18]
+    done = doors.acknowledge(permissions.person(request), request.POST.get("key", ""), line, ids)
+    if done.status == 200:
+        n = done.answer["acknowledged"]
+        messages.success(request, ngettext("%(n)d signal acknowledged.", "%(n)d signals acknowledged.", n) % {"n": n})
+    return _answered(request, done, reverse("signals", args=[line.key]))
+
+
+@login_required
+@require_POST
+def shelve(request: HttpRequest, pk: int) -> HttpResponse:
+    row, form = _found(request, pk), request.POST
+    text = form.get("minutes", "")
+    minutes = int(text) if text.isascii() and text.isdigit() and len(text) < 7 else 0
+    done = doors.shelve(permissions.person(request), form.get("key", ""), row, minutes, form.get("reason", "")[:400])
+    return _answered(request, done, reverse("signals", args=[row.line.key]))
+
+
+@login_required
+@require_POST
+def unshelve(request: HttpRequest, pk: int) -> HttpResponse:
+    row = _found(request, pk)
+    done = doors.unshelve(permissions.person(request), request.POST.get("key", ""), row)
+    return _answered(request, done, reverse("signals", args=[row.line.key]))
 
 
 @login_required
 @require_POST
 def close(request: HttpRequest, pk: int) -> HttpResponse:
-    signal = permissions.found(queries.visible_signals(permissions.line_ids(request)), pk=pk)
-    cause = permissions.found(queries.causes(), key=request.POST.get("cause", ""))
-    back = reverse("lane", args=[signal.stream.lane_id]) + "#signals"
+    signal = _found(request, pk)
+    cause = permissions.found(lane.causes(), key=request.POST.get("cause", ""))
+    back = reverse("signals", args=[signal.line.key])
+    if signal.stream:
+        back = reverse("lane", args=[signal.stream.lane_id]) + "#signals"
     told = {"cause": cause, "action_taken": request.POST.get("action_taken", "")}
     try:
         signals.close(signal, **told, actor=permissions.person(request), now=permissions.now())
     except Refused as refusal:
         return refusals.shown(request, refusal, back=back)
     return redirect(back)
+
+
+def _found(request: HttpRequest, pk: int) -> Signal:
+    return permissions.found(queries.visible(permissions.line_ids(request)), pk=pk)
+
+
+def _answered(request: HttpRequest, done: Answered, back: str) -> HttpResponse:
+    return redirect(back) if done.status == 200 else refusals.page(request, done.status, done.answer, back=back)
+
+
+def _now(request: HttpRequest, line: Line) -> dict[str, Any]:
+    follow, now = live.following([line]), permissions.now()
+    board = queries.board(line, now)
+    shown = [*board.calling, *board.waiting, *board.shelved]
+    return {
+        "line": line,
+        "zone": line.time_zone,
+        "follow": follow,
+        "board": board,
+        "rate": attention.rate(line.pk, now),
+        "causes": lane.causes(),
+        "may_answer": permissions.may(request, Right.ANSWER_SIGNAL, line),
+        "longest_min": int(figures.of(line.pk).shelve_longest_s // 60),
+        "key": uuid.uuid4().hex,
+        "content": " ".join(
+            f"{one.pk}:{one.last_seq}:{one.acknowledged_at is None}:{one.shelved_until}" for one in shown
+        ),
+    }

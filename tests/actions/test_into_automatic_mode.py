@@ -110,8 +110,8 @@ def _deaf(line):
 
 def _out_of_spec(line):
     Signal.objects.create(
-        stream=line.streams["loading/1-top"], rule=Rule.OUT_OF_SPEC, first_at=NOW, last_at=NOW, last_seq=1, value=30.0,
-        raised_at=NOW,
+        line=line.line, stream=line.streams["loading/1-top"], rule=Rule.OUT_OF_SPEC, priority=1, first_at=NOW,
+        last_at=NOW, last_seq=1, value=30.0, raised_at=NOW,
     )  # fmt: skip
 
 

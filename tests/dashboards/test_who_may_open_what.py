@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 from django.test import Client
 from django.utils import timezone
 
-from control.models import Change, Signal, TrainingRun
-from tests.factories import Plant
+from control.models import Change, Handover, Signal, TrainingRun
+from tests.factories import LONG_AGO, Plant
 
 SEES = ("viewer", "operator", "supervisor", "engineer", "admin", "auditor")
 AUDITS = {"supervisor", "engineer", "admin", "auditor"}
@@ -23,6 +24,8 @@ def pages(plant: Plant, change: Change) -> list[str]:
         f"/lines/{plant.line.key}/", f"/lines/{plant.line.key}/now/", f"/lanes/{lane}/", f"/lanes/{lane}/signals/",
         f"/lanes/{lane}/capability/",
         f"/changes/{change.pk}/", f"/changes/{change.pk}/now/", f"/loops/{plant.loop.pk}/",
+        f"/lines/{plant.line.key}/shift/", f"/lines/{plant.line.key}/shift/now/",
+        f"/lines/{plant.line.key}/signals/", f"/lines/{plant.line.key}/signals/now/",
     ]  # fmt: skip
 
 
@@ -36,6 +39,19 @@ def proposed(plant: Plant) -> int:
         equipment=plant.coater, state="proposed", defaults={"asked_at": timezone.now()}
     )
     return int(run.pk)
+
+
+def raised(plant: Plant) -> int:
+    """A signal that waits for an answer."""
+    at = {"first_at": LONG_AGO, "last_at": LONG_AGO, "raised_at": LONG_AGO, "value": 21.0, "line": plant.line}
+    row, _ = Signal.objects.get_or_create(stream=plant.streams["loading/1-top"], rule=1, closed_at=None, defaults=at)
+    return int(row.pk)
+
+
+def shift(plant: Plant) -> int:
+    """The shift that runs."""
+    day = {"starts_at": LONG_AGO, "ends_at": LONG_AGO + timedelta(days=999)}
+    return int(Handover.objects.get_or_create(line=plant.line, report__isnull=True, defaults=day)[0].pk)
 
 
 def writes(plant: Plant, change: Change) -> dict[str, dict[str, object]]:
@@ -55,6 +71,10 @@ def writes(plant: Plant, change: Change) -> dict[str, dict[str, object]]:
         f"{limits(plant)}draft/": {"method": "moving_range", "reason": "x"},
         f"{limits(plant)}1/activate/": {"reason": "x"},
         f"{limits(plant)}1/discard/": {},
+        **{f"/shifts/{shift(plant)}/{verb}/": {"text": "x", "key": verb} for verb in ("notes", "give", "accept")},
+        f"/lines/{plant.line.key}/signals/acknowledge/": {"signal": raised(plant), "key": "k3"},
+        f"/signals/{raised(plant)}/shelve/": {"minutes": "5", "reason": "x", "key": "k4"},
+        f"/signals/{raised(plant)}/unshelve/": {"key": "k5"},
         f"/lines/{plant.line.key}/events/": {"kind": "splice", "minutes_ago": "0", "key": "k2"},
     }
 
@@ -131,8 +151,9 @@ def test_a_decision_without_its_csrf_token_is_refused(plant: Plant, change: Chan
 def test_an_operator_answers_a_signal_and_a_viewer_cannot(plant: Plant, signed_in: SignIn) -> None:
     now = timezone.now()
     signal = Signal.objects.create(
-        stream=plant.streams["loading/1-top"], rule=1, first_at=now, last_at=now, last_seq=1, value=21.0, raised_at=now
-    )
+        line=plant.line, stream=plant.streams["loading/1-top"], rule=1, first_at=now, last_at=now, last_seq=1,
+        value=21.0, raised_at=now,
+    )  # fmt: skip
     form = {"cause": "batch", "action_taken": "Waited for the next batch"}
     assert signed_in("viewer").post(f"/signals/{signal.pk}/close/", form).status_code == 403
     assert signed_in("outsider").post(f"/signals/{signal.pk}/close/", form).status_code == 404
