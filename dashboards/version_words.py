@@ -43,7 +43,7 @@ PATHS = {
     "accept_within_s": gettext_lazy("A hand-over is accepted within"),
     "operators": gettext_lazy("Operators on the line"),
     "call_every_s": gettext_lazy("Each operator is called at most once in"),
-    "call_burst": gettext_lazy("So many calls may come at once"),
+    "call_burst": gettext_lazy("So many calls may come at once to each operator"),
     "shelve_longest_s": gettext_lazy("A signal is shelved for at most"),
     "auto_move": gettext_lazy("Automatic: a move"),
     "auto_shift": gettext_lazy("Automatic: moves of a shift together"),

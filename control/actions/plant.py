@@ -12,8 +12,11 @@ from django.db.models import Max
 
 from control.actions import audit, process_events, versions
 from control.actions.audit import Actor
+from control.actions.kinds import FIGURES
 from control.actions.kinds.loop import FILED
 from control.actions.modes import ASKED, begin_spell
+from control.core.bounded import content
+from control.core.figures import Figures
 from control.core.process_events import Kind
 from control.models import (
     Area,
@@ -32,6 +35,7 @@ from control.models import (
     Source,
     Stream,
     Tag,
+    Version,
     VersionState,
 )
 from control.plantfile import EquipmentSpec, Plant, PlantFileError, read
@@ -89,6 +93,7 @@ def _store(plant: Plant, actor: Actor, now: datetime) -> Stored:
             _loop(stored, equipment, loop, actor, now)
         _add_contents(contents, spec)
     _recipe(stored, plant, contents, actor, now)
+    _figures(stored, plant, actor, now)
     return stored
 
 
@@ -221,3 +226,11 @@ def _recipe(stored: Stored, plant: Plant, contents: dict[str, Any], actor: Actor
     if active:
         told = f"{active} → {recipe}"
         process_events.caused(stored.line, Kind.PRODUCT_CHANGE, actor=actor, now=now, note=told)
+
+
+def _figures(stored: Stored, plant: Plant, actor: Actor, now: datetime) -> None:
+    """Once; from then on people draft and review them."""
+    line, told = stored.line, plant.line.figures
+    if told and not Version.objects.filter(kind=FIGURES.key, scope=line.pk).exists():
+        versions.install(FIGURES.key, line, line.pk, content(Figures.of(told)), actor=actor, now=now)
+        stored.added.append("figures")

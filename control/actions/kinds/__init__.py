@@ -8,4 +8,4 @@ from control.actions.kinds.tables import AUTHORITY, FIGURES
 
 KINDS: dict[str, Kind] = {kind.key: kind for kind in (FIGURES, AUTHORITY, LOOP)}
 
-__all__ = ["KINDS", "Content", "Kind"]
+__all__ = ["FIGURES", "KINDS", "Content", "Kind"]
