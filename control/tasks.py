@@ -20,6 +20,7 @@ from control.actions import (
     tending,
     trainingrun,
     versions,
+    webhooks,
 )
 
 PASSES = 50  # of one task; the pulse rings again for the rest
@@ -42,6 +43,12 @@ def tend_changes() -> None:
     tending.tend(now)
     versions.activate_due(now)
     attention.call_waiting(now)
+
+
+@shared_task(name="control.send_webhooks")
+def send_webhooks() -> None:
+    """Tell addresses outside of what happened to changes."""
+    webhooks.send_due(timezone.now)
 
 
 @shared_task(name="control.carry_events")

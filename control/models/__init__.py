@@ -16,6 +16,7 @@ from .stability import LoopStability
 from .trace import Intake, Measurement, SetAside, Snapshot
 from .training import TrainingPlan, TrainingRun
 from .version import Version, VersionState
+from .webhook import Webhook
 
 __all__ = [
     "Answer",
@@ -64,4 +65,5 @@ __all__ = [
     "TrainingRun",
     "Version",
     "VersionState",
+    "Webhook",
 ]

@@ -11,7 +11,19 @@ from ninja.openapi.schema import OpenAPISchema
 from ninja.security import django_auth
 
 from control.actions.errors import Refused
-from dashboards.api import audit, changes, models, people, plant, process_events, rolls, shifts, signals, versions
+from dashboards.api import (
+    audit,
+    changes,
+    hooks,
+    models,
+    people,
+    plant,
+    process_events,
+    rolls,
+    shifts,
+    signals,
+    versions,
+)
 from dashboards.api.ingest import DESCRIPTION as INGEST
 
 CODES = {400: "bad_request", 403: "forbidden", 404: "not_found", 409: "conflict", 422: "invalid", 429: "too_many"}
@@ -44,6 +56,7 @@ api.add_router("", rolls.router)
 api.add_router("", models.router)
 api.add_router("", shifts.router)
 api.add_router("", signals.router)
+api.add_router("", hooks.router)
 api.add_router("", versions.router)
 api.add_router("", people.router)
 

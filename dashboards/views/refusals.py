@@ -8,11 +8,12 @@ from typing import Any
 
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
 from psycopg_pool import PoolTimeout
 
 from control.actions.errors import Refused
+from control.actions.idempotency import Answered
 from dashboards import permissions, wording
 from dashboards.views import sign
 
@@ -35,6 +36,11 @@ def page(request: HttpRequest, status: int, answer: Mapping[str, Any], back: str
         "back": back,
     }
     return render(request, "refused.html", context, status=status)
+
+
+def answered(request: HttpRequest, done: Answered, back: str) -> HttpResponse:
+    """What a form that was sent leads to: back to its page, or to why it was refused."""
+    return redirect(back) if done.status == 200 else page(request, done.status, done.answer, back=back)
 
 
 def failed(request: HttpRequest) -> HttpResponse:

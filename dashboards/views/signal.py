@@ -16,7 +16,6 @@ from django.views.decorators.http import require_POST, require_safe
 from control.actions import attention, figures, signals
 from control.actions.authority import Right
 from control.actions.errors import Refused
-from control.actions.idempotency import Answered
 from control.models import Line, Signal
 from control.queries import lane, live
 from control.queries import signals as queries
@@ -49,7 +48,7 @@ def acknowledge(request: HttpRequest, key: str) -> HttpResponse:
     if done.status == 200:
         n = done.answer["acknowledged"]
         messages.success(request, ngettext("%(n)d signal acknowledged.", "%(n)d signals acknowledged.", n) % {"n": n})
-    return _answered(request, done, reverse("signals", args=[line.key]))
+    return refusals.answered(request, done, reverse("signals", args=[line.key]))
 
 
 @login_required
@@ -59,7 +58,7 @@ def shelve(request: HttpRequest, pk: int) -> HttpResponse:
     text = form.get("minutes", "")
     minutes = int(text) if text.isascii() and text.isdigit() and len(text) < 7 else 0
     done = doors.shelve(permissions.person(request), form.get("key", ""), row, minutes, form.get("reason", "")[:400])
-    return _answered(request, done, reverse("signals", args=[row.line.key]))
+    return refusals.answered(request, done, reverse("signals", args=[row.line.key]))
 
 
 @login_required
@@ -67,7 +66,7 @@ def shelve(request: HttpRequest, pk: int) -> HttpResponse:
 def unshelve(request: HttpRequest, pk: int) -> HttpResponse:
     row = _found(request, pk)
     done = doors.unshelve(permissions.person(request), request.POST.get("key", ""), row)
-    return _answered(request, done, reverse("signals", args=[row.line.key]))
+    return refusals.answered(request, done, reverse("signals", args=[row.line.key]))
 
 
 @login_required
@@ -88,10 +87,6 @@ def close(request: HttpRequest, pk: int) -> HttpResponse:
 
 def _found(request: HttpRequest, pk: int) -> Signal:
     return permissions.found(queries.visible(permissions.line_ids(request)), pk=pk)
-
-
-def _answered(request: HttpRequest, done: Answered, back: str) -> HttpResponse:
-    return redirect(back) if done.status == 200 else refusals.page(request, done.status, done.answer, back=back)
 
 
 def _now(request: HttpRequest, line: Line) -> dict[str, Any]:
