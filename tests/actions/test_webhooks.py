@@ -84,7 +84,7 @@ def made(plant: Plant, listener: Listener) -> tuple[Webhook, str]:
 
 def happened(plant: Plant, times: int = 1) -> list[int]:
     """Proposals that are rejected; the numbers of the rows that the address is to be told of."""
-    head = AuditEntry.objects.latest("number").number
+    head = AuditEntry.objects.count()  # numbers have no holes
     for _ in range(times):
         factories.snapshot(plant, NOW)
         change = factories.offered(plant, NOW)

@@ -26,9 +26,9 @@ def make(client: Client, plant: Plant, **form: Any) -> Any:
     return client.post(f"/lines/{plant.line.key}/hooks/make/", told)
 
 
-def ask(client: Client, url: str, key: str | None = None, **body: Any) -> Any:
+def ask(client: Client, path: str, key: str | None = None, **body: Any) -> Any:
     headers = {"Idempotency-Key": key} if key else {}
-    return client.post(f"/api/v1{url}", json.dumps(body), content_type="application/json", headers=headers)
+    return client.post(f"/api/v1{path}", json.dumps(body), content_type="application/json", headers=headers)
 
 
 def test_an_engineer_makes_one_sees_its_secret_once_and_stops_it(plant: Plant, signed_in: SignIn) -> None:
