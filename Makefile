@@ -21,8 +21,9 @@ help: ## what can be asked of make
 run: $(VENV)/installed $(MOS) ## install, then start everything as a demo on port $APC_PORT (8000); Ctrl-C ends it
 	@APC_DEMO=$${APC_DEMO:-1} exec $(BIN)/python manage.py up
 
+# three workers for two processors: the one with the tests of a whole installation mostly waits
 test: check ## the checks, then every test
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
+	@$(BIN)/python -m pytest -n 3 --dist loadgroup --durations=25 $(ARGS)
 
 trials: $(VENV)/installed-dev $(MOS) ## the same with more seeds, kills and races, one at a time; APC_SEED=... repeats them
 	@$(BIN)/python -m pytest -m trial $(ARGS)

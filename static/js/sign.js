@@ -28,7 +28,7 @@ function copies(asking, submitter) {
 
 /** One's own password holds for a while; anybody else gives his each time. */
 function askForPassword() {
-  const holds = form.elements.signer.value === dialog.dataset.me && Date.parse(dialog.dataset.grace) > live.now;
+  const holds = form.elements.signer.value === dialog.dataset.me && Date.parse(dialog.dataset.holds) > live.now;
   part("password").hidden = holds;
   form.elements.password.required = !holds;
 }

@@ -9,13 +9,13 @@ from control.actions import changes
 from control.models import Change, Signature
 from dashboards.permissions import now
 from tests.browser.conftest import PASSWORD, Open
-from tests.factories import Plant
+from tests.factories import Plant, snapshot
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
 
 @pytest.fixture
-def large(plant: Plant, change: Change) -> Change:
+def large(plant: Plant, change: Change, quick_hashes: None) -> Change:
     for name in ("operator", "supervisor"):
         person = plant.person(name)
         person.set_password(PASSWORD)
@@ -49,10 +49,11 @@ def test_a_supervisor_signs_at_the_operators_screen(plant: Plant, large: Change,
     page = opened(plant.person("operator"), f"/changes/{large.pk}/")
     page.get_by_role("button", name="Approve").click()
     sign(page, "wrong", supervisor)
-    expect(page.locator("#sign [data-refused]")).to_contain_text("do not match")
+    expect(page.locator("#sign [data-refused]")).to_contain_text("do not match", timeout=30_000)
     page.evaluate("document.querySelector('apc-fragment').refresh()")
+    snapshot(plant, now())
     sign(page, PASSWORD)
-    expect(page.locator("main")).to_contain_text("Approved, waiting to be written")
+    expect(page.locator("main")).to_contain_text("Approved, waiting to be written", timeout=30_000)
     expect(page.locator(".who")).to_have_text(plant.person("operator").username)
     assert Signature.objects.get().user.username == supervisor
 
@@ -60,12 +61,13 @@ def test_a_supervisor_signs_at_the_operators_screen(plant: Plant, large: Change,
 def test_ones_own_password_is_not_asked_twice_within_five_minutes(plant: Plant, large: Change, opened: Open) -> None:
     page = opened(plant.person("supervisor"))
     page.get_by_role("button", name="HOLD", exact=True).click()
-    page.get_by_label("Reason").fill("all clear")
+    page.locator("main").get_by_label("Reason").fill("all clear")
     page.get_by_role("button", name="End HOLD").click()
     sign(page, PASSWORD)
     expect(page.get_by_role("button", name="HOLD", exact=True)).to_be_visible()
     page.goto(f"/changes/{large.pk}/")
     page.get_by_role("button", name="Approve").click()
     expect(page.locator("#sign").get_by_label("Password")).to_be_hidden()
+    snapshot(plant, now())
     page.locator("#sign").get_by_role("button", name="Sign").click()
-    expect(page.locator("main")).to_contain_text("Approved, waiting to be written")
+    expect(page.locator("main")).to_contain_text("Approved, waiting to be written", timeout=30_000)
