@@ -62,9 +62,9 @@ RIGHTS = {
     "operator": {"view", "propose", "decide", "hold", "answer_signal", "record_event"},
     "supervisor": {
         "view", "view_shadow", "propose", "decide", "hold", "answer_signal", "record_event", "release", "set_mode",
-        "resolve", "audit",
+        "resolve", "review", "audit",
     },
-    "engineer": {"view", "view_shadow", "hold", "answer_signal", "record_event", "configure", "audit"},
+    "engineer": {"view", "view_shadow", "hold", "answer_signal", "record_event", "configure", "review", "audit"},
     "admin": {"view", "audit"},
     "auditor": {"view", "view_shadow", "audit"},
     "outsider": set(),

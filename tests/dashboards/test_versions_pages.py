@@ -117,13 +117,14 @@ def test_a_file_with_faults_is_refused_with_all_of_them(plant: Plant, signed_in:
 def test_a_version_waits_for_a_time_of_the_plant(plant: Plant, signed_in: SignIn) -> None:
     version = in_review(plant, signed_in)
     told = {"when": "time", "at": "2999-01-01T09:00", "password": PASSWORD}
-    assert decided(signed_in("supervisor"), version, "approve", **told) == 302
+    supervisor = signed_in("supervisor")
+    assert decided(supervisor, version, "approve", **told) == 302
     version.refresh_from_db()
     assert version.due_at is not None
     assert version.due_at.isoformat() == "2999-01-01T00:00:00+00:00"  # Seoul
     assert "with the next roll" not in signed_in("viewer").get(f"/versions/{version.pk}/").content.decode()
-    assert decided(signed_in("supervisor"), version, "recall", reason="Not yet") == 302
-    assert decided(signed_in("supervisor"), version, "put_in_force", when="lot") == 302
+    assert decided(supervisor, version, "recall", reason="Not yet") == 302
+    assert decided(supervisor, version, "put_in_force", when="lot") == 302
     assert Version.objects.get().waits_for == "lot"
 
 
