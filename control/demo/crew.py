@@ -78,8 +78,8 @@ class Crew:
     def answer(self, now: datetime) -> None:
         """Close the signals that have been open for a while, with a cause."""
         causes = {cause.key: cause for cause in CauseCode.objects.filter(key__in=(SINGLE.cause, SEVERAL.cause))}
-        raised = Signal.objects.filter(closed_at__isnull=True, raised_at__lte=now - STARES)
-        for signal in raised.select_related("stream__lane__equipment__line__area"):
+        raised = Signal.objects.filter(closed_at__isnull=True, joins__isnull=True, raised_at__lte=now - STARES)
+        for signal in raised.select_related("line__area"):
             found = SINGLE if signal.points <= FEW else SEVERAL
             signals.close(
                 signal, cause=causes[found.cause], action_taken=found.done, actor=self.people.operator, now=now
