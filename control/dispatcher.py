@@ -20,14 +20,19 @@ from control.actions.leases import Held
 from control.actions.writing import DISPATCHER, Order, Seen
 from control.connectors import UnknownConnector
 from control.connectors.base import Ack, Connector, ConnectorError, WriteCommand
+from control.core.demotion import Trigger
 from control.core.exchange import Reading, Scan
 from control.core.lifecycle import State
+from control.core.modes import Mode
 from control.core.types import Quality
 from control.models import Change, Equipment, Loop
 
 WRITE_S = 5.0  # the longest a write may take: so much of the lease must be left
 READ_AGAIN_S = 0.2
+HEAR_EVERY_S = 3.0  # machines that a loop writes to are asked for a sign of life
 SETTLE_S = 20.0  # how long a machine is asked what became of a command before it is called unconfirmed
+
+WRITING_MODES = [mode for mode in Mode if mode.writes]
 
 log = logging.getLogger(__name__)
 Connect = Callable[[Equipment], Connector]  # gives an open connector
@@ -52,7 +57,7 @@ class Machine:
         if self.scan is None:
             raise SilentMachine("the machine has no scan to show")
         at = datetime.fromtimestamp(self.scan.at, UTC)
-        return Seen(at, self.scan.readings(), self.connector.read_back(tags))
+        return Seen(at, self.scan.readings(), self.connector.read_back(tags) if tags else {})
 
 
 class Dispatcher:
@@ -71,7 +76,7 @@ class Dispatcher:
         self.line_id, self.holder, self.connect = line_id, holder, connect
         self.clock, self.sleep, self.timer = clock, sleep, timer
         self.lease: Held | None = None
-        self.renewed = 0.0
+        self.renewed, self.heard_at = 0.0, float("-inf")
         self.machines: dict[int, Machine] = {}
 
     def run_once(self) -> None:
@@ -86,6 +91,7 @@ class Dispatcher:
         for change_id, equipment in _places(approved):
             with self._unless_overtaken(change_id):
                 self._write(change_id, equipment)
+        self._hear()
 
     def stop(self) -> None:
         """Let another dispatcher in at once."""
@@ -101,7 +107,7 @@ class Dispatcher:
         lease = leases.take(self.line_id, self.holder)
         if lease is not None and lease != self.lease:
             line = Loop.objects.filter(equipment__line=self.line_id)
-            loops.stand_down(line, actor=DISPATCHER, code="new_dispatcher", now=self.clock())
+            loops.stand_down(line, actor=DISPATCHER, code=Trigger.NEW_DISPATCHER, now=self.clock())
         self.lease, self.renewed = lease, asked
         return lease is not None
 
@@ -130,6 +136,20 @@ class Dispatcher:
         order = writing.take(change_id, self.lease, seen, self.clock())
         if order is not None:
             self._send(order, equipment)
+
+    def _hear(self) -> None:
+        """Ask the machines for a sign of life, now and then. A silent one is told by nothing being noted."""
+        if self.timer() - self.heard_at < HEAR_EVERY_S:
+            return
+        self.heard_at = self.timer()
+        writing_loops = Loop.objects.filter(equipment__line=self.line_id, actual_mode__in=WRITING_MODES)
+        for equipment in Equipment.objects.filter(loops__in=writing_loops).distinct():
+            try:
+                writing.heard(equipment.pk, self._machine(equipment).look([]), self.clock())
+            except UnknownConnector:
+                continue
+            except (ConnectorError, SilentMachine):
+                self._drop(equipment)
 
     def _take_over(self, change_id: int, equipment: Equipment) -> None:
         if self._renew() and self.lease is not None:

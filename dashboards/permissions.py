@@ -11,7 +11,7 @@ from django.http import Http404, HttpRequest
 
 from control.actions import authority
 from control.actions.authority import Right, Role
-from control.models import Grant, Line
+from control.models import Grant, Line, Site
 
 AUDITORS = [role for role, rights in authority.RIGHTS.items() if Right.AUDIT in rights]
 M = TypeVar("M", bound=Model)
@@ -36,6 +36,11 @@ def line_ids(request: HttpRequest) -> list[int]:
 
 def may(request: HttpRequest, right: Right, line: Line) -> bool:
     return authority.may(request.user, right, line, now())
+
+
+def may_at_site(request: HttpRequest, right: Right, site: Site) -> bool:
+    """Whether one of the person's roles on the whole site gives the right."""
+    return authority.may_at_site(request.user, right, site, now())
 
 
 def lines_with(request: HttpRequest, right: Right) -> list[Line]:

@@ -12,12 +12,16 @@ from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
+from control.actions.modes import ASKED, LIFTED
+from control.core.demotion import Trigger
 from control.core.lifecycle import State
+from control.core.modes import Mode
 from control.core.policy import Reason
+from control.core.promotion import Condition, Met
 from control.core.r2r.stability import Concern
 from control.core.types import MeasuredBy, Quality, Rule
 from control.core.vm.metrology import Doubt
-from control.models import Change, LoopStability, SetPointMove, Signal
+from control.models import Change, LoopStability, ModeSpell, SetPointMove, Signal
 from dashboards import version_words
 from dashboards.figures import Risk
 
@@ -106,14 +110,65 @@ CONSTRAINTS = {
 }
 
 
-MODE_REASONS = {
-    "hold": gettext_lazy("HOLD"),
-    "restart": gettext_lazy("The system was started again"),
-    "unconfirmed": gettext_lazy("A write is unconfirmed"),
-    "ineffective": gettext_lazy("Two changes in a row had no effect"),
-    "sensor_doubtful": gettext_lazy("Rejected twice in an hour as sensor doubtful"),
-    "hand_over": gettext_lazy("The shift was not accepted in time"),
+MODES = {
+    Mode.OFF: gettext_lazy("Off"),
+    Mode.SHADOW: gettext_lazy("Shadow"),
+    Mode.ADVISORY: gettext_lazy("Advisory"),
+    Mode.SUPERVISED: gettext_lazy("Supervised"),
+    Mode.AUTO: gettext_lazy("Auto"),
 }
+MODES_MEAN = {
+    Mode.OFF: gettext_lazy("computes nothing"),
+    Mode.SHADOW: gettext_lazy("computes; engineers see it"),
+    Mode.ADVISORY: gettext_lazy("proposes; the operator types it at the machine"),
+    Mode.SUPERVISED: gettext_lazy("writes what a person approved"),
+    Mode.AUTO: gettext_lazy("writes small moves by itself, unless stopped"),
+}
+MODE_REASONS = {
+    Trigger.BAD_INPUT: gettext_lazy("An input was bad for several scans"),
+    Trigger.STALE: gettext_lazy("No data came for several scans"),
+    Trigger.VERY_STALE: gettext_lazy("No good data came for a long time; the loop comes back by itself when they do"),
+    Trigger.OUT_OF_SPEC: gettext_lazy("Measured out of specification, one value after the other"),
+    Trigger.VM_ERROR: gettext_lazy("The prediction errs far more than it used to"),
+    Trigger.NOT_RELIABLE: gettext_lazy("The two prediction models disagree"),
+    Trigger.UNLIKE_TRAINING: gettext_lazy("The machine is in a state the model has not seen"),
+    Trigger.COVERAGE: gettext_lazy("The intervals of the prediction hold less than they promise"),
+    Trigger.IDENTITY: gettext_lazy("The gauge contradicts itself: loading, thickness and density do not fit"),
+    Trigger.SAME_WAY: gettext_lazy("Several moves the same way, each as large as allowed"),
+    Trigger.CLAMPED: gettext_lazy("A parameter stands at a limit of the machine"),
+    Trigger.UNCONFIRMED: gettext_lazy("A write is unconfirmed"),
+    Trigger.HEARTBEAT: gettext_lazy("The machine does not answer the dispatcher, or is not in remote mode"),
+    Trigger.LINE_STOP: gettext_lazy("The line stood"),
+    Trigger.SPLICE: gettext_lazy("A splice or a new roll"),
+    Trigger.RECIPE: gettext_lazy("Another recipe or product"),
+    Trigger.LOT: gettext_lazy("Another lot or slurry batch"),
+    Trigger.INEFFECTIVE: gettext_lazy("Two changes in a row had no effect"),
+    Trigger.HAND_MOVE: gettext_lazy("Somebody moved a parameter by hand"),
+    Trigger.HOLD: gettext_lazy("HOLD"),
+    Trigger.HAND_OVER: gettext_lazy("The hand-over of the shift was not accepted in time"),
+    Trigger.SENSOR_DOUBTFUL: gettext_lazy("Rejected twice in an hour as sensor doubtful"),
+    Trigger.RESTART: gettext_lazy("The system was started again"),
+    Trigger.NEW_DISPATCHER: gettext_lazy("Another dispatcher has taken the line over"),
+}
+SPELLS = {
+    **MODE_REASONS,
+    ASKED: gettext_lazy("Asked for"),
+    LIFTED: gettext_lazy("Good data came again"),
+}
+CONDITIONS = {
+    Condition.SUPERVISED_DAYS: gettext_lazy("%(needed)s days in supervised mode: %(has)s so far"),
+    Condition.DECISIONS: gettext_lazy("%(needed)s decisions: %(has)s so far"),
+    Condition.ACCEPTED: gettext_lazy("%(needed)s %% of them accepted: %(has)s %%"),
+    Condition.EFFECTIVE: gettext_lazy("%(needed)s %% of the changes effective: %(has)s %%"),
+    Condition.VM_ERROR: gettext_lazy("Every roll within its predicted interval for %(needed)s h: %(has)s h"),
+    Condition.INPUTS_GOOD: gettext_lazy("Inputs and predictions good: %(has)s streams are not"),
+    Condition.RECIPE: gettext_lazy("A recipe is approved and in force"),
+    Condition.HANDSHAKE: gettext_lazy("The machine answers the dispatcher: last heard %(has)s s ago"),
+    Condition.NO_PRIORITY_1: gettext_lazy("No open signal of the highest priority: %(has)s open"),
+    Condition.NOT_HELD: gettext_lazy("No HOLD"),
+    Condition.CALM: gettext_lazy("%(needed)s min since the loop last went down: %(has)s min"),
+}
+SHARES = (Condition.ACCEPTED, Condition.EFFECTIVE)
 CONCERNS = {
     Concern.WRONG_SIGN: gettext_lazy(
         "The machine answers the other way round than the loop assumes: check the signs of its gains before anything is"
@@ -151,6 +206,24 @@ NEEDS = {
     Reason.SAME_WAY: gettext_lazy("several moves the same way"),
     Reason.MACHINE_LIMIT: gettext_lazy("outside the machine's limits"),
 }
+
+
+def condition(one: Met) -> str:
+    """A condition of automatic mode with its figure and what is needed."""
+    scale = 100.0 if one.condition in SHARES else 1.0 / 60.0 if one.condition is Condition.CALM else 1.0
+    told = {"has": _figure(scale * one.has), "needed": _figure(scale * one.needed)}
+    return str(CONDITIONS[one.condition]) % told
+
+
+def _figure(value: float) -> str:
+    if not math.isfinite(value):
+        return "∞"
+    return f"{value:.0f}" if value >= 100 or value == int(value) else f"{value:.3g}"
+
+
+def spell(row: ModeSpell) -> str:
+    """Why a stretch of a mode began."""
+    return f"{SPELLS.get(row.code, row.code)} {row.detail}".strip()
 
 
 def mode_reason(reason: Any) -> str:
@@ -305,7 +378,7 @@ REFUSALS = {
     "not_valid": gettext_lazy("It cannot be like this; everything that is wrong is listed."),
     "another_open": gettext_lazy("Another change of this loop was proposed in the same moment."),
     "too_late_to_undo": gettext_lazy("It was applied too long ago to be undone."),
-    "auto_conditions_unmet": gettext_lazy("A loop is not released for automatic mode by request."),
+    "auto_conditions_unmet": gettext_lazy("Not every condition for automatic mode is met."),
     "fenced": gettext_lazy("Another dispatcher has taken this write over."),
     "lease_lost": gettext_lazy("Another dispatcher has the line."),
     "bad_idempotency_key": gettext_lazy("This form cannot be told from another. Reload the page."),
@@ -342,6 +415,16 @@ DIFFERENCES = {
     "needs": gettext_lazy("Needs"),
     "move": gettext_lazy("Size of the move, %"),
     "shift": gettext_lazy("Moved in this shift, %"),
+    Condition.SUPERVISED_DAYS: gettext_lazy("Days in supervised mode"),
+    Condition.DECISIONS: gettext_lazy("Decisions"),
+    Condition.ACCEPTED: gettext_lazy("Share accepted"),
+    Condition.EFFECTIVE: gettext_lazy("Share effective"),
+    Condition.VM_ERROR: gettext_lazy("Hours of predictions in contract"),
+    Condition.INPUTS_GOOD: gettext_lazy("Streams without a good prediction"),
+    Condition.HANDSHAKE: gettext_lazy("Seconds since the machine was heard"),
+    Condition.NO_PRIORITY_1: gettext_lazy("Open signals of the highest priority"),
+    Condition.NOT_HELD: gettext_lazy("HOLD"),
+    Condition.CALM: gettext_lazy("Seconds since the loop last went down"),
 }
 
 
@@ -353,6 +436,7 @@ MEANINGS = {
     "approve_version": gettext_lazy("I approve this version, to be in force as said"),
     "put_in_force_version": gettext_lazy("I put this version in force as said"),
     "leave_hold": gettext_lazy("I end HOLD: writing may begin again"),
+    "enter_auto": gettext_lazy("I release this loop for automatic mode"),
 }
 
 
@@ -388,7 +472,7 @@ def differences(found: dict[str, Any]) -> list[tuple[str, str, str]]:
             rows += [(version_words.path(one["path"]), "", version_words.fault(one)) for one in told]
             continue
         pair = told if isinstance(told, dict) else {"is": told}
-        seen, present = pair.get("seen", pair.get("to")), pair.get("is", _range(pair))
+        seen, present = pair.get("seen", pair.get("to", pair.get("needed"))), pair.get("is", _range(pair))
         present = STATES.get(present, present) if key == "state" else present
         rows.append((str(DIFFERENCES.get(key, key)), _plain(seen), _plain(present)))
     return rows

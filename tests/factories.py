@@ -22,6 +22,8 @@ from control.models import (
     Characteristic,
     Equipment,
     Grant,
+    Handshake,
+    Intake,
     Lane,
     Line,
     Loop,
@@ -201,6 +203,12 @@ def snapshot(plant: Plant, at: datetime = NOW, *, bad: tuple[str, ...] = (), **v
         values=[None if key in bad else told[key] for key in TAGS],
         quality=[Quality.BAD if key in bad else Quality.GOOD for key in TAGS],
     )  # fmt: skip
+
+
+def alive(equipment: Equipment, now: datetime = NOW) -> None:
+    """Data have just come, and the dispatcher has just read the machine."""
+    Intake.objects.update_or_create(equipment=equipment, defaults={"last_received_at": now})
+    Handshake.objects.update_or_create(equipment=equipment, defaults={"heard_at": now})
 
 
 def point(

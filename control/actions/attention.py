@@ -36,7 +36,7 @@ class Rate:
 
 def rate(line_id: int, now: datetime) -> Rate:
     told = figures.of(line_id)
-    return Rate(len(_calls(line_id, now)), _budget(line_id).of_a_shift, told.operators)
+    return Rate(len(_calls(line_id, now, Signal.objects.all())), _budget(line_id).of_a_shift, told.operators)
 
 
 def room(line_id: int, now: datetime) -> bool:
@@ -70,12 +70,14 @@ def _chosen(waiting: list[tuple[int, int]], left: float, reserve: float) -> list
         if priority > URGENT and left < 1.0 + reserve:
             break
         chosen.append(pk)
-        left = max(left - 1.0, 0.0)
+        left -= priority > URGENT
     return chosen
 
 
 def _left(line_id: int, now: datetime) -> float:
-    return _budget(line_id).left([at.timestamp() for at in _calls(line_id, now)], now.timestamp())
+    """What the urgent takes is not counted: it must not keep back what would mend it."""
+    calls = _calls(line_id, now, Signal.objects.filter(priority__gt=URGENT))
+    return _budget(line_id).left([at.timestamp() for at in calls], now.timestamp())
 
 
 def _budget(line_id: int) -> Budget:
@@ -83,9 +85,9 @@ def _budget(line_id: int) -> Budget:
     return Budget(told.call_every_s, told.operators, told.call_burst)
 
 
-def _calls(line_id: int, now: datetime) -> list[datetime]:
-    """When people were called: signals, and recommendations that took no other's place and wait for somebody."""
-    signals = Signal.objects.filter(line=line_id, called_at__gt=now - SHIFT, called_at__lte=now)
+def _calls(line_id: int, now: datetime, signals: QuerySet[Signal]) -> list[datetime]:
+    """When people were called: by these signals, and by recommendations that took no other's place and ask somebody."""
+    signals = signals.filter(line=line_id, called_at__gt=now - SHIFT, called_at__lte=now)
     offered = Change.objects.filter(
         line=line_id, author=None, supersedes=None, proposed_at__gt=now - SHIFT, proposed_at__lte=now
     ).exclude(needs=NOBODY)

@@ -16,6 +16,7 @@ from control.actions.errors import Conflict, Expired, Invalid, NoPermission, Not
 from control.actions.loops import demote, lock
 from control.actions.signing import Hand, sign
 from control.actions.situation import active_recipe, differences, inputs_not_good, on_hold
+from control.core.demotion import Trigger
 from control.core.lifecycle import UNDECIDED, State, Verb
 from control.core.modes import Mode
 from control.core.policy import Needed
@@ -161,4 +162,4 @@ def _count_doubts(change: Change, now: datetime) -> None:
     rejected = change.loop.changes.filter(state=State.REJECTED, reason_code__key=SENSOR_DOUBTFUL)
     told = figures.of(change.line_id)
     if rejected.filter(decided_at__gt=now - timedelta(seconds=told.doubts_within_s)).count() >= told.doubts:
-        demote(change.loop, Mode.SUPERVISED, actor=SYSTEM, code=SENSOR_DOUBTFUL, now=now)
+        demote(change.loop, Mode.SUPERVISED, actor=SYSTEM, code=Trigger.SENSOR_DOUBTFUL, now=now)

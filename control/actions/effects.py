@@ -14,6 +14,7 @@ from control.actions._move import move
 from control.actions.deciding import SYSTEM
 from control.actions.errors import Conflict
 from control.actions.loops import demote
+from control.core.demotion import Trigger
 from control.core.effect import Outcome, judge
 from control.core.lifecycle import State, Verb
 from control.core.modes import Mode
@@ -60,7 +61,7 @@ def _end(change: Change, verb: Verb, effect: dict[str, Any], now: datetime) -> N
     in_a_row = figures.of(change.line_id).ineffective_in_a_row
     last = judged.values_list("state", flat=True)[:in_a_row]
     if list(last) == [State.INEFFECTIVE] * in_a_row:
-        demote(change.loop, Mode.SUPERVISED, actor=SYSTEM, code="ineffective", now=now)
+        demote(change.loop, Mode.SUPERVISED, actor=SYSTEM, code=Trigger.INEFFECTIVE, now=now)
 
 
 def _outcomes(change: Change, applied_at: datetime) -> list[Outcome]:

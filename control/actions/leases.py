@@ -11,15 +11,19 @@ from control.actions.errors import Conflict
 from control.models import Lease
 
 TTL_S = 15.0  # longer than the deadlines of one write and its read-back together
+LAPSE_S = 5.0  # without a renewal, after which the holder was away: what did not come meanwhile is nobody's fault
 
 TAKE = """
-INSERT INTO control_lease AS lease (line_id, holder, fence, expires_at)
-VALUES (%(line)s, %(holder)s, 1, clock_timestamp() + make_interval(secs => %(ttl)s))
+INSERT INTO control_lease AS lease (line_id, holder, fence, since, expires_at)
+VALUES (%(line)s, %(holder)s, 1, clock_timestamp(), clock_timestamp() + make_interval(secs => %(ttl)s))
 ON CONFLICT (line_id) DO UPDATE SET
     holder = EXCLUDED.holder,
     expires_at = EXCLUDED.expires_at,
     fence = lease.fence
-        + CASE WHEN lease.holder = EXCLUDED.holder AND lease.expires_at > clock_timestamp() THEN 0 ELSE 1 END
+        + CASE WHEN lease.holder = EXCLUDED.holder AND lease.expires_at > clock_timestamp() THEN 0 ELSE 1 END,
+    since = CASE WHEN lease.holder = EXCLUDED.holder AND lease.since IS NOT NULL
+                  AND lease.expires_at > EXCLUDED.expires_at - make_interval(secs => %(lapse)s)
+            THEN lease.since ELSE EXCLUDED.since END
 WHERE lease.holder = EXCLUDED.holder OR lease.expires_at IS NULL OR lease.expires_at <= clock_timestamp()
 RETURNING fence
 """
@@ -37,7 +41,7 @@ class Held:
 def take(line_id: int, holder: str, ttl_s: float = TTL_S) -> Held | None:
     """Take or renew the lease of a line; None while another holds it."""
     with connection.cursor() as cursor:
-        cursor.execute(TAKE, {"line": line_id, "holder": holder, "ttl": ttl_s})
+        cursor.execute(TAKE, {"line": line_id, "holder": holder, "ttl": ttl_s, "lapse": LAPSE_S})
         row = cursor.fetchone()
     return Held(line_id, holder, row[0]) if row else None
 

@@ -37,7 +37,7 @@ md5(concat_ws('/',
     (SELECT r.id FROM control_recipe r JOIN control_equipment e USING (line_id)
      WHERE e.id = %(id)s AND r.state = 'active'),
     (SELECT string_agg(t::text, '|' ORDER BY t.slot) FROM control_tag t WHERE t.equipment_id = %(id)s),
-    (SELECT string_agg(concat(l.id, ':', l.settings_number, l.actual_mode), '|' ORDER BY l.id)
+    (SELECT string_agg(concat(l.id, ':', l.settings_number, l.actual_mode, l.mode_since), '|' ORDER BY l.id)
      FROM control_loop l WHERE l.equipment_id = %(id)s),
     (SELECT string_agg(m.id::text, '|' ORDER BY m.id) FROM control_estimator m
      JOIN control_stream s ON s.id = m.stream_id JOIN control_lane n ON n.id = s.lane_id
@@ -54,7 +54,8 @@ md5(concat_ws('/',
 class Built:
     """A machine with the rows behind it. ``stream_ids`` are in the order of ``machine.streams``.
 
-    Of a loop only what the stamp covers may be read here: its settings and the mode in force.
+    Of a loop only what the stamp covers may be read here: its settings, the mode in force and since when it is.
+    ``deciding`` are the loops in automatic mode.
     """
 
     stamp: str
@@ -67,6 +68,7 @@ class Built:
     loops: dict[str, Loop]
     stream_ids: tuple[int, ...]
     upstream: tuple[Upstream, ...]
+    deciding: frozenset[str]
 
 
 _kept: dict[int, Built] = {}
@@ -115,6 +117,7 @@ def _build(equipment_id: int, stamp: str) -> Built:
         loops={loop.key: loop for loop in loops},
         stream_ids=tuple(stream.pk for stream in streams),
         upstream=before,
+        deciding=frozenset(loop.key for loop in loops if loop.actual_mode == Mode.AUTO),
     )
 
 

@@ -19,7 +19,7 @@ from django.db import InterfaceError, OperationalError, transaction
 from django.db.models import F
 
 from control import events
-from control.actions import _samples, _upstream, _window, audit, machines, process_events, signals, situation
+from control.actions import _samples, _upstream, _window, audit, machines, process_events, signals, situation, watching
 from control.actions._copy import Column, pack, timestamps
 from control.actions._window import Fresh, Span
 from control.actions.ingest import raw
@@ -148,6 +148,7 @@ def _advance(equipment_id: int, now: datetime) -> Advanced:
     points = _points(built, fresh, found)
     _copy(conn, equipment_id, head_seq, points)
     _note_signals(points, head_seq, now)
+    watching.note(built, fresh, found, told_of.values(), now)
     changes = _propose(built, fresh, found, before, now)
     changes += _retract(built, found, now)
     caught_up = _moved(conn, span, head_seq + len(points), found.state, now)

@@ -13,6 +13,7 @@ from django.db.models import Max
 from control.actions import audit, process_events
 from control.actions.audit import Actor
 from control.actions.loops import FILED
+from control.actions.modes import ASKED, begin_spell
 from control.core.process_events import Kind
 from control.models import (
     Area,
@@ -85,7 +86,7 @@ def _store(plant: Plant, actor: Actor, now: datetime) -> Stored:
         _tags(stored, equipment, spec)
         _streams(stored, equipment, spec)
         for loop in spec.loops:
-            _loop(stored, equipment, loop, now)
+            _loop(stored, equipment, loop, actor, now)
         _add_contents(contents, spec)
     _recipe(stored, plant, contents, actor, now)
     return stored
@@ -165,12 +166,14 @@ def _streams(stored: Stored, equipment: Equipment, spec: EquipmentSpec) -> None:
             stored.upsert(Stream, {"lane": lane, "characteristic": characteristic}, {}, {})
 
 
-def _loop(stored: Stored, equipment: Equipment, spec: LoopSpec, now: datetime) -> None:
+def _loop(stored: Stored, equipment: Equipment, spec: LoopSpec, actor: Actor, now: datetime) -> None:
     """The file says how a loop works; in which mode it runs is people's business once it exists."""
     actual = Mode.SUPERVISED if Mode(spec.mode) == Mode.AUTO else spec.mode
     started = {"requested_mode": spec.mode, "actual_mode": actual, "mode_since": now, "settings": spec.settings}
     find = {"equipment": equipment, "key": spec.names.key}
     loop = stored.upsert(Loop, find, _names(spec.names), started)
+    if not loop.spells.exists():
+        begin_spell(loop, requested=spec.mode, actual=actual, now=now, code=ASKED, actor=actor)
     filed = loop.settings.get(FILED, loop.settings)  # an engineer's tuning stays until the file itself changes
     if {**LoopSpec.usual(), **filed} != spec.settings:  # what was not yet a setting then had its usual value
         loop.settings, loop.settings_number = spec.settings, loop.settings_number + 1

@@ -13,6 +13,7 @@ from control.actions.authority import Right, require
 from control.actions.errors import Conflict, Invalid, NotFound, Refused
 from control.actions.loops import lock, stand_down
 from control.actions.signing import Hand, sign
+from control.core.demotion import Trigger
 from control.core.shifts import Shifts
 from control.models import Handover, Line, Loop, Mode, ShiftNote
 from control.queries import handover as queries
@@ -39,7 +40,7 @@ def watch(now: datetime) -> None:
         if late := overdue(line_id, now):
             loops = Loop.objects.filter(equipment__line=line_id, actual_mode=Mode.AUTO)
             detail = late.ends_at.isoformat(timespec="minutes")
-            stand_down(loops.select_related("equipment"), actor=SYSTEM, code="hand_over", now=now, detail=detail)
+            stand_down(loops.select_related("equipment"), actor=SYSTEM, code=Trigger.HAND_OVER, now=now, detail=detail)
 
 
 def overdue(line_id: int, now: datetime) -> Handover | None:

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import connection
+from django.db.models import Q
 
 from control.core.figures import Figures
 from control.core.types import MeasuredBy, Quality
@@ -26,6 +27,7 @@ SELECT s.id, p.at, p.quality FROM unnest(%s::bigint[]) AS s (id) CROSS JOIN LATE
     SELECT at, quality FROM control_point WHERE stream_id = s.id AND by = {int(MeasuredBy.PREDICTION)} AND at > %s
     ORDER BY at DESC LIMIT 1) p
 """  # noqa: S608 - our own number
+ARRIVALS = ("intake__last_received_at", "line__lease__since", "line__lease__expires_at")  # of an equipment
 PER_SECOND = {"m/min": 1 / 60, "m/s": 1.0}
 
 
@@ -94,8 +96,46 @@ def versions(loop: Loop) -> dict[str, Any]:
 
 
 def on_hold(loop: Loop) -> bool:
-    holds = Hold.objects.filter(line_id=loop.equipment.line_id, ended_at__isnull=True)
-    return any(loop_id in (None, loop.pk) for loop_id in holds.values_list("loop_id", flat=True))
+    """Whether the loop, its line or its whole site is stopped."""
+    line_id = loop.equipment.line_id
+    mine = Q(loop=loop.pk) | Q(line=line_id, loop__isnull=True) | Q(site__areas__lines=line_id)
+    return Hold.objects.filter(mine, ended_at__isnull=True).exists()
+
+
+@dataclass(frozen=True, slots=True)
+class Arrivals:
+    """When an equipment was last heard of, and since when there is somebody to listen: the dispatcher of its line."""
+
+    received_at: datetime | None
+    listening_since: datetime | None
+    listening_until: datetime | None
+
+    def silent_s(self, now: datetime) -> float:
+        """Seconds since anything came, endless if nothing ever did."""
+        return float("inf") if self.received_at is None else (now - self.received_at).total_seconds()
+
+    def missing_s(self, now: datetime) -> float:
+        """Seconds that were listened to in vain; while apcweb itself is down, nothing is known to be missing."""
+        if self.received_at is None or self.listening_since is None or (self.listening_until or now) <= now:
+            return 0.0
+        return (now - max(self.received_at, self.listening_since)).total_seconds()
+
+
+def silent_scans(equipment: Equipment, now: datetime) -> float:
+    """How many scans of an equipment did not come, whoever's fault it is."""
+    found = Equipment.objects.filter(pk=equipment.pk).values_list(*ARRIVALS).get()
+    return Arrivals(*found).silent_s(now) / scan_s(equipment.cycle_s)
+
+
+def missing_scans(equipment: Equipment, now: datetime) -> float:
+    """How many scans of an equipment were listened to in vain."""
+    found = Equipment.objects.filter(pk=equipment.pk).values_list(*ARRIVALS).get()
+    return Arrivals(*found).missing_s(now) / scan_s(equipment.cycle_s)
+
+
+def scan_s(cycle_s: float) -> float:
+    """The time of a scan (s), for what is looked at once a second at best."""
+    return max(cycle_s, 1.0)
 
 
 def moved_away(moves: Iterable[SetPointMove], values: Mapping[str, float]) -> dict[str, dict[str, float | None]]:
@@ -133,15 +173,19 @@ def inputs_not_good(change: Change, now: datetime) -> dict[str, dict[str, str]]:
         return {}
     loop = change.loop
     newest = readings(loop.equipment, now).at or now
+    found = {}
+    for key, (at, quality) in newest_predictions(loop, datetime.fromisoformat(change.evidence["seen_at"])).items():
+        if quality != Quality.GOOD:
+            found[key] = {"seen": Quality.GOOD.name.lower(), "is": Quality(quality).name.lower()}
+        elif newest - at > fresh_for(loop.equipment):
+            found[key] = {"seen": change.evidence["seen_at"], "is": at.isoformat()}
+    return found
+
+
+def newest_predictions(loop: Loop, at: datetime) -> dict[str, tuple[datetime, int]]:
+    """Instant and quality of the newest prediction of each of a loop's streams that has one since a little before."""
     streams = Stream.objects.filter(lane__equipment=loop.equipment_id).select_related("lane", "characteristic")
     held = {stream.pk: stream.key for stream in streams if stream.key in loop.settings["cvs"]}
-    since = datetime.fromisoformat(change.evidence["seen_at"]) - LOOK_BACK
-    found = {}
     with connection.cursor() as cursor:
-        cursor.execute(NEWEST_PREDICTIONS, [list(held), since])
-        for pk, at, quality in cursor.fetchall():
-            if quality != Quality.GOOD:
-                found[held[pk]] = {"seen": Quality.GOOD.name.lower(), "is": Quality(quality).name.lower()}
-            elif newest - at > fresh_for(loop.equipment):
-                found[held[pk]] = {"seen": change.evidence["seen_at"], "is": at.isoformat()}
-    return found
+        cursor.execute(NEWEST_PREDICTIONS, [list(held), at - LOOK_BACK])
+        return {held[pk]: (made_at, quality) for pk, made_at, quality in cursor.fetchall()}

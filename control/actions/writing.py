@@ -11,19 +11,28 @@ from uuid import uuid4
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 
-from control.actions import audit, leases, signals, sizing
+from control.actions import audit, figures, leases, signals, sizing
 from control.actions._move import move
 from control.actions.authority import Right, decides, require, roles
 from control.actions.deciding import finding, load, moves_of, require_seen
 from control.actions.errors import Conflict, Invalid
 from control.actions.leases import Held
 from control.actions.loops import demote, lock
-from control.actions.situation import active_recipe, differences, fresh_for, inputs_not_good, moved_away, on_hold
+from control.actions.situation import (
+    active_recipe,
+    differences,
+    fresh_for,
+    inputs_not_good,
+    moved_away,
+    on_hold,
+    silent_scans,
+)
+from control.core.demotion import Trigger
 from control.core.exchange import Reading
 from control.core.lifecycle import State, Verb
 from control.core.modes import Mode
 from control.core.types import Quality
-from control.models import Change, Equipment, Loop, SetPointMove, Signal
+from control.models import Change, Equipment, Handshake, Loop, SetPointMove, Signal
 
 DISPATCHER = "dispatcher"
 MUST_BE_ON = ("remote_mode", "interlock_ok")  # status tags that, where a machine has them, must read 1
@@ -150,6 +159,8 @@ def fail(order: Order, code: str, detail: str, now: datetime, read_back: Mapping
         change = _ours(order)
         move(change, Verb.FAIL, actor=DISPATCHER, now=now, reason=f"{code} {detail}".strip(), told=told)
         _land(change, read_back or {})
+        if read_back:  # the machine took something else than it was asked
+            demote(change.loop, Mode.SUPERVISED, actor=DISPATCHER, code=Trigger.CLAMPED, now=now, detail=str(change))
         _alarm(change, Signal.Kind.WRITE_FAILED, now)
 
 
@@ -158,8 +169,17 @@ def lose(order: Order, detail: str, now: datetime) -> None:
     with audit.atomic():
         change = _ours(order)
         move(change, Verb.LOSE, actor=DISPATCHER, now=now, reason=detail)
-        demote(change.loop, Mode.SUPERVISED, actor=DISPATCHER, code="unconfirmed", now=now)
+        demote(change.loop, Mode.SUPERVISED, actor=DISPATCHER, code=Trigger.UNCONFIRMED, now=now, detail=str(change))
         _alarm(change, Signal.Kind.UNCONFIRMED, now)
+
+
+def heard(equipment_id: int, seen: Seen, now: datetime) -> bool:
+    """Note that a machine answers and may be written to; False if it may not, or shows nothing of now."""
+    equipment = Equipment.objects.get(pk=equipment_id)
+    if abs(now - seen.at) > fresh_for(equipment) or _not_on(equipment, seen.status):
+        return False
+    Handshake.objects.update_or_create(equipment=equipment, defaults={"heard_at": now})
+    return True
 
 
 def resolve(change_id: int, *, actor: User, version: int, applied: bool, reason: str, now: datetime) -> Change:
@@ -195,7 +215,7 @@ def _objection(change: Change, moves: list[SetPointMove], seen: Seen, now: datet
     needed = sizing.role(sizing.weigh(moves, active_recipe(change.loop), now, besides=change.pk))
     if not _still_entitled(change, needed, now):
         return Objection("approver_lost_permission", Verb.BLOCK, {"needs": needed})
-    if objection := _objection_of_machine(change.loop.equipment, moves, seen, now):
+    if objection := _objection_of_machine(change, moves, seen, now):
         return objection
     if changed := differences(change, now):
         return Objection("changed_since", Verb.BLOCK, changed)
@@ -204,10 +224,15 @@ def _objection(change: Change, moves: list[SetPointMove], seen: Seen, now: datet
     return None
 
 
-def _objection_of_machine(
-    equipment: Equipment, moves: list[SetPointMove], seen: Seen, now: datetime
-) -> Objection | None:
-    if abs(now - seen.at) > fresh_for(equipment):
+def _gone_silent(equipment: Equipment, now: datetime) -> bool:
+    """Too much is missing for what nobody has approved."""
+    return silent_scans(equipment, now) > figures.of(equipment.line_id).stale_scans
+
+
+def _objection_of_machine(change: Change, moves: list[SetPointMove], seen: Seen, now: datetime) -> Objection | None:
+    equipment = change.loop.equipment
+    unattended = change.decided_by is None
+    if abs(now - seen.at) > fresh_for(equipment) or (unattended and _gone_silent(equipment, now)):
         return Objection("machine_silent", Verb.BLOCK, {"newest_scan": seen.at.isoformat()})
     if off := _not_on(equipment, seen.status):
         return Objection("machine_not_ready", Verb.BLOCK, {"off": off})

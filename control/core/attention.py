@@ -1,7 +1,7 @@
 """How often people may be called: a bucket of tokens that never lets a shift have more calls than its share.
 
 Token bucket: capacity ``burst``, refilled so slowly that a full bucket and the refill of a whole shift together are the
-shift's budget, ``operators`` calls every ``every_s``. Each call takes a token; an urgent one takes what is left.
+shift's budget, ``operators`` calls every ``every_s``. Each call takes a token.
 Purpose: EEMUA 191 and ISA-18.2 hold one call every ten minutes to be what a person can well attend to.
 """
 
@@ -38,7 +38,7 @@ class Budget:
         """Tokens at ``now_s`` after ``calls`` (instants in s), of which those of the last shift count."""
         per_s = (self.of_a_shift - self.capacity) / SHIFT_S
         tokens, last = self.capacity, now_s - SHIFT_S
-        for at in sorted(one for one in calls if last < one <= now_s):
+        for at in sorted(one for one in calls if last < one <= now_s):  # more than there were: a figure was changed
             tokens = max(min(tokens + (at - last) * per_s, self.capacity) - 1.0, 0.0)
             last = at
         return min(tokens + (now_s - last) * per_s, self.capacity)

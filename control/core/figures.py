@@ -31,7 +31,11 @@ class Figures:
     Life of a change: ``life_dead_times`` dead times and ``life_extra_s`` more, at most ``longest_life_s``; after
     ``escalate_after`` of it a supervisor is asked too. ``rest_s`` a no holds, ``undo_s`` the way back is open;
     ``ineffective_in_a_row`` and ``doubts`` about a sensor ``doubts_within_s`` demote a loop. For ``reauth_s`` a
-    password is not asked again.
+    password is not asked again. Into auto: so many ``supervised_days`` and ``decisions``, so many of them
+    ``accepted`` and ``effective``, the error of the predictions in contract for ``vm_hours``. Out of it:
+    ``stale_scans`` without good data (``very_stale_scans``: shadow), ``out_of_spec`` values in a row, an error beyond
+    ``vm_sigmas`` of its own history, no sign of the machine for ``heartbeat_s``; then ``calm_s`` before it may return.
+    ``good_scans`` in a row end a shadow that only silence had brought.
 
     Shifts: the first of the day begins ``first_shift_h`` after midnight by the plant's clock, ``shifts_a_day`` of equal
     length; each is accepted ``accept_within_s`` after its end. Calls: one ``call_every_s`` for each of the
@@ -50,6 +54,18 @@ class Figures:
     doubts: int = figure(2, 1, 10)
     doubts_within_s: float = figure(3600.0, 300.0, 28800.0, "s")
     reauth_s: float = figure(300.0, 30.0, 900.0, "s")
+    supervised_days: float = figure(14.0, 1.0, 90.0, "d")
+    decisions: int = figure(50, 10, 1000)
+    accepted: float = figure(0.85, 0.5, 1.0)
+    effective: float = figure(0.80, 0.5, 1.0)
+    vm_hours: float = figure(24.0, 1.0, 168.0, "h")
+    stale_scans: int = figure(2, 1, 10)
+    very_stale_scans: int = figure(10, 3, 60)
+    good_scans: int = figure(10, 3, 60)
+    out_of_spec: int = figure(2, 1, 5)
+    vm_sigmas: float = figure(3.0, 2.0, 5.0)
+    heartbeat_s: float = figure(10.0, 2.0, 60.0, "s")
+    calm_s: float = figure(1800.0, 300.0, 28800.0, "s")
     first_shift_h: float = figure(6.0, 0.0, 23.75, "h")
     shifts_a_day: int = figure(3, 1, 4)
     accept_within_s: float = figure(1800.0, 300.0, 7200.0, "s")
@@ -64,7 +80,7 @@ class Figures:
 
     @staticmethod
     def faults(told: Mapping[str, Any]) -> list[Fault]:
-        return faults(Figures, told)
+        return [*faults(Figures, told), *_disordered(told, (("stale_scans", "very_stale_scans"),), Figures)]
 
 
 @dataclass(frozen=True, slots=True)

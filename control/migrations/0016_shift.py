@@ -7,7 +7,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("control", "0018_versions"),
+        ("control", "0015_modes"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

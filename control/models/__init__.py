@@ -5,6 +5,7 @@ from .change import Answer, Change, ReasonCode, SetPointMove
 from .chart import Limits
 from .estimator import Estimator
 from .loop import Grant, Hold, Lease, Loop, Mode
+from .mode import Handshake, ModeSpell
 from .plant import Area, Characteristic, Equipment, Lane, Line, Site, Source, Stream, Tag
 from .process_event import ProcessEvent
 from .recipe import Product, Recipe, Roll
@@ -32,6 +33,7 @@ __all__ = [
     "Grant",
     "Guesses",
     "Handover",
+    "Handshake",
     "Hold",
     "Intake",
     "Lane",
@@ -42,6 +44,7 @@ __all__ = [
     "LoopStability",
     "Measurement",
     "Mode",
+    "ModeSpell",
     "Point",
     "ProcessEvent",
     "Product",

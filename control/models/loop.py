@@ -41,9 +41,15 @@ class Loop(Named):
 
 
 class Hold(models.Model):
-    """A stop on a line (or one loop of it): nothing is approved or written until a supervisor ends it."""
+    """A stop on a site, a line or one loop of it: nothing is approved or written until a supervisor ends it.
 
-    line = models.ForeignKey(Line, models.PROTECT, related_name="holds")
+    ``settled`` is not stored: whether all that was under way on its lines had ended when the stop was answered.
+    """
+
+    settled = True
+
+    site = models.ForeignKey("control.Site", models.PROTECT, null=True, blank=True, related_name="holds")
+    line = models.ForeignKey(Line, models.PROTECT, null=True, blank=True, related_name="holds")
     loop = models.ForeignKey(Loop, models.PROTECT, null=True, blank=True, related_name="holds")
     since = models.DateTimeField()
     by = models.ForeignKey(User, models.PROTECT, related_name="+")
@@ -54,20 +60,34 @@ class Hold(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(
-                fields=["line", "loop"],
+                fields=["site", "line", "loop"],
                 condition=Q(ended_at__isnull=True),
                 nulls_distinct=False,
                 name="hold_one_open",
-            )
+            ),
+            models.CheckConstraint(
+                name="hold_one_scope",
+                condition=Q(site__isnull=False, line__isnull=True, loop__isnull=True)
+                | Q(site__isnull=True, line__isnull=False),
+            ),
         ]
+
+    @property
+    def scope(self) -> models.Model:
+        """What is held."""
+        return self.loop or self.line or self.site
 
 
 class Lease(models.Model):
-    """Which dispatcher may write to a line. ``fence`` only grows; the machine refuses a lower one."""
+    """Which dispatcher may write to a line. ``fence`` only grows; the machine refuses a lower one.
+
+    ``since`` is from when on the holder has been there without a break.
+    """
 
     line = models.OneToOneField(Line, models.PROTECT, primary_key=True, related_name="lease")
     holder = models.CharField(max_length=64, blank=True)
     fence = models.BigIntegerField(default=0)
+    since = models.DateTimeField(null=True)
     expires_at = models.DateTimeField(null=True)
 
 

@@ -123,14 +123,16 @@ def _signal(row: Signal) -> Json:
 
 def _holds(line: Line, since: datetime, until: datetime) -> list[Json]:
     on = Q(ended_at__isnull=True) | Q(ended_at__gt=since)
-    rows = Hold.objects.filter(on, line=line, since__lt=until).select_related("by", "ended_by").order_by("since")
+    here = Q(line=line) | Q(site=line.area.site_id)
+    rows = Hold.objects.filter(on, here, since__lt=until).select_related("by", "ended_by", "site").order_by("since")
     return [_hold(row, until) for row in rows]
 
 
 def _hold(row: Hold, until: datetime) -> Json:
     ended = row.ended_at is not None and row.ended_at < until
     return {
-        "loop": row.loop_id, "since": _iso(row.since), "by": row.by.get_username(), "reason": row.reason,
+        "loop": row.loop_id, "site": row.site.key if row.site else None, "since": _iso(row.since),
+        "by": row.by.get_username(), "reason": row.reason,
         "ended_at": _iso(row.ended_at) if ended else None,
         "ended_by": row.ended_by.get_username() if ended and row.ended_by else None,
     }  # fmt: skip

@@ -14,7 +14,7 @@ from scipy.signal import lfilter
 
 from control.core.r2r import deadband
 from control.core.types import FloatArray, MeasuredBy, Quality
-from control.models import AuditEntry, Change, Loop, Stream
+from control.models import AuditEntry, Change, Loop, ModeSpell, Stream
 
 LOOKED_AT = timedelta(hours=4)
 EVERY_S = 5  # of the predictions of that time, one in so many seconds
@@ -48,6 +48,11 @@ def streams_of(loop: Loop) -> dict[str, Stream]:
 def tuned(loop: Loop, most: int = 10) -> QuerySet[AuditEntry]:
     of_loop = {"object_type": "loop", "object_id": str(loop.pk), "line_id": loop.equipment.line_id}
     return AuditEntry.objects.filter(action="loop.tune", **of_loop).exclude(new=None).order_by("-number")[:most]
+
+
+def spells(loop: Loop, most: int = 15) -> QuerySet[ModeSpell]:
+    """In which modes the loop was, the newest first."""
+    return ModeSpell.objects.filter(loop=loop).select_related("by").order_by("-since", "-id")[:most]
 
 
 def wander(loop: Loop, weight: float, now: datetime) -> Wander | None:

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from django.db import connection
-from django.db.models import Prefetch, QuerySet
+from django.db.models import Prefetch, Q, QuerySet
 
 from control.core.lifecycle import OPEN, State
 from control.core.types import MeasuredBy
@@ -24,6 +24,7 @@ from control.models import (
     Recipe,
     Roll,
     SetPointMove,
+    Site,
     Snapshot,
     Stream,
     VersionState,
@@ -167,7 +168,19 @@ def loops_of(line: Line) -> QuerySet[Loop]:
 
 
 def open_holds(line: Line) -> QuerySet[Hold]:
-    return Hold.objects.filter(line=line, ended_at__isnull=True).select_related("by", "loop").order_by("since")
+    """What stops the line, one of its loops, or the whole site."""
+    return visible_holds(Line.objects.filter(pk=line.pk)).filter(ended_at__isnull=True).order_by("since")
+
+
+def visible_holds(lines: QuerySet[Line]) -> QuerySet[Hold]:
+    ids = list(lines.values_list("pk", flat=True))
+    mine = Q(line__in=ids) | Q(site__in=Site.objects.filter(areas__lines__in=ids))
+    return Hold.objects.filter(mine).select_related("by", "loop__equipment__line", "line__area__site", "site")
+
+
+def sites(lines: QuerySet[Line]) -> QuerySet[Site]:
+    """The sites that some lines are on."""
+    return Site.objects.filter(pk__in=lines.values("area__site"))
 
 
 def open_changes(line_ids: Iterable[int]) -> QuerySet[Change]:

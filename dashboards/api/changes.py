@@ -56,7 +56,7 @@ def approve(request: HttpRequest, change_id: int, asked: Approval, key: str = Ke
     (``signature_needed``), which ``wrong_password`` was not, or is not looked at ``until`` (``locked_out``)."""
     _found(request, change_id)
     user, by = permissions.person(request), hands.hand(request, asked.signer, asked.password)
-    return _answer(decisions.approve(user, key, change_id, by=by, version=asked.version, reason=asked.reason))
+    return answer(decisions.approve(user, key, change_id, by=by, version=asked.version, reason=asked.reason))
 
 
 @router.post("/changes/{change_id}/reject", response=DECISION)
@@ -64,7 +64,7 @@ def reject(request: HttpRequest, change_id: int, asked: Rejection, key: str = Ke
     """Reject the version you saw, with the key of a reason code."""
     _found(request, change_id)
     user, version = permissions.person(request), asked.version
-    return _answer(decisions.reject(user, key, change_id, version=version, code=asked.reason, text=asked.text))
+    return answer(decisions.reject(user, key, change_id, version=version, code=asked.reason, text=asked.text))
 
 
 @router.post("/changes/{change_id}/resolve", response=DECISION)
@@ -72,14 +72,14 @@ def resolve(request: HttpRequest, change_id: int, asked: Resolution, key: str = 
     """Say what was found at the machine about an unconfirmed write."""
     _found(request, change_id)
     user, found = permissions.person(request), {"applied": asked.applied, "reason": asked.reason}
-    return _answer(decisions.resolve(user, key, change_id, version=asked.version, **found))
+    return answer(decisions.resolve(user, key, change_id, version=asked.version, **found))
 
 
 def _found(request: HttpRequest, change_id: int) -> Change:
     return permissions.found(queries.visible(permissions.line_ids(request)), pk=change_id)
 
 
-def _answer(done: Answered) -> HttpResponse:
+def answer(done: Answered) -> HttpResponse:
     headers = {"Idempotent-Replayed": "true"} if done.again else {}
     return JsonResponse(dict(done.answer), status=done.status, headers=headers)
 

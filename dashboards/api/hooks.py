@@ -14,8 +14,7 @@ from control.plantvalues import NO_ZERO
 from control.queries import hooks as queries
 from dashboards import hooks as doors
 from dashboards import permissions
-from dashboards.api.changes import DECISION, REFUSALS, Key
-from dashboards.api.changes import _answer as answer
+from dashboards.api.changes import DECISION, REFUSALS, Key, answer
 from dashboards.api.schemas import Failure
 
 router = Router(tags=["webhooks"])

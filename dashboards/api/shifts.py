@@ -15,8 +15,7 @@ from control.plantvalues import NO_ZERO
 from control.queries import handover as queries
 from dashboards import hands, permissions
 from dashboards import shifts as doors
-from dashboards.api.changes import DECISION, REFUSALS, Key
-from dashboards.api.changes import _answer as answer
+from dashboards.api.changes import DECISION, REFUSALS, Key, answer
 from dashboards.api.schemas import Signed
 
 router = Router(tags=["shifts"])

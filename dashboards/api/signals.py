@@ -16,8 +16,7 @@ from control.queries import signals as queries
 from control.queries.points import rule_names
 from dashboards import permissions
 from dashboards import signals as doors
-from dashboards.api.changes import DECISION, REFUSALS, Key
-from dashboards.api.changes import _answer as answer
+from dashboards.api.changes import DECISION, REFUSALS, Key, answer
 
 router = Router(tags=["signals"])
 LARGEST = 2**63 - 1

@@ -140,6 +140,11 @@ def mode_reason_words(reason: Any) -> str:
 
 
 @register.filter
+def spell_words(spell: Any) -> str:
+    return wording.spell(spell)
+
+
+@register.filter
 def stability_words(row: Any) -> str:
     return wording.stability(row)
 

@@ -9,18 +9,21 @@ from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
+from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST, require_safe
 
 from control.actions import loops
 from control.actions.authority import Right
 from control.actions.errors import Invalid, Refused
+from control.core.modes import Mode
 from control.core.r2r import deadband
 from control.models import Loop
 from control.plantvalues import SHIFT_S
 from control.queries import loops as queries
 from control.queries import overview
-from dashboards import loop_form, permissions, wording
+from dashboards import hands, loop_form, modes, permissions, wording
 from dashboards.views import refusals
+from dashboards.views.ladder import ladder
 
 USUAL_WEIGHT = 0.1  # a second, where the estimator has no fixed one: only to smooth what is looked at
 
@@ -48,6 +51,25 @@ def tune(request: HttpRequest, pk: int) -> HttpResponse:
     except Refused as refusal:
         return refusals.shown(request, refusal, back=_at(loop))
     messages.success(request, _("The loop is set anew; version %(n)d holds from now on.") % {"n": loop.settings_number})
+    return redirect(_at(loop))
+
+
+@sensitive_post_parameters("password")
+@login_required
+@require_POST
+def mode(request: HttpRequest, pk: int) -> HttpResponse:
+    """Ask for a mode; into automatic mode with a signature."""
+    loop, asked = _found(request, pk), request.POST.get("mode", "")
+    reason = request.POST.get("reason", "")[:400]
+    try:
+        if asked not in list(Mode):
+            raise Invalid("unknown_choice", "There is no such mode.")
+        told = {"by": hands.of_form(request), "reason": reason}
+        done = modes.request(permissions.person(request), request.POST.get("key", ""), loop, Mode(asked), **told)
+    except Refused as refusal:
+        return refusals.shown(request, refusal, back=_at(loop))
+    if done.status >= 400:
+        return refusals.page(request, done.status, done.answer, back=_at(loop))
     return redirect(_at(loop))
 
 
@@ -86,6 +108,7 @@ def _context(request: HttpRequest, loop: Loop) -> dict[str, Any]:
         "estimator": loop.settings.get("estimator", "ewma"),
         "tuned": [_row(entry) for entry in queries.tuned(loop)],
         "may_configure": permissions.may(request, Right.CONFIGURE, line),
+        **ladder(request, loop),
         **loop_form.table(loop, streams, overview.active_recipe(line)),
         **_cost(loop),
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -14,7 +15,8 @@ from django.views.decorators.http import require_safe
 
 from control.actions import attention
 from control.actions.authority import Right
-from control.models import Equipment, Line, ProcessEvent, Roll
+from control.actions.holds import LEAVING
+from control.models import Equipment, Hold, Line, ProcessEvent, Roll
 from control.queries import live, process_events, signals
 from control.queries import overview as queries
 from control.queries.overview import StreamNow
@@ -82,12 +84,14 @@ def line_now(request: HttpRequest, key: str) -> HttpResponse:
 def line_hold(request: HttpRequest, key: str) -> HttpResponse:
     """The head of the page: the HOLD button, or who holds the line and how to end it."""
     found = permissions.found(permissions.lines(request), key=key)
-    return render(request, "overview/_hold.html", {"line": found, "zone": found.time_zone, **_held(request, found)})
+    return render(request, "overview/_hold.html", {"line": found, "zone": found.time_zone, **held_over(request, found)})
 
 
 def _page(request: HttpRequest, line: Line) -> HttpResponse:
     shared = {"lines": permissions.lines(request), "follow_holds": live.following([line])}
-    return render(request, "overview/page.html", shared | _now(line) | _held(request, line) | _telling(request, line))
+    return render(
+        request, "overview/page.html", shared | _now(line) | held_over(request, line) | _telling(request, line)
+    )
 
 
 def _telling(request: HttpRequest, line: Line) -> dict[str, Any]:
@@ -101,16 +105,26 @@ def _telling(request: HttpRequest, line: Line) -> dict[str, Any]:
     }
 
 
-def _held(request: HttpRequest, line: Line) -> dict[str, Any]:
-    holds = list(queries.open_holds(line))
+def held_over(request: HttpRequest, line: Line) -> dict[str, Any]:
+    holds, site = list(queries.open_holds(line)), line.area.site
     return {
         "holds": holds,
         "line_held": any(hold.loop_id is None for hold in holds),
-        "held": " ".join(str(hold.pk) for hold in holds),  # while it stays, so does a half-filled form
+        "site_held": any(hold.site_id is not None for hold in holds),
+        "held": " ".join(f"{hold.pk}{hold.reason[:1]}" for hold in holds),  # while it stays, so does a half-filled form
         "may_hold": permissions.may(request, Right.HOLD, line),
-        "leave_hold": wording.meaning("leave_hold"),
-        "may_release": permissions.may(request, Right.RELEASE, line),
+        "may_hold_site": permissions.may_at_site(request, Right.HOLD, site),
+        "releasable": releasable(request, line, holds),
+        "leaving": wording.meaning(LEAVING),
+        "key": uuid.uuid4().hex,
     }
+
+
+def releasable(request: HttpRequest, line: Line, holds: Sequence[Hold]) -> list[Hold]:
+    """Those of some HOLDs over a line that the person may end."""
+    here = permissions.may(request, Right.RELEASE, line)
+    everywhere = permissions.may_at_site(request, Right.RELEASE, line.area.site)
+    return [hold for hold in holds if (everywhere if hold.site_id else here)]
 
 
 def _now(line: Line) -> dict[str, Any]:

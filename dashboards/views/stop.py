@@ -1,39 +1,91 @@
-"""HOLD: one tap for anyone on the line; a supervisor signs to end it."""
+"""HOLD: one tap for anyone on the line, on a loop, the line or its site; a supervisor signs to end it."""
 
 from __future__ import annotations
 
+from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
+from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST
 
 from control.actions import loops
 from control.actions.errors import Refused
-from dashboards import hands, permissions
-from dashboards.views.refusals import shown
+from control.actions.holds import Scope
+from control.models import Hold
+from control.queries import loops as queries
+from control.queries import overview
+from dashboards import hands, modes, permissions
+from dashboards.views.refusals import page, shown
 
 
 @login_required
 @require_POST
 def hold(request: HttpRequest, key: str) -> HttpResponse:
     line = permissions.found(permissions.lines(request), key=key)
+    return _hold(request, line, reverse("line", args=[key]))
+
+
+@login_required
+@require_POST
+def hold_loop(request: HttpRequest, pk: int) -> HttpResponse:
+    loop = permissions.found(queries.visible_loops(permissions.line_ids(request)), pk=pk)
+    return _hold(request, loop, reverse("loop", args=[pk]))
+
+
+@login_required
+@require_POST
+def hold_site(request: HttpRequest, key: str) -> HttpResponse:
+    site = permissions.found(overview.sites(permissions.lines(request)), key=key)
+    return _hold(request, site, reverse("home"))
+
+
+@login_required
+@require_POST
+def reason(request: HttpRequest, pk: int) -> HttpResponse:
+    """Why it was stopped, said afterwards."""
+    held = _found(request, pk)
+    person, told = permissions.person(request), request.POST.get("reason", "")[:400]
     try:
-        loops.hold(line, actor=permissions.person(request), now=permissions.now())
+        loops.hold_reason(held, told, actor=person, now=permissions.now())
     except Refused as refusal:
-        return shown(request, refusal)
-    return redirect("line", key)
+        return shown(request, refusal, back=_back(held))
+    return redirect(_back(held))
 
 
 @sensitive_post_parameters("password")
 @login_required
 @require_POST
-def release(request: HttpRequest, key: str) -> HttpResponse:
-    line = permissions.found(permissions.lines(request), key=key)
+def release(request: HttpRequest, pk: int) -> HttpResponse:
+    held = _found(request, pk)
+    person, told = permissions.person(request), request.POST.get("reason", "")[:400]
     try:
-        by, reason = hands.of_form(request), request.POST.get("reason", "")
-        loops.release(line, by=by, now=permissions.now(), reason=reason)
+        by = hands.of_form(request)
+        done = modes.release(person, request.POST.get("key", ""), held, by=by, reason=told)
     except Refused as refusal:
-        return shown(request, refusal, back=reverse("line", args=[key]))
-    return redirect("line", key)
+        return shown(request, refusal, back=_back(held))
+    if done.status >= 400:
+        return page(request, done.status, done.answer, back=_back(held))
+    return redirect(_back(held))
+
+
+def _hold(request: HttpRequest, scope: Scope, back: str) -> HttpResponse:
+    try:
+        held = loops.hold(scope, actor=permissions.person(request), now=permissions.now())
+    except Refused as refusal:
+        return shown(request, refusal, back=back)
+    if not held.settled:
+        messages.warning(
+            request, _("HOLD is on. Something that was under way has not ended yet: look whether it was written.")
+        )
+    return redirect(back)
+
+
+def _found(request: HttpRequest, pk: int) -> Hold:
+    return permissions.found(overview.visible_holds(permissions.lines(request)), pk=pk)
+
+
+def _back(held: Hold) -> str:
+    return reverse("line", args=[held.line.key]) if held.line else reverse("home")

@@ -92,7 +92,7 @@ def test_a_second_look_writes_nothing_more(line, machine):
 
 # --- gates ------------------------------------------------------------------------------------------------------------
 def _hold(line, machine):
-    loops.hold(line.line, actor=line.person("operator"), now=NOW)
+    return loops.hold(line.line, actor=line.person("operator"), now=NOW)
 
 
 def _expire(line, machine):
@@ -176,10 +176,10 @@ def test_every_gate_is_passed_again_before_the_write(line, machine, happening, s
 
 def test_what_was_frozen_by_hold_is_written_when_a_supervisor_lets_go(line, machine):
     change = approved(line)
-    _hold(line, machine)
+    held = _hold(line, machine)
     writer = dispatcher(line, machine)
     writer.run_once()
-    loops.release(line.line, by=hand(line.person("supervisor")), now=NOW, reason="all clear")
+    loops.release(held, by=hand(line.person("supervisor")), now=NOW, reason="all clear")
     writer.run_once()
     assert now_is(change) == State.APPLIED
 

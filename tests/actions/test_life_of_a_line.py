@@ -18,7 +18,7 @@ from control.core.lifecycle import State
 from control.core.modes import Mode
 from control.core.types import Move
 from control.dispatcher import Dispatcher
-from control.models import AuditEntry, Change, Grant, Lease
+from control.models import AuditEntry, Change, Grant, Hold, Lease
 from tests.factories import LONG_AGO, hand, plant, proposal, reason_code, snapshot
 from tests.machine import Machine, Time
 from tests.trials import seeds
@@ -47,7 +47,7 @@ class Life:
         self.time, self.plant = Time(), plant()
         reason_code()
         self.machine = Machine(self.time)
-        self.held = False
+        self.held: Hold | None = None
         self.done: list[Done] = []
         self.holders = 0
         self.new_writer()
@@ -61,7 +61,7 @@ class Life:
             change = Change.objects.get(command_id=command.command_id)
             approved = change.decided_by is not None and change.state == State.WRITING
             in_time = self.time.now() < change.expires_at + timedelta(seconds=1)
-            self.done.append(Done(command.command_id, approved, in_time, self.held))
+            self.done.append(Done(command.command_id, approved, in_time, self.held is not None))
         return ack
 
     def new_writer(self) -> None:
@@ -116,18 +116,17 @@ class Life:
         self.decide_on(changes.undo, WHO[n % 3])
 
     def held_(self, n: int) -> None:
-        loops.hold(self.plant.line, actor=self.plant.person("engineer"), now=self.time.now())
-        self.held = True
+        self.held = loops.hold(self.plant.line, actor=self.plant.person("engineer"), now=self.time.now())
 
     def released_(self, n: int) -> None:
         if self.held:
             by, now = hand(self.plant.person("supervisor"), self.time.now()), self.time.now()
-            loops.release(self.plant.line, by=by, now=now, reason="clear")
-            self.held = False
+            loops.release(self.held, by=by, now=now, reason="clear")
+            self.held = None
 
     def mode_set_(self, n: int) -> None:
-        told = {"actor": self.plant.person("supervisor"), "now": self.time.now(), "reason": "trial"}
-        loops.set_mode(self.plant.loop, MODES[n % 4], **told)
+        by, now = hand(self.plant.person("supervisor"), self.time.now()), self.time.now()
+        loops.request(self.plant.loop, MODES[n % 4], by=by, now=now, reason="trial")
 
     def rights_change_(self, n: int) -> None:
         grants = Grant.objects.filter(user=self.plant.person("supervisor2"))

@@ -42,6 +42,16 @@ def another(plant: Plant, at: datetime, rule: Rule = Rule.TREND) -> Signal:
     return Signal.objects.latest("pk")
 
 
+def exhausted(plant: Plant) -> None:
+    """Recommendations have called as often as may be at once."""
+    for _ in range(6):
+        factories.snapshot(plant, NOW)
+        change = factories.offered(plant, NOW)
+        told = {"actor": plant.person("operator"), "code": factories.reason_code().key, "now": NOW}
+        changes.reject(change.pk, version=change.version, **told)
+        Change.objects.filter(pk=change.pk).update(state_since=NOW - timedelta(hours=1))
+
+
 @pytest.mark.parametrize(
     ("rule", "priority"),
     [(Rule.OUT_OF_SPEC, 1), (Rule.BEYOND_3_SIGMA, 2), (Rule.EWMA, 2), (Rule.TREND, 3), (Rule.RUN_ONE_SIDE, 3)],
@@ -111,10 +121,9 @@ def test_what_had_to_wait_comes_when_there_is_room_again(plant: Plant) -> None:
 def test_a_recommendation_waits_when_people_were_called_enough_and_a_newer_one_in_its_place_does_not(
     plant: Plant,
 ) -> None:
-    factories.snapshot(plant, NOW)
-    for second in range(6):  # urgent: it takes all there is
-        another(plant, NOW + timedelta(seconds=second), Rule.OUT_OF_SPEC)
+    exhausted(plant)
     at = NOW + timedelta(seconds=6)
+    factories.snapshot(plant, at)
     offer = {"loop": plant.loop, "evidence": {}, "actor": "controller"}
     assert changes.propose(proposal=factories.proposal(at), now=at, **offer) is None
     later = at + timedelta(minutes=12)
@@ -123,6 +132,13 @@ def test_a_recommendation_waits_when_people_were_called_enough_and_a_newer_one_i
     newer = later + timedelta(seconds=5)
     assert changes.propose(proposal=factories.proposal(newer, now=19.6, pump_top=60.8), now=newer, **offer) is not None
     assert Change.objects.filter(supersedes__isnull=False).count() == 1
+
+
+def test_what_is_urgent_keeps_no_recommendation_back(plant: Plant) -> None:
+    for second in range(20):
+        another(plant, NOW - timedelta(seconds=second), Rule.OUT_OF_SPEC)
+    factories.snapshot(plant, NOW)
+    assert factories.offered(plant, NOW) is not None
 
 
 def test_signals_leave_half_of_the_burst_to_recommendations(plant: Plant) -> None:
@@ -134,11 +150,9 @@ def test_signals_leave_half_of_the_burst_to_recommendations(plant: Plant) -> Non
 
 
 def test_a_loop_in_automatic_mode_asks_nobody_and_is_not_kept_waiting(plant: Plant) -> None:
-    factories.snapshot(plant, NOW)
+    exhausted(plant)
     plant.loop.actual_mode = Mode.AUTO
     plant.loop.save()
-    for second in range(6):
-        another(plant, NOW - timedelta(seconds=second), Rule.OUT_OF_SPEC)
     assert factories.offered(plant, NOW).state == "veto"
 
 

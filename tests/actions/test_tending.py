@@ -9,7 +9,7 @@ from control.core.lifecycle import State
 from control.core.modes import Mode
 from control.core.types import MeasuredBy
 from control.models import Change, Loop
-from tests.factories import NOW, Plant, approved, offered, plant, point, reason_code, snapshot
+from tests.factories import NOW, Plant, alive, approved, offered, plant, point, reason_code, snapshot
 
 pytestmark = pytest.mark.django_db
 SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
@@ -23,6 +23,7 @@ def line() -> Plant:
 
 
 def state_after(change: Change, now) -> str:
+    alive(change.loop.equipment, now)
     changes.tend(now)
     return Change.objects.get(pk=change.pk).state
 
@@ -75,10 +76,10 @@ def test_a_veto_is_a_rejection(line, counting_down):
     assert state_after(counting_down, NOW + MINUTE) == State.REJECTED
 
 
-def test_hold_stops_the_countdown_and_leaves_automatic_mode(line, counting_down):
+def test_hold_takes_the_countdown_back_and_leaves_automatic_mode(line, counting_down):
     loops.hold(line.line, actor=line.person("operator"), now=NOW)
     snapshot(line, NOW + MINUTE)
-    assert state_after(counting_down, NOW + MINUTE) == State.VETO
+    assert state_after(counting_down, NOW + MINUTE) == State.WITHDRAWN
     line.loop.refresh_from_db()
     assert line.loop.actual_mode == Mode.SUPERVISED
 
@@ -160,7 +161,7 @@ def test_two_ineffective_changes_in_a_row_demote_the_loop(line):
         Loop.objects.update(actual_mode=Mode.SUPERVISED)
         change = applied(line, moved=0.6)
         Loop.objects.update(actual_mode=Mode.AUTO)
-        changes.tend(NOW + SECOND)
+        state_after(change, NOW + SECOND)
         assert state_after(change, DUE) == State.INEFFECTIVE
         modes.append(Loop.objects.get().actual_mode)
     assert modes == [Mode.AUTO, Mode.SUPERVISED]

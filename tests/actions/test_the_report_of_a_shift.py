@@ -85,7 +85,7 @@ def test_a_report_that_is_made_late_tells_how_things_stood_at_the_end(plant: Pla
     raised = signal(plant, MIDDLE)
     reject(waiting, plant, END + timedelta(minutes=1))
     late = END + timedelta(minutes=2)
-    loops.set_mode(plant.loop, Mode.SHADOW, actor=plant.person("supervisor"), now=late, reason="x")
+    loops.request(plant.loop, Mode.SHADOW, by=factories.hand(plant.person("supervisor"), late), now=late, reason="x")
     answer(raised, plant, END + timedelta(minutes=2))
     shifts.make_due(END + timedelta(minutes=5))
     told = report()
@@ -101,8 +101,8 @@ def answer(row: Signal, plant: Plant, at: datetime) -> None:
 
 
 def test_modes_are_told_with_their_changes_and_since_when(plant: Plant) -> None:
-    supervisor = plant.person("supervisor")
-    loops.set_mode(plant.loop, Mode.ADVISORY, actor=supervisor, now=MIDDLE, reason="pump is odd")
+    supervisor = factories.hand(plant.person("supervisor"), MIDDLE)
+    loops.request(plant.loop, Mode.ADVISORY, by=supervisor, now=MIDDLE, reason="pump is odd")
     (told,) = report()["modes"]
     assert (told["key"], told["requested"], told["actual"]) == ("coater.loading-top", "advisory", "advisory")
     assert told["since"] == MIDDLE.isoformat()
@@ -131,10 +131,10 @@ def test_signals_without_a_cause_are_told_and_the_answered_ones_counted(plant: P
 
 
 def test_a_hold_is_told_in_every_shift_it_reaches_into(plant: Plant) -> None:
-    loops.hold(plant.line, actor=plant.person("operator"), now=MIDDLE, reason="foil torn")
+    hold = loops.hold(plant.line, actor=plant.person("operator"), now=MIDDLE, reason="foil torn")
     assert [(row["by"], row["reason"]) for row in report()["holds"]] == [("operator@cathode-1", "foil torn")]
     at = END + timedelta(hours=1)
-    loops.release(plant.line, by=factories.hand(plant.person("supervisor"), at), now=at, reason="mended")
+    loops.release(hold, by=factories.hand(plant.person("supervisor"), at), now=at, reason="mended")
     assert report(NEXT)["holds"][0]["ended_by"] == "supervisor@cathode-1"
     assert report(NEXT + timedelta(hours=8))["holds"] == []
 

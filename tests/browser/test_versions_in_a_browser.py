@@ -42,6 +42,6 @@ def test_a_figure_is_drafted_and_signed_at_one_screen(plant: Plant, opened: Open
     expect(dialog.get_by_role("alert")).to_contain_text("do not match")
     dialog.get_by_label("Password").fill(PASSWORD)
     dialog.get_by_role("button", name="Sign").click()
-    expect(page.get_by_text("Active")).to_be_visible()
+    expect(page.get_by_text("Active")).to_be_visible(timeout=30_000)
     assert figures.of(plant.line.pk).veto_s == 45.0
     assert Signature.objects.get(object_type="version").screen_of == plant.person("engineer")

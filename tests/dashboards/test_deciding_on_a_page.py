@@ -119,10 +119,10 @@ def test_hold_is_one_tap_and_only_a_signed_supervisor_ends_it(
     assert operator.post(f"/lines/{plant.line.key}/hold/").status_code == 302
     assert "hold-on" in operator.get(f"/lines/{plant.line.key}/held/").content.decode()
     assert decide(operator, change, "approve") == 409
-    release = f"/lines/{plant.line.key}/release/"
-    supervisor.post(release, {"reason": "checked", "password": "wrong"})
+    release = f"/holds/{plant.line.holds.get().pk}/release/"
+    supervisor.post(release, {"key": "r1", "reason": "checked", "password": "wrong"})
     assert plant.line.holds.filter(ended_at__isnull=True).exists()
-    supervisor.post(release, {"reason": "checked", "password": PASSWORD})
+    supervisor.post(release, {"key": "r1", "reason": "checked", "password": PASSWORD})
     assert not plant.line.holds.filter(ended_at__isnull=True).exists()
 
 
@@ -151,9 +151,9 @@ def test_whoever_works_on_the_line_gets_the_form_to_end_a_hold_without_a_reload(
 
 
 def test_a_held_loop_leaves_the_button_for_the_line(plant: Plant, signed_in: SignIn) -> None:
-    loops.hold(plant.line, actor=plant.person("operator"), now=now(), loop=plant.loop)
+    loops.hold(plant.loop, actor=plant.person("operator"), now=now())
     head = signed_in("supervisor").get(f"/lines/{plant.line.key}/held/").content.decode()
-    assert ("hold-on" in head, 'class="hold"' in head, "/release/" in head) == (True, True, False)
+    assert ("hold-on" in head, 'class="hold"' in head, "/release/" in head) == (True, True, True)
 
 
 def unconfirmed(change: Change) -> Change:

@@ -36,7 +36,7 @@ def at(plant: Plant) -> str:
 def test_who_has_a_role_reads_it_and_only_an_engineer_finds_a_button(plant: Plant, signed_in, name: str) -> None:
     page = signed_in(name).get(at(plant))
     assert page.status_code == 200
-    assert ("data-writes" in page.content.decode()) == (name == "engineer")
+    assert ("Set the loop" in page.content.decode()) == (name == "engineer")
     assert ("disabled" in page.content.decode()) == (name != "engineer")
 
 

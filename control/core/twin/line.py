@@ -18,7 +18,7 @@ from control.core.twin.foil import Rolls
 from control.core.twin.ledger import Entry, Ledger, refuse
 from control.core.twin.parameters import LineParameters
 from control.core.twin.press import Press
-from control.core.twin.scenario import DRIFTS, FAULTS, RESETS, Event, Scenario, ScenarioError, Schedule
+from control.core.twin.scenario import DRIFTS, FAULTS, HANDS, RESETS, Event, Scenario, ScenarioError, Schedule
 from control.core.twin.station import Station
 from control.core.types import Quality
 
@@ -126,13 +126,15 @@ class Line:
         """Raise ScenarioError if this line has nothing the event could act on."""
         if event.kind in (*DRIFTS, *RESETS):
             self.disturbances.check(event)
-        elif event.kind in FAULTS:
+        elif event.kind in (*FAULTS, *HANDS):
             machines = {machine.key: machine for machine in (self.parameters.coater, self.parameters.press)}
             if event.equipment not in machines:
                 raise ScenarioError(f"{event.kind}: this line has no equipment {event.equipment!r}")
             for tag in event.tags:
                 if tag not in machines[event.equipment].tags:
                     raise ScenarioError(f"{event.kind}: {event.equipment} has no tag {tag!r}")
+                if event.kind in HANDS and tag not in {one.tag for one in machines[event.equipment].actuators}:
+                    raise ScenarioError(f"{event.kind}: nobody can set {tag!r} of {event.equipment}")
 
     def disturb(self, event: Event) -> None:
         """Make the event happen now, whatever its own time says."""
@@ -141,12 +143,19 @@ class Line:
             self.disturbances.start(event)
         elif event.kind in FAULTS:
             self.stations[event.equipment].sensors.faults.start(event)
+        elif event.kind in HANDS:
+            self._turn(event)
         elif event.kind == "splice":
             self._splice()
         elif event.kind == "line_stop":
             self.stop_left_s = event.duration_s
         else:
             self.local_left_s = event.duration_s
+
+    def _turn(self, event: Event) -> None:
+        """Somebody at the machine sets its parameters; that asks for no command."""
+        actuators = self.stations[event.equipment].actuators
+        actuators.set({tag: actuators.set_points[tag] * (1 + event.size) for tag in event.tags})
 
     def write(self, equipment: str, command: WriteCommand, at: float) -> Ack:
         """Take a command's set-points, or refuse it. A repeated command is answered, not done again."""

@@ -20,10 +20,11 @@ DRIFTS = (
 )
 RESETS = ("filter_change", "pump_service")
 LINE_EVENTS = ("splice", "line_stop", "remote_off")
+HANDS = ("hand_move",)
 FAULTS = ("gauge_bias", "gauge_bad", "sensor_stuck", "tags_missing", "tags_nan")
-KINDS = frozenset((*DRIFTS, *RESETS, *LINE_EVENTS, *FAULTS))
+KINDS = frozenset((*DRIFTS, *RESETS, *LINE_EVENTS, *HANDS, *FAULTS))
 SIDED = frozenset(("pump_wear", "filter_clog", "die_drift", *RESETS))
-TWO_WAY = frozenset(("solids_step", "temperature_drift", "die_drift", "crown_drift", "hardness_step"))
+TWO_WAY = frozenset(("solids_step", "temperature_drift", "die_drift", "crown_drift", "hardness_step", *HANDS))
 
 
 class ScenarioError(ValueError):
@@ -35,7 +36,7 @@ class Event:
     """One thing that happens.
 
     ``size`` is relative (0.008 is 0.8 %), in kelvin for temperature_drift and in um for crown_drift. A drift grows
-    to its size over ``duration_s``; a stop or fault lasts that long.
+    to its size over ``duration_s``; a stop or fault lasts that long. A hand moves the set-points ``tags`` by its size.
     """
 
     kind: str
@@ -72,7 +73,7 @@ class Event:
             raise ScenarioError(f"{self.kind}: numbers must be finite, times not negative")
         if self.kind in SIDED and self.side not in ("top", "bottom"):
             raise ScenarioError(f"{self.kind}: side must be top or bottom")
-        if self.kind in FAULTS and not self.equipment:
+        if self.kind in (*FAULTS, *HANDS) and not self.equipment:
             raise ScenarioError(f"{self.kind}: equipment is missing")
         return self
 

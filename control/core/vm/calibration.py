@@ -115,6 +115,18 @@ def coverage(scores: str) -> tuple[float, int]:
     return (float(np.mean(~np.signbit(kept))), len(kept)) if len(kept) else (math.nan, 0)
 
 
+def spread(scores: str) -> float:
+    """Root mean square of the stored scores, in half widths of training; NaN while there are few."""
+    kept = _scores(scores)
+    return float(np.sqrt(np.mean(np.square(kept, dtype=np.float64)))) if len(kept) >= FEWEST else math.nan
+
+
+def covers(scores: str) -> bool:
+    """Whether the share inside is what was promised, up to three sigma of chance; while there are few nobody knows."""
+    share, n = coverage(scores)
+    return n < FEWEST or share >= COVERAGE - 3.0 * math.sqrt(COVERAGE * (1.0 - COVERAGE) / n)
+
+
 def _stored(size: float) -> float:
     """As the text keeps it, so that a pass more or less between two values makes no difference."""
     return float(np.float16(min(size, LARGEST)))

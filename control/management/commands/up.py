@@ -19,12 +19,15 @@ from django.contrib.staticfiles.finders import get_finders
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connections
+from django.utils import timezone
 
 from apcweb.places import ServerError, make_var
 from apcweb.servers import Servers, locked
 from apcweb.supervisor import LOOK_EVERY_S, Child, Supervisor, listen, run_to_end
+from control.actions import loops
+from control.core.demotion import Trigger
 from control.demo import plants
-from control.models import Site
+from control.models import Loop, Site
 
 PAGE_S = 60.0  # until the first page answers
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # small matrices: more threads only get in the way
@@ -90,6 +93,7 @@ class Command(BaseCommand):
     def prepare_database(self) -> None:
         self.say("bringing the database up to date")
         call_command("migrate", interactive=False, verbosity=0)
+        loops.stand_down(Loop.objects.all(), actor="up", code=Trigger.RESTART, now=timezone.now())
         fresh = settings.APC_DEMO and not Site.objects.exists()
         outdated = settings.APC_DEMO and plants.outdated()
         connections.close_all()
