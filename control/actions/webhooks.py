@@ -27,14 +27,11 @@ from control.actions._lock import lock
 from control.actions.authority import Right, require
 from control.actions.errors import Conflict, Invalid
 from control.connectors.post import NotTold, post
+from control.core.lifecycle import Verb
 from control.models import AuditEntry, AuditHead, Line, Webhook
 
 SYSTEM = "webhooks"
-ACTIONS = (
-    "change.propose", "change.offer", "change.escalate", "change.count_down", "change.approve", "change.reject",
-    "change.expire", "change.supersede", "change.withdraw", "change.block", "change.take", "change.confirm",
-    "change.fail", "change.lose", "change.watch", "change.worked", "change.did_not_work", "change.revert",
-)  # fmt: skip
+ACTIONS = ("change.propose", *(f"change.{verb}" for verb in Verb))
 A_TURN = 20  # rows for one address, so that none keeps the others waiting
 A_ROUND = timedelta(seconds=10)  # for all of them; the next one begins with those that were told longest ago
 MOST_BYTES = 65_536
