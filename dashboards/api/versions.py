@@ -140,7 +140,7 @@ def in_force_at(
     return {
         "kind": kind, "scope": scope or line.pk, "number": found and found.number,
         "effective_from": found and found.effective_from,
-        "content": {**of.usual(row), **(found.content if found else {})},
+        "content": actions.held(of, row, found),
     }  # fmt: skip
 
 
