@@ -266,6 +266,15 @@ def held(of: Kind, row: Any, version: Version | None) -> dict[str, Any]:
     return version.content if of.on_record else {**of.usual(row), **version.content}
 
 
+def held_at(kind: str, line: Line, scope: int, when: datetime) -> tuple[Version | None, dict[str, Any]]:
+    """What was in force at a moment, and its content: empty where it was put on record only after that."""
+    of, row = known(kind, line, scope)
+    found = at(kind, scope, when)
+    later = Version.objects.filter(kind=kind, scope=scope, effective_from__gt=when)
+    unknown = found is None and of.on_record and later.exists()
+    return found, {} if unknown else held(of, row, found)
+
+
 def at(kind: str, scope: int, when: datetime) -> Version | None:
     """The version that was in force at a moment."""
     rows = Version.objects.filter(kind=kind, scope=scope, effective_from__lte=when)
