@@ -106,6 +106,12 @@ def test_everything_that_is_wrong_is_said(line: Plant, content: dict[str, Any], 
     assert not Version.objects.exists()
 
 
+def test_a_loop_that_never_had_a_target_keeps_nobody_from_a_recipe(line: Plant) -> None:
+    del line.recipe.content["specs"]["coater.loading"]["target"]
+    line.recipe.save()
+    assert drafted(line, {PUMP: 51.0}).content[PUMP] == 51.0
+
+
 def test_a_file_of_either_kind_gives_the_same_draft(line: Plant) -> None:
     asked = {"actor": line.person("engineer"), "now": NOW, "reason": "From the lab"}
     rows = f"path,value\n{PUMP},51\n{TARGET},20.2\n{UPPER},\n".encode()

@@ -147,13 +147,16 @@ def _not_rising(known: Mapping[str, Place], numbers: Mapping[str, float]) -> Ite
 
 
 def _needed(line: Line, told: Mapping[str, Any]) -> Iterator[Fault]:
-    """A loop cannot work without the set-points it moves and the targets it holds."""
-    wanted: dict[str, str] = {}
+    """A set-point that a loop moves and a target that it holds are not taken from it."""
+    held = _usual(line)
+    taken: dict[str, str] = {}
     for loop in Loop.objects.filter(equipment__line=line).select_related("equipment").order_by("pk"):
         at = loop.equipment.key
-        wanted |= {f"set_points.{at}.{mv}": loop.key for mv in loop.settings["mvs"]}
-        wanted |= {_target(at, cv, told): loop.key for cv in loop.settings["cvs"]}
-    yield from (Fault(path, "needed", loop) for path, loop in wanted.items() if told.get(path) is None)
+        points = [(path, path) for path in (f"set_points.{at}.{mv}" for mv in loop.settings["mvs"])]
+        targets = [(_target(at, cv, told), _target(at, cv, held)) for cv in loop.settings["cvs"]]
+        lost = [now for now, then in (*points, *targets) if told.get(now) is None and held.get(then) is not None]
+        taken |= dict.fromkeys(lost, loop.key)
+    yield from (Fault(path, "needed", loop) for path, loop in taken.items())
 
 
 def _target(at: str, stream: str, told: Mapping[str, Any]) -> str:
