@@ -95,17 +95,17 @@ def discard(version_id: int, *, actor: User, now: datetime, reason: str = "") ->
 def rework(version_id: int, *, actor: User, now: datetime, reason: str) -> Version:
     """Back to a draft: by whoever may review it, or by its author, who takes it back."""
     with _finding(version_id, "version.rework", actor=actor, now=now, reason=reason) as version:
-        _need(reason)
         if version.author_id != actor.pk:
             _require_reviewer(version, actor, now)
+        _need(reason)
         move(version, Verb.REWORK, actor=actor, now=now, reason=reason, approved_by=None, approved_at=None)
     return version
 
 
 def reject(version_id: int, *, actor: User, now: datetime, reason: str) -> Version:
     with _finding(version_id, "version.reject", actor=actor, now=now, reason=reason) as version:
-        _need(reason)
         _require_reviewer(version, actor, now)
+        _need(reason)
         move(version, Verb.REJECT, actor=actor, now=now, reason=reason)
     return version
 
@@ -146,8 +146,8 @@ def put_in_force(
 def recall(version_id: int, *, actor: User, now: datetime, reason: str) -> Version:
     """It was to come into force and shall not, for now."""
     with _finding(version_id, "version.recall", actor=actor, now=now, reason=reason) as version:
-        _need(reason)
         _require_reviewer(version, actor, now)
+        _need(reason)
         move(version, Verb.RECALL, actor=actor, now=now, reason=reason, **UNSCHEDULED)
     return version
 
@@ -155,8 +155,8 @@ def recall(version_id: int, *, actor: User, now: datetime, reason: str) -> Versi
 def retire(version_id: int, *, actor: User, now: datetime, reason: str) -> Version:
     """What is in force no more is kept for reading only."""
     with _finding(version_id, "version.retire", actor=actor, now=now, reason=reason) as version:
-        _need(reason)
         _require_reviewer(version, actor, now)
+        _need(reason)
         move(version, Verb.RETIRE, actor=actor, now=now, reason=reason)
     return version
 

@@ -7,11 +7,13 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from ninja import Header, Query, Router
 
+from control.actions.authority import Right
 from control.actions.idempotency import Answered
 from control.core.lifecycle import State
 from control.models import Change
 from control.queries import changes as queries
 from dashboards import decisions, hands, permissions
+from dashboards.api.gate import needs
 from dashboards.api.schemas import (
     Approval,
     ChangeDetailOut,
@@ -51,6 +53,7 @@ def change(request: HttpRequest, change_id: int) -> Any:
 
 
 @router.post("/changes/{change_id}/approve", response=DECISION)
+@needs(Right.DECIDE)
 def approve(request: HttpRequest, change_id: int, asked: Approval, key: str = Key) -> HttpResponse:
     """Approve the version you saw. 409: it is not that any more, and ``difference`` says how. 403: it takes a password
     (``signature_needed``), which ``wrong_password`` was not, or is not looked at ``until`` (``locked_out``)."""
@@ -60,6 +63,7 @@ def approve(request: HttpRequest, change_id: int, asked: Approval, key: str = Ke
 
 
 @router.post("/changes/{change_id}/reject", response=DECISION)
+@needs(Right.DECIDE)
 def reject(request: HttpRequest, change_id: int, asked: Rejection, key: str = Key) -> HttpResponse:
     """Reject the version you saw, with the key of a reason code."""
     _found(request, change_id)
@@ -68,6 +72,7 @@ def reject(request: HttpRequest, change_id: int, asked: Rejection, key: str = Ke
 
 
 @router.post("/changes/{change_id}/resolve", response=DECISION)
+@needs(Right.RESOLVE)
 def resolve(request: HttpRequest, change_id: int, asked: Resolution, key: str = Key) -> HttpResponse:
     """Say what was found at the machine about an unconfirmed write."""
     _found(request, change_id)
