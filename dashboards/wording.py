@@ -346,7 +346,6 @@ REFUSALS = {
     "unknown_reason": gettext_lazy("Choose a reason."),
     "text_needed": gettext_lazy("This reason needs a sentence."),
     "reason_needed": gettext_lazy("Give a reason."),
-    "not_settings": gettext_lazy("A loop cannot be set like this."),
     "not_a_model": gettext_lazy("This file is not taken as a model."),
     "training_under_way": gettext_lazy("A training is under way: wait for its end, or cancel it."),
     "not_models": gettext_lazy("The models cannot be chosen like this."),
@@ -390,6 +389,10 @@ REFUSALS = {
     "knows_password": gettext_lazy(
         "You made this account or set its password: another administrator gives it a role that does more than look."
     ),
+    "host_not_allowed": gettext_lazy("The address must be https, at a host that the installation names."),
+    "hook_is_there": gettext_lazy("The address is told already."),
+    "hook_stopped": gettext_lazy("The address is told no longer."),
+    "hook_does_not_wait": gettext_lazy("It does not wait for another try."),
     "not_shelved": gettext_lazy("Only a rule of a stream can be shelved."),
     "not_on_a_shelf": gettext_lazy("It is not shelved."),
     "shelved_too_long": gettext_lazy("Not for that long."),
@@ -534,6 +537,10 @@ ACTIONS = {
     "limits.discard": gettext_lazy("draft of limits discarded"),
     "limits.draw": gettext_lazy("limits drawn and put in force"),
     "process_event.record": gettext_lazy("process event recorded"),
+    "webhook.make": gettext_lazy("webhook made"),
+    "webhook.stop": gettext_lazy("webhook stopped"),
+    "webhook.try_again": gettext_lazy("webhook tried again"),
+    "webhook.give_up": gettext_lazy("webhook given up after a day of failures"),
     "shift.end": gettext_lazy("shift ended"),
     "shift.note": gettext_lazy("note for the next shift"),
     "shift.give": gettext_lazy("shift given"),
@@ -587,6 +594,9 @@ ATTEMPTS = {
     "limits.draft": gettext_lazy("draft of limits"),
     "limits.activate": gettext_lazy("putting limits in force"),
     "process_event.record": gettext_lazy("recording of a process event"),
+    "webhook.make": gettext_lazy("making a webhook"),
+    "webhook.stop": gettext_lazy("stopping a webhook"),
+    "webhook.try_again": gettext_lazy("another try of a webhook"),
     "shift.note": gettext_lazy("note for the next shift"),
     "shift.give": gettext_lazy("giving of the shift"),
     "shift.accept": gettext_lazy("acceptance of the shift"),
@@ -634,29 +644,7 @@ MODELS = {
     "boosting": gettext_lazy("Boosted trees"),
     "onnx": gettext_lazy("ONNX file"),
 }
-SETTINGS = {
-    "approvals_per_shift": gettext_lazy("Approvals per shift of 8 hours"),
-    "bend_um": gettext_lazy("Bend of the lip at most"),
-    "cv_weights": gettext_lazy("Weight"),
-    "dead_time_m": gettext_lazy("Dead time"),
-    "deadband": gettext_lazy("Deadband"),
-    "decision_s": gettext_lazy("Decision interval"),
-    "drift_weight": gettext_lazy("Weight of the drift"),
-    "estimator": gettext_lazy("The disturbance is followed by"),
-    "ewma_weight": gettext_lazy("Weight of a new value"),
-    "feed_forward": gettext_lazy("Feed-forward"),
-    "gains": gettext_lazy("Gains"),
-    "move_weight": gettext_lazy("Weight of a move"),
-    "neighbours": gettext_lazy("Neighbours on the lip"),
-    "noise": gettext_lazy("Noise"),
-    "nominal_weight": gettext_lazy("Weight of the distance from the recipe"),
-    "wander_per_m": gettext_lazy("Wander a metre"),
-}
-
-
-def setting(name: str) -> str:
-    """A setting of a loop; one that only a plant file names keeps its name there."""
-    return str(SETTINGS.get(name, name))
+setting = version_words.setting
 
 
 def model(kind: str) -> str:
