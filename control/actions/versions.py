@@ -98,8 +98,8 @@ def discard(version_id: int, *, actor: User, now: datetime, reason: str = "") ->
 def rework(version_id: int, *, actor: User, now: datetime, reason: str) -> Version:
     """Back to a draft: by whoever may review it, or by its author, who takes it back."""
     with _finding(version_id, "version.rework", actor=actor, now=now, reason=reason) as version:
-        if version.author_id != actor.pk:
-            _require_reviewer(version, actor, now)
+        if not may_rework(version, actor, now):
+            raise NoPermission("no_permission", f"{actor.get_username()} may not send {version.kind} back.")
         _need(reason)
         move(version, Verb.REWORK, actor=actor, now=now, reason=reason, approved_by=None, approved_at=None)
     return version
@@ -311,6 +311,10 @@ def may_review(version: Version, user: User, now: datetime) -> bool:
     if KINDS[version.kind].by_supervisor:
         return Role.SUPERVISOR in held
     return any(Right.REVIEW in RIGHTS.get(role, ()) for role in held)
+
+
+def may_rework(version: Version, user: User, now: datetime) -> bool:
+    return version.author_id == user.pk or may_review(version, user, now)
 
 
 def may_sign(version: Version, user: User, now: datetime) -> bool:

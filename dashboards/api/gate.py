@@ -7,25 +7,28 @@ sent, it is asked first whether anything may be told of it at all.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
 from functools import partial, wraps
 from typing import Any
 
+from django.contrib.auth.models import User
 from django.db.models import Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from ninja.decorators import decorate_view
 
-from control.actions import grants, versions
+from control.actions import grants
 from control.actions.authority import Right
 from control.actions.errors import NoPermission, NotFound, Refused
-from control.models import Equipment, Grant, Hold, Lane, Line, Loop, Site, Stream, Version
-from control.queries import changes, handover, lane, limits, loops, overview, signals
+from control.models import Equipment, Grant, Hold, Lane, Line, Loop, Site, Stream
+from control.queries import changes, handover, hooks, lane, limits, loops, overview, signals
 from control.queries import versions as version_queries
 from dashboards import permissions
 
 FAULTY = (400, 413, 415, 422)
 Lines = Iterable[int]
 Run = Callable[..., HttpResponse]
-Asked = Right | Mapping[str, Right]
+May = Callable[[Any, User, datetime], bool]
+Asked = Right | May | Mapping[str, Right | May]
 SEEN: dict[str, Callable[[Lines], QuerySet[Any]]] = {  # what the number in an address names, on the lines one may see
     "line_id": lambda lines: Line.objects.filter(pk__in=lines),
     "equipment_id": lambda lines: Equipment.objects.filter(line__in=lines),
@@ -36,12 +39,14 @@ SEEN: dict[str, Callable[[Lines], QuerySet[Any]]] = {  # what the number in an a
     "version_id": version_queries.visible,
     "shift_id": handover.handovers,
     "signal_id": signals.visible,
+    "hook_id": hooks.visible,
     "hold_id": lambda lines: overview.visible_holds(Line.objects.filter(pk__in=lines)),
 }
 
 
 def needs(right: Asked) -> Callable[[Any], Any]:
-    """Of an operation: the right that it asks for, at the least, over what its address names; or that of each verb."""
+    """Of an operation: the right that it asks for, at the least, over what its address names, or what else tells
+    whether a person may do it; or that of each of its verbs."""
     return decorate_view(partial(guarded, right=right))
 
 
@@ -68,9 +73,10 @@ def not_found() -> NotFound:
 
 def _admit(request: HttpRequest, asked: Asked, path: dict[str, Any]) -> None:
     row = _named(request, path)  # or there is no such thing for that person
-    right = asked if isinstance(asked, Right) else asked.get(path["verb"], Right.VIEW)
-    if right != Right.VIEW and not _may(request, right, row):
-        raise NoPermission("no_permission", f"{request.user.get_username()} may not {right} here.")
+    may = asked.get(path["verb"], Right.VIEW) if isinstance(asked, Mapping) else asked
+    person = permissions.person(request)
+    if not (_has(request, may, row) if isinstance(may, Right) else row is None or may(row, person, permissions.now())):
+        raise NoPermission("no_permission", f"{person.get_username()} may not do this here.")
 
 
 def _named(request: HttpRequest, path: dict[str, Any]) -> Model | None:
@@ -85,10 +91,9 @@ def _named(request: HttpRequest, path: dict[str, Any]) -> Model | None:
     return None
 
 
-def _may(request: HttpRequest, right: Right, row: Model | None) -> bool:
-    if isinstance(row, Version) and right == Right.REVIEW:
-        person = permissions.person(request)
-        return row.author_id == person.pk or versions.may_review(row, person, permissions.now())
+def _has(request: HttpRequest, right: Right, row: Model | None) -> bool:
+    if right == Right.VIEW:
+        return True
     if row is None or isinstance(row, Grant):
         return permissions.may_somewhere(request, right) or (right == Right.GRANT and request.user.is_superuser)
     scope = _scope(row)

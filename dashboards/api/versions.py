@@ -109,8 +109,8 @@ class SignatureIn(Signed, extra="forbid"):
 
 DECIDED = {**DECISION, 200: VersionTold}
 OF_VERB = {
-    "submit": Right.CONFIGURE, "discard": Right.CONFIGURE, "rework": Right.REVIEW, "reject": Right.REVIEW,
-    "recall": Right.REVIEW, "retire": Right.REVIEW,
+    "submit": Right.CONFIGURE, "discard": Right.CONFIGURE, "rework": actions.may_rework,
+    "reject": actions.may_review, "recall": actions.may_review, "retire": actions.may_review,
 }  # fmt: skip
 
 
@@ -199,7 +199,7 @@ def edit(request: HttpRequest, version_id: int, asked: EditIn, key: str = Key) -
 
 
 @router.post("/versions/{version_id}/approve", response=DECIDED)
-@needs(Right.REVIEW)
+@needs(actions.may_sign)
 def approve(request: HttpRequest, version_id: int, asked: SignatureIn, key: str = Key) -> HttpResponse:
     """Sign that it may come into force; with ``when`` the same signature says from when it does."""
     told = _signed(request, version_id, asked)
@@ -208,7 +208,7 @@ def approve(request: HttpRequest, version_id: int, asked: SignatureIn, key: str 
 
 
 @router.post("/versions/{version_id}/put_in_force", response=DECIDED)
-@needs(Right.REVIEW)
+@needs(actions.may_sign)
 def put_in_force(request: HttpRequest, version_id: int, asked: SignatureIn, key: str = Key) -> HttpResponse:
     """Sign from when what was approved is in force."""
     told = _signed(request, version_id, asked)

@@ -15,9 +15,10 @@ from django.db import connection, transaction
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 from django.utils import timezone
+from psycopg.sql import SQL, Identifier
 
 from control.actions.plant import new_token
-from control.models import Change, Grant, Handover, Hold, Limits, Signal, TrainingRun, Version
+from control.models import Change, Grant, Handover, Hold, Limits, Signal, TrainingRun, Version, Webhook
 from dashboards import version_doors
 from dashboards.api.versions import OF_VERB
 from dashboards.views.change import FOUND
@@ -37,6 +38,7 @@ APART = {  # what a refusal leaves behind: that it was one, and how often a pass
     "control_auditentry", "control_audithead", "control_answer", "control_guesses", "django_session",
 }  # fmt: skip
 
+HOOK = {"url": "https://example.com/", "actions": ["change.approve"], "nonce": "n", "sent": 0}
 DECISIONS = ("approve", "reject", "ask_supervisor", *FOUND)
 VERBS = {  # a place in the address, or a field of the form, that says what is done
     "versions/<int:pk>/decide/<slug:verb>/": (*version_doors.PLAIN, *version_doors.SIGNED),
@@ -74,19 +76,19 @@ def doors(address: str) -> list[str]:
 
 @dataclass(frozen=True)
 class World:
-    """A plant in which there is one of everything that an address can name, and how its database then stands."""
+    """A plant in which there is one of everything that an address can name."""
 
     plant: Plant
     change: Change
     places: dict[str, object]
     versions: dict[str, Version]
-    stands: str
 
     def url(self, door: str) -> str:
         address = door.partition(" ")[0]
         parts = address.removeprefix("api/v1/").split("/")
         kind = "runs" if parts[:2] == ["models", "runs"] else parts[0]
-        found = self.places | self._version(parts)
+        version = self._version(address).pk
+        found = self.places | {"versions.pk": version, "version_id": version}
 
         def named(match: re.Match[str]) -> str:
             name = match.group(1)
@@ -94,9 +96,9 @@ class World:
 
         return "/" + PARAMETER.sub(named, address)
 
-    def _version(self, parts: list[str]) -> dict[str, object]:
-        state = next((STATES[part] for part in parts if part in STATES), "draft")
-        return {"versions.pk": self.versions[state].pk, "version_id": self.versions[state].pk}
+    def _version(self, address: str) -> Version:
+        """In the state that what is asked at the address wants."""
+        return self.versions[next((STATES[part] for part in address.split("/") if part in STATES), "draft")]
 
     def body(self, door: str) -> dict[str, Any]:
         """What has the form it should, so that only the right to it is asked for."""
@@ -107,7 +109,7 @@ class World:
 
     def _page(self, address: str) -> dict[str, Any]:
         version = self.change.version
-        version_form = {"seen": self.versions["in_review"].sha256, "when": "now"}
+        seen = {"seen": self._version(address).sha256, "when": "now"}
         return {
             "changes/<int:pk>/decide/": {"version": version, "code": "sensor_odd", "text": "x"},
             "inbox/reject/": {"change": f"{self.change.pk}:{version}", "code": "sensor_odd"},
@@ -122,11 +124,11 @@ class World:
             "signals/<int:pk>/shelve/": {"minutes": "5"},
             "streams/<int:pk>/limits/draft/": {"method": "moving_range"},
             "lines/<slug:key>/versions/<slug:kind>/import/": {"file": _file()},
-        }.get(address, version_form if address.startswith("versions/") else {})
+        }.get(address, seen if address.startswith("versions/") else {})
 
     def _api(self, address: str) -> dict[str, Any]:
         version, plant = self.change.version, self.plant
-        seen = {"seen": self.versions["in_review"].sha256, "when": "now", "reason": "x"}
+        seen = {"seen": self._version(address).sha256, "reason": "x"}
         bodies: dict[str, dict[str, Any]] = {
             "sign": {"password": "not this one"},
             "grants": {"user": plant.person("outsider").username, "role": "viewer", "on": f"line:{plant.line.key}",
@@ -145,9 +147,12 @@ class World:
             "shifts/<shift_id>/accept": {},
             "signals/<signal_id>/close": {"cause": "batch", "action_taken": "Waited"},
             "signals/<signal_id>/shelve": {"minutes": 5, "reason": "x"},
-            "versions/<version_id>/approve": seen,
-            "versions/<version_id>/put_in_force": seen,
-            "versions/<version_id>/edit": {"content": {}, "seen": self.versions["draft"].sha256, "reason": "x"},
+            "versions/<version_id>/approve": {**seen, "when": "now"},
+            "versions/<version_id>/put_in_force": {**seen, "when": "now"},
+            "versions/<version_id>/edit": {**seen, "content": {}},
+            "lines/<line_id>/webhooks": {"url": "https://example.com/", "actions": ["change.approve"], "reason": "x"},
+            "webhooks/<hook_id>/try": {},
+            "signals/<signal_id>/unshelve": {},
         }  # fmt: skip
         return bodies.get(address.removeprefix("api/v1/"), {"reason": "x"})
 
@@ -175,9 +180,11 @@ def world(plant: Plant, change: Change) -> World:
     )  # fmt: skip
     hold = Hold.objects.create(line=line, since=now, by=plant.person("operator"))
     shift = Handover.objects.create(line=line, starts_at=now - timedelta(hours=8), ends_at=now)
+    hook = Webhook.objects.create(**HOOK, line=line, created_by=plant.person("engineer"), created_at=now)
     grant = Grant.objects.filter(user=plant.person("viewer")).latest("pk")
     of = {
-        "change": change.pk, "equipment": plant.coater.pk, "grant": grant.pk, "hold": hold.pk, "lane": stream.lane_id,
+        "change": change.pk, "equipment": plant.coater.pk, "grant": grant.pk, "hold": hold.pk, "hook": hook.pk,
+        "lane": stream.lane_id,
         "line": line.pk, "loop": plant.loop.pk, "shift": shift.pk, "signal": signal.pk, "stream": stream.pk,
     }  # fmt: skip
     places: dict[str, object] = {f"{noun}_id": key for noun, key in of.items()}
@@ -186,13 +193,13 @@ def world(plant: Plant, change: Change) -> World:
         "lines.key": line.key, "sites.key": plant.site.key, "models.pk": plant.coater.pk, "runs.pk": run.pk,
         "number": draft.number, "kind": "figures", "media": "json",
     }  # fmt: skip
-    return World(plant, change, places, _versions(plant), stands())
+    return World(plant, change, places, _versions(plant))
 
 
 def _versions(plant: Plant) -> dict[str, Version]:
-    """One in each state that something can be decided about, written by the second supervisor."""
+    """One in each state that something can be decided about, written by the engineer."""
     told = {"kind": "figures", "line": plant.line, "scope": plant.line.pk, "content": {}, "created_at": timezone.now()}
-    author, approver = plant.person("supervisor2"), plant.person("supervisor")
+    author, approver = plant.person("engineer"), plant.person("supervisor2")
     return {
         state: Version.objects.create(
             **told, number=number, state=state, sha256=f"{number:064}", author=author,
@@ -210,8 +217,9 @@ def stands() -> str:
             "WHERE n.nspname = 'public' AND c.relkind IN ('r', 'p') AND NOT c.relispartition ORDER BY 1"
         )
         tables = [name for (name,) in cursor.fetchall() if name not in APART]
-        each = (f"(SELECT md5(coalesce(string_agg(t::text, '|' ORDER BY t::text), '')) FROM {t} t)" for t in tables)
-        cursor.execute(f"SELECT md5(concat({', '.join(each)}))")
+        rows = "SELECT md5(coalesce(string_agg(t::text, '|' ORDER BY t::text), '')) FROM {} t"
+        each = SQL(", ").join(SQL("({})").format(SQL(rows).format(Identifier(table))) for table in tables)
+        cursor.execute(SQL("SELECT md5(concat({}))").format(each))
         return str(cursor.fetchone()[0])
 
 
@@ -238,29 +246,30 @@ def knock(client: Client, world: World, method: str, door: str, body: dict[str, 
 
     with transaction.atomic():
         with connection.execute_wrapper(watch):
-            answer = _asked(client, world, method, door, world.body(door) if body is None else body)
-        changed = not written <= APART and stands() != world.stands  # a refusal may undo what it had begun
+            answer = _asked(client, world, method, door, body)
+        afterwards = "" if written <= APART else stands()  # a refusal may undo what it had begun
         transaction.set_rollback(True)
     client.cookies = kept  # whoever signed out is in again
-    return Met(_met(answer), changed, "control_auditentry" in written)
+    return Met(_met(answer), bool(afterwards) and afterwards != stands(), "control_auditentry" in written)
 
 
-def _asked(client: Client, world: World, method: str, door: str, body: dict[str, Any]) -> Any:
+def _asked(client: Client, world: World, method: str, door: str, body: dict[str, Any] | None) -> Any:
     url = world.url(door)
     if method == "GET":
         return client.get(url + world.query())
     if method != "POST":
         return client.generic(method, url)
+    headers = {} if body is not None else {"Idempotency-Key": "k"}
+    told = world.body(door) if body is None else body
     if not door.startswith("api/"):
-        return client.post(url, body)
-    headers = {"Idempotency-Key": "k"} if body else {}
-    if any(isinstance(value, SimpleUploadedFile) for value in body.values()):
-        return client.post(url, body, headers=headers)
-    return client.post(url, json.dumps(body), content_type="application/json", headers=headers)
+        return client.post(url, told)
+    if any(isinstance(value, SimpleUploadedFile) for value in told.values()):
+        return client.post(url, told, headers=headers)
+    return client.post(url, json.dumps(told), content_type="application/json", headers=headers)
 
 
 def _met(answer: Any) -> str:
-    if answer.status_code == 302 and answer.headers["Location"].startswith("/accounts/login/"):
+    if answer.status_code == 302 and answer.headers["Location"].startswith("/accounts/login/?next="):
         return "door"
     if answer.status_code not in (401, 403, 404, 405):
         return "yes"

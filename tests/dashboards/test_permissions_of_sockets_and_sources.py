@@ -36,12 +36,20 @@ def plant(served: Served) -> Iterator[Plant]:
     ingest._desk.cache_clear()
 
 
-async def heard_of(served: Served, plant: Plant, session: str | None, message: str) -> str:
+def keys(plant: Plant) -> dict[str, int]:
+    return {"line": plant.line.pk, "equipment": plant.coater.pk, "lane": plant.streams["loading/1-top"].lane_id}
+
+
+def session_of(served: Served, plant: Plant, actor: str) -> str | None:
+    if actor in ("nobody", "source"):
+        return None
+    return served.cookie(plant.person({"superuser": "root"}.get(actor, actor)))
+
+
+async def heard_of(served: Served, session: str | None, said: str, stream: str) -> str:
     """``yes``, or the code the socket was closed with."""
-    said, kind = message.split()
-    keys = {"line": plant.line.pk, "equipment": plant.coater.pk, "lane": plant.coater.lanes.order_by("pk").first().pk}
     async with served.socket(session) as socket:
-        await socket.say(type=said, stream=f"{kind}:{keys[kind]}")
+        await socket.say(type=said, stream=stream)
         await socket.say(type="no such thing")  # ends it, where nothing else did
         while (told := json.loads(await socket.connection.recv()))["type"] not in ("snapshot", "bye"):
             pass
@@ -49,26 +57,25 @@ async def heard_of(served: Served, plant: Plant, session: str | None, message: s
 
 
 async def test_everybody_hears_what_the_table_says(served: Served, plant: Plant) -> None:
-    expected, met = rows_of("SOCKET"), {}
+    expected, of = rows_of("SOCKET"), await sync_to_async(keys)(plant)
+    met: dict[str, dict[str, str]] = {message: {} for message in MESSAGES}
     for actor in ACTORS:
-        person = {"superuser": "root"}.get(actor, actor)
-        signed_in = actor not in ("nobody", "source")
-        session = await sync_to_async(lambda who=person: served.cookie(plant.person(who)))() if signed_in else None
+        session = await sync_to_async(session_of)(served, plant, actor)
         for message in MESSAGES:
-            met.setdefault(message, {})[actor] = await heard_of(served, plant, session, message)
+            said, kind = message.split()
+            met[message][actor] = await heard_of(served, session, said, f"{kind}:{of[kind]}")
     assert met == {message: row for (_socket, message), row in expected.items()}
 
 
 def test_only_a_source_sends_data(served: Served, plant: Plant) -> None:
-    expected, met = rows_of("INGEST"), {}
+    expected = rows_of("INGEST")
+    met: dict[str, dict[str, str]] = {f"api/v1/ingest/{kind}": {} for kind in ingest.KINDS}
     for actor in ACTORS:
-        person = {"superuser": "root"}.get(actor, actor)
-        cookies = {} if actor in ("nobody", "source") else {"apc_session": served.cookie(plant.person(person))}
+        session = session_of(served, plant, actor)
         headers = {"Authorization": f"Bearer {TOKEN}"} if actor == "source" else {}
+        cookies = {"apc_session": session} if session else {}
         with httpx.Client(base_url=f"http://127.0.0.1:{served.port}", cookies=cookies, headers=headers) as client:
-            for kind in ingest.KINDS:
-                address = f"api/v1/ingest/{kind}"
-                answer = client.post(f"/{address}", json={"rows": [{"equipment": "of another line"}]})
-                told = {422: "yes"}.get(answer.status_code, str(answer.status_code))
-                met.setdefault(address, {})[actor] = told
+            for address, row in met.items():
+                status = client.post(f"/{address}", json={"rows": [{"equipment": "of another line"}]}).status_code
+                row[actor] = {422: "yes"}.get(status, str(status))
     assert met == {address: row for (_ingest, address), row in expected.items()}
