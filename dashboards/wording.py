@@ -99,6 +99,7 @@ CONTRIBUTIONS = {
     "return to nominal": gettext_lazy("Pull towards the recipe set-point"),
     "clipping": gettext_lazy("Clipped at a limit"),
     "drift": gettext_lazy("Drift foretold"),
+    "by hand": gettext_lazy("Changed by a person"),
 }
 CONSTRAINTS = {
     "high": gettext_lazy("upper machine limit"),
@@ -375,6 +376,12 @@ REFUSALS = {
     "no_when": gettext_lazy("Say when it is to come into force."),
     "no_media": gettext_lazy("Choose a .csv or a .json file."),
     "not_valid": gettext_lazy("It cannot be like this; everything that is wrong is listed."),
+    "no_number": gettext_lazy("This is not a number."),
+    "not_its_moves": gettext_lazy("Give numbers, and only for what the change moves."),
+    "same_values": gettext_lazy("These are the values that are proposed already."),
+    "no_move": gettext_lazy("Nothing would move like this; reject the change instead."),
+    "beyond_everybody": gettext_lazy("Nobody may approve this; what a supervisor may approve stands beside it."),
+    "not_together": gettext_lazy("Moves that must go together do not: some must cancel, or a lip is bent too far."),
     "another_open": gettext_lazy("Another change of this loop was proposed in the same moment."),
     "too_late_to_undo": gettext_lazy("It was applied too long ago to be undone."),
     "auto_conditions_unmet": gettext_lazy("Not every condition for automatic mode is met."),
@@ -482,12 +489,12 @@ def differences(found: dict[str, Any]) -> list[tuple[str, str, str]]:
         pair = told if isinstance(told, dict) else {"is": told}
         seen, present = pair.get("seen", pair.get("to", pair.get("needed"))), pair.get("is", _range(pair))
         present = STATES.get(present, present) if key == "state" else present
-        rows.append((str(DIFFERENCES.get(key, key)), _plain(seen), _plain(present)))
+        rows.append((str(DIFFERENCES.get(key, constraint(key))), _plain(seen), _plain(present)))
     return rows
 
 
 def _range(told: dict[str, Any]) -> str | None:
-    return f"{told['low']} … {told['high']}" if "low" in told else None
+    return f"{_plain(told['low'])} … {_plain(told['high'])}" if "low" in told else None
 
 
 def _plain(value: Any) -> str:
@@ -579,6 +586,7 @@ ATTEMPTS = {
     "change.resolve": gettext_lazy("finding out the outcome"),
     "change.propose": gettext_lazy("proposal"),
     "change.undo": gettext_lazy("taking back"),
+    "change.edit": gettext_lazy("proposal of other values"),
     "change.withdraw": gettext_lazy("withdrawal"),
     "line.release": gettext_lazy("ending HOLD"),
     "loop.mode": gettext_lazy("change of mode"),
