@@ -7,6 +7,7 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from ninja import Header, Query, Router
 
+from control.actions import deciding
 from control.actions.authority import Right
 from control.actions.idempotency import Answered
 from control.actions.revising import undoable_until
@@ -76,6 +77,7 @@ def reject(request: HttpRequest, change_id: int, asked: Rejection, key: str = Ke
 
 
 @router.post("/changes/{change_id}/ask", response=DECISION)
+@needs(Right.DECIDE)
 def ask(request: HttpRequest, change_id: int, asked: Word, key: str = Key) -> HttpResponse:
     """Hand the decision up to a supervisor."""
     _found(request, change_id)
@@ -84,6 +86,7 @@ def ask(request: HttpRequest, change_id: int, asked: Word, key: str = Key) -> Ht
 
 
 @router.post("/changes/{change_id}/withdraw", response=DECISION)
+@needs(deciding.may_withdraw)
 def withdraw(request: HttpRequest, change_id: int, asked: Word, key: str = Key) -> HttpResponse:
     """Take back what is not written yet: who proposed it, or a supervisor."""
     _found(request, change_id)
@@ -92,6 +95,7 @@ def withdraw(request: HttpRequest, change_id: int, asked: Word, key: str = Key) 
 
 
 @router.post("/changes/{change_id}/edit", response=DECISION)
+@needs(Right.PROPOSE)
 def edit(request: HttpRequest, change_id: int, asked: Edit, key: str = Key) -> HttpResponse:
     """Propose other values in its place. The answer is the new change, your own: somebody else decides on it.
     422 ``beyond_everybody``: ``difference`` says between which values somebody might approve."""
@@ -101,6 +105,7 @@ def edit(request: HttpRequest, change_id: int, asked: Edit, key: str = Key) -> H
 
 
 @router.post("/changes/{change_id}/undo", response=DECISION)
+@needs(Right.PROPOSE)
 def undo(request: HttpRequest, change_id: int, asked: Undoing, key: str = Key) -> HttpResponse:
     """Propose the way back of what was applied, for a while. The answer is the new change, your own."""
     _found(request, change_id)

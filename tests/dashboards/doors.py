@@ -21,7 +21,7 @@ from control.actions.plant import new_token
 from control.models import Change, Grant, Handover, Hold, Limits, Signal, TrainingRun, Version, Webhook
 from dashboards import version_doors
 from dashboards.api.versions import OF_VERB
-from dashboards.views.change import FOUND
+from dashboards.views.change import VERBS as change_verbs  # noqa: N811
 from tests.factories import Plant
 
 ACTORS = (
@@ -39,12 +39,11 @@ APART = {  # what a refusal leaves behind: that it was one, and how often a pass
 }  # fmt: skip
 
 HOOK = {"url": "https://example.com/", "actions": ["change.approve"], "nonce": "n", "sent": 0}
-DECISIONS = ("approve", "reject", "ask_supervisor", *FOUND)
 VERBS = {  # a place in the address, or a field of the form, that says what is done
     "versions/<int:pk>/decide/<slug:verb>/": (*version_doors.PLAIN, *version_doors.SIGNED),
     "api/v1/versions/<version_id>/<verb>": tuple(OF_VERB),
     "models/runs/<int:pk>/<slug:verb>/": ("cancel", "promote", "decline"),
-    "changes/<int:pk>/decide/": DECISIONS,
+    "changes/<int:pk>/decide/": (*change_verbs, "reject"),
 }
 MODES = {"loops/<int:pk>/mode/": ("shadow", "auto"), "api/v1/loops/<loop_id>/mode": ("shadow", "auto")}
 STATES = {  # of the version that a verb is said of
@@ -135,6 +134,9 @@ class World:
                        "reason": "x"},
             "changes/<change_id>/approve": {"version": version},
             "changes/<change_id>/reject": {"version": version, "reason": "sensor_odd"},
+            "changes/<change_id>/ask": {"version": version},
+            "changes/<change_id>/withdraw": {"version": version, "reason": "x"},
+            "changes/<change_id>/edit": {"version": version, "values": {"pump_top": 60.2}, "reason": "x"},
             "changes/<change_id>/resolve": {"version": version, "applied": True, "reason": "x"},
             "equipment/<equipment_id>/models": {"reason": "x", "model": _file(), "declaration": _file()},
             "lines/<line_id>/events": {"kind": "splice", "at": timezone.now().isoformat()},
