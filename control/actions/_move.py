@@ -75,6 +75,16 @@ def move(
     _announce(change)
 
 
+def remember(change: Change, what: str, told: Mapping[str, Any], *, actor: Actor, now: datetime) -> None:
+    """Store in the field ``what`` something that was found out of a change that has ended, once."""
+    row = Change.objects.filter(pk=change.pk, state=change.state, **{f"{what}__isnull": True})
+    if row.update(**{what: dict(told)}) != 1:
+        raise overtaken(Change.objects.select_related("decided_by").get(pk=change.pk))
+    setattr(change, what, dict(told))
+    audit.record(actor=actor, action=f"change.{what}", obj=change, now=now, new=told, line=change.line_id)
+    _announce(change)
+
+
 def overtaken(change: Change) -> Conflict:
     """Someone else was first: say who, when, and what the change is now."""
     now = standing(change)
