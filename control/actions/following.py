@@ -10,6 +10,7 @@ from control.actions import audit, situation
 from control.actions._move import move
 from control.actions.deciding import SYSTEM, moves_of
 from control.actions.errors import Conflict
+from control.actions.writing import revert_undone
 from control.core.lifecycle import State, Verb
 from control.models import Change, Loop, SetPointMove, Snapshot
 
@@ -40,6 +41,7 @@ def _follow(
         row.read_back = newest[row.tag.key]
         row.save(update_fields=["read_back"])
     Loop.objects.filter(pk=change.loop_id).update(last_move_at=since)
+    revert_undone(change, now)
 
 
 def _scans(change: Change) -> list[tuple[datetime, Mapping[str, float]]]:
