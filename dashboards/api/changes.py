@@ -9,10 +9,11 @@ from ninja import Header, Query, Router
 
 from control.actions import deciding
 from control.actions.authority import Right
+from control.actions.foretelling import expected
 from control.actions.idempotency import Answered
 from control.actions.revising import undoable_until
 from control.core.lifecycle import State
-from control.models import Change
+from control.models import Change, SetPointMove
 from control.queries import changes as queries
 from dashboards import decisions, hands, permissions
 from dashboards.api.gate import needs
@@ -54,7 +55,14 @@ def changes(
 @router.get("/changes/{change_id}", response={200: ChangeDetailOut, **REFUSALS})
 def change(request: HttpRequest, change_id: int) -> Any:
     found = _found(request, change_id)
-    return {**_change(found), "evidence": found.evidence, "undoable_until": undoable_until(found)}
+    left_out = SetPointMove.everything.filter(change=found, left_out=True).select_related("tag")
+    return {
+        **_change(found),
+        "evidence": found.evidence,
+        "expected": expected(found),
+        "left_out": [_move(move) for move in left_out],
+        "undoable_until": undoable_until(found),
+    }
 
 
 @router.post("/changes/{change_id}/approve", response=DECISION)
@@ -64,7 +72,8 @@ def approve(request: HttpRequest, change_id: int, asked: Approval, key: str = Ke
     (``signature_needed``), which ``wrong_password`` was not, or is not looked at ``until`` (``locked_out``)."""
     _found(request, change_id)
     user, by = permissions.person(request), hands.hand(request, asked.signer, asked.password)
-    return answer(decisions.approve(user, key, change_id, by=by, version=asked.version, reason=asked.reason))
+    told = {"version": asked.version, "reason": asked.reason, "parts": asked.parts}
+    return answer(decisions.approve(user, key, change_id, by=by, **told))
 
 
 @router.post("/changes/{change_id}/reject", response=DECISION)
@@ -133,7 +142,7 @@ def answer(done: Answered) -> HttpResponse:
 def _change(change: Change) -> dict[str, Any]:
     plain = (
         "id", "state", "version", "proposed_at", "expires_at", "state_since", "needs", "size_percent", "decided_at",
-        "reason", "applied_at", "effect",
+        "reason", "applied_at", "effect", "hindsight",
     )  # fmt: skip
     return {name: getattr(change, name) for name in plain} | {
         "line": change.line.key,
@@ -144,11 +153,10 @@ def _change(change: Change) -> dict[str, Any]:
         "undoes": change.undoes_id,
         "decided_by": change.decided_by.get_username() if change.decided_by else None,
         "reason_code": change.reason_code.key if change.reason_code else None,
-        "moves": [
-            {
-                "tag": move.tag.key, "unit": move.tag.unit, "from_value": move.from_value, "to_value": move.to_value,
-                "contributions": move.contributions, "read_back": move.read_back,
-            }
-            for move in change.moves.all()
-        ],
-    }  # fmt: skip
+        "moves": [_move(move) for move in change.moves.all()],
+    }
+
+
+def _move(move: SetPointMove) -> dict[str, Any]:
+    plain = ("from_value", "to_value", "contributions", "part", "left_out", "read_back")
+    return {"tag": move.tag.key, "unit": move.tag.unit} | {name: getattr(move, name) for name in plain}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
@@ -55,9 +56,16 @@ class SpellOut(Schema):
     by: str | None
 
 
+class FateOut(Schema):
+    outcome: str = Field(description="applied, rejected or expired")
+    number: int
+    verdicts: dict[str, int] = Field(description="How many were effective, or would have helped, harmed, or neither")
+
+
 class LoopDetailOut(LoopOut):
     conditions: list[ConditionOut] = Field(description="What automatic mode asks for, besides a signature")
     spells: list[SpellOut]
+    record: list[FateOut] = Field(description="What became of its recommendations of the last 30 days")
 
 
 class ModeIn(Signed, extra="forbid"):
@@ -118,7 +126,13 @@ def one_loop(request: HttpRequest, loop_id: int) -> Any:
         | {"by": row.by.get_username() if row.by else None}
         for row in queries.spells(loop)
     ]
-    return {**_loop(loop), "conditions": [_condition(one) for one in found], "spells": spells}
+    record = queries.record(loop, permissions.now() - queries.RECORDED)
+    return {
+        **_loop(loop),
+        "conditions": [_condition(one) for one in found],
+        "spells": spells,
+        "record": [asdict(fate) for fate in record],
+    }
 
 
 @router.post("/loops/{loop_id}/mode", response={**DECISION, 200: ModeOut})
