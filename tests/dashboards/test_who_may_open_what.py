@@ -13,6 +13,7 @@ from control.models import Change, Handover, Signal, TrainingRun
 from tests.factories import LONG_AGO, Plant
 
 SEES = ("viewer", "operator", "supervisor", "engineer", "admin", "auditor")
+LOOK = ("viewer", "admin", "auditor", "engineer", "outsider")
 AUDITS = {"supervisor", "engineer", "admin", "auditor"}
 SignIn = Callable[[str], Client]
 
@@ -118,6 +119,13 @@ def test_who_only_looks_finds_no_button_and_is_refused_by_every_door(
     change.refresh_from_db()
     assert change.state == "pending_operator"
     assert TrainingRun.objects.get().state == "proposed"
+
+
+@pytest.mark.parametrize("verb", ["approve", "ask_supervisor", "edit", "undo", "withdraw", "reject", "was_done"])
+def test_every_word_on_a_change_is_for_those_who_have_one(change: Change, signed_in: SignIn, verb: str) -> None:
+    form = {"verb": verb, "key": verb, "version": change.version, "code": "sensor_odd", "to-pump_top": "60.2"}
+    told = {name: signed_in(name).post(f"/changes/{change.pk}/decide/", form).status_code for name in LOOK}
+    assert told == {"viewer": 403, "admin": 403, "auditor": 403, "engineer": 403, "outsider": 404}
 
 
 @pytest.mark.parametrize("name", [*SEES, "outsider"])
