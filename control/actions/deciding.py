@@ -12,7 +12,7 @@ from django.contrib.auth.models import User
 from control.actions import audit, figures, sizing
 from control.actions._move import move, overtaken, standing
 from control.actions.audit import Actor
-from control.actions.authority import LADDER, NOBODY, Right, decides, may, require
+from control.actions.authority import LADDER, NOBODY, RIGHTS, Right, decides, may, require, roles
 from control.actions.errors import Conflict, Expired, Invalid, NoPermission, NotFound, Refused, Stale, Unsound
 from control.actions.loops import demote, lock
 from control.actions.signing import Hand, sign
@@ -88,12 +88,17 @@ def escalate(change: Change, *, actor: Actor, now: datetime, reason: str = "") -
 def withdraw(change_id: int, *, actor: User, version: int, now: datetime, reason: str) -> Change:
     """Take a change back: its author, or a supervisor."""
     with finding(change_id, "change.withdraw", actor=actor, now=now, reason=reason) as change:
-        held = require(actor, Right.DECIDE, change.line, now)
-        require_seen(change, version)
-        if change.author_id != actor.pk and not decides(held, LADDER[-1]):
+        if not may_withdraw(change, actor, now):
             raise NoPermission("no_permission", "Only its author or a supervisor takes a change back.")
+        require_seen(change, version)
         move(change, Verb.WITHDRAW, actor=actor, now=now, reason=reason, hold=on_hold(change.loop))
     return change
+
+
+def may_withdraw(change: Change, user: User, now: datetime) -> bool:
+    held = roles(user, change.line, now)
+    deciding = any(Right.DECIDE in RIGHTS[role] for role in held)
+    return deciding and (change.author_id == user.pk or decides(held, LADDER[-1]))
 
 
 @contextmanager

@@ -7,6 +7,8 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from ninja import Header, Query, Router
 
+from control.actions import deciding
+from control.actions.authority import Right
 from control.actions.foretelling import expected
 from control.actions.idempotency import Answered
 from control.actions.revising import undoable_until
@@ -14,6 +16,7 @@ from control.core.lifecycle import State
 from control.models import Change, SetPointMove
 from control.queries import changes as queries
 from dashboards import decisions, hands, permissions
+from dashboards.api.gate import needs
 from dashboards.api.schemas import (
     Approval,
     ChangeDetailOut,
@@ -63,6 +66,7 @@ def change(request: HttpRequest, change_id: int) -> Any:
 
 
 @router.post("/changes/{change_id}/approve", response=DECISION)
+@needs(Right.DECIDE)
 def approve(request: HttpRequest, change_id: int, asked: Approval, key: str = Key) -> HttpResponse:
     """Approve the version you saw. 409: it is not that any more, and ``difference`` says how. 403: it takes a password
     (``signature_needed``), which ``wrong_password`` was not, or is not looked at ``until`` (``locked_out``)."""
@@ -73,6 +77,7 @@ def approve(request: HttpRequest, change_id: int, asked: Approval, key: str = Ke
 
 
 @router.post("/changes/{change_id}/reject", response=DECISION)
+@needs(Right.DECIDE)
 def reject(request: HttpRequest, change_id: int, asked: Rejection, key: str = Key) -> HttpResponse:
     """Reject the version you saw, with the key of a reason code."""
     _found(request, change_id)
@@ -81,6 +86,7 @@ def reject(request: HttpRequest, change_id: int, asked: Rejection, key: str = Ke
 
 
 @router.post("/changes/{change_id}/ask", response=DECISION)
+@needs(Right.DECIDE)
 def ask(request: HttpRequest, change_id: int, asked: Word, key: str = Key) -> HttpResponse:
     """Hand the decision up to a supervisor."""
     _found(request, change_id)
@@ -89,6 +95,7 @@ def ask(request: HttpRequest, change_id: int, asked: Word, key: str = Key) -> Ht
 
 
 @router.post("/changes/{change_id}/withdraw", response=DECISION)
+@needs(deciding.may_withdraw)
 def withdraw(request: HttpRequest, change_id: int, asked: Word, key: str = Key) -> HttpResponse:
     """Take back what is not written yet: who proposed it, or a supervisor."""
     _found(request, change_id)
@@ -97,6 +104,7 @@ def withdraw(request: HttpRequest, change_id: int, asked: Word, key: str = Key) 
 
 
 @router.post("/changes/{change_id}/edit", response=DECISION)
+@needs(Right.PROPOSE)
 def edit(request: HttpRequest, change_id: int, asked: Edit, key: str = Key) -> HttpResponse:
     """Propose other values in its place. The answer is the new change, your own: somebody else decides on it.
     422 ``beyond_everybody``: ``difference`` says between which values somebody might approve."""
@@ -106,6 +114,7 @@ def edit(request: HttpRequest, change_id: int, asked: Edit, key: str = Key) -> H
 
 
 @router.post("/changes/{change_id}/undo", response=DECISION)
+@needs(Right.PROPOSE)
 def undo(request: HttpRequest, change_id: int, asked: Undoing, key: str = Key) -> HttpResponse:
     """Propose the way back of what was applied, for a while. The answer is the new change, your own."""
     _found(request, change_id)
@@ -113,6 +122,7 @@ def undo(request: HttpRequest, change_id: int, asked: Undoing, key: str = Key) -
 
 
 @router.post("/changes/{change_id}/resolve", response=DECISION)
+@needs(Right.RESOLVE)
 def resolve(request: HttpRequest, change_id: int, asked: Resolution, key: str = Key) -> HttpResponse:
     """Say what was found at the machine about an unconfirmed write."""
     _found(request, change_id)

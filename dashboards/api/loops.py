@@ -11,6 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from ninja import Field, Router, Schema
 
 from control.actions import figures, loops, standing
+from control.actions.authority import Right
 from control.actions.holds import Scope
 from control.core.modes import Mode
 from control.core.promotion import Met, conditions
@@ -20,6 +21,7 @@ from control.queries import loops as queries
 from control.queries import overview
 from dashboards import hands, modes, permissions, wording
 from dashboards.api.changes import DECISION, REFUSALS, Key, answer
+from dashboards.api.gate import needs
 from dashboards.api.schemas import Signed
 
 router = Router(tags=["loops and HOLD"])
@@ -134,6 +136,7 @@ def one_loop(request: HttpRequest, loop_id: int) -> Any:
 
 
 @router.post("/loops/{loop_id}/mode", response={**DECISION, 200: ModeOut})
+@needs(Right.SET_MODE)
 def ask_for_mode(request: HttpRequest, loop_id: int, asked: ModeIn, key: str = Key) -> HttpResponse:
     """Ask for a mode. 409 ``auto_conditions_unmet``: ``difference`` says which; 403 ``signature_needed``: sign."""
     loop = _found(request, loop_id)
@@ -149,22 +152,26 @@ def holds(request: HttpRequest) -> Any:
 
 
 @router.post("/loops/{loop_id}/hold", response={**DECISION, 200: HoldOut})
+@needs(Right.HOLD)
 def hold_loop(request: HttpRequest, loop_id: int, asked: HoldIn = NOTHING_SAID) -> Any:
     """Stop a loop. No key, no password; again changes nothing."""
     return _hold(request, _found(request, loop_id), asked)
 
 
 @router.post("/lines/{line_id}/hold", response={**DECISION, 200: HoldOut})
+@needs(Right.HOLD)
 def hold_line(request: HttpRequest, line_id: int, asked: HoldIn = NOTHING_SAID) -> Any:
     return _hold(request, permissions.found(permissions.lines(request), pk=line_id), asked)
 
 
 @router.post("/sites/{key}/hold", response={**DECISION, 200: HoldOut})
+@needs(Right.HOLD)
 def hold_site(request: HttpRequest, key: str, asked: HoldIn = NOTHING_SAID) -> Any:
     return _hold(request, permissions.found(overview.sites(permissions.lines(request)), key=key), asked)
 
 
 @router.post("/holds/{hold_id}/reason", response={**DECISION, 200: HoldOut})
+@needs(Right.HOLD)
 def hold_reason(request: HttpRequest, hold_id: int, asked: ReasonIn) -> Any:
     """Why it was stopped, said afterwards."""
     row = _found_hold(request, hold_id)
@@ -173,6 +180,7 @@ def hold_reason(request: HttpRequest, hold_id: int, asked: ReasonIn) -> Any:
 
 
 @router.post("/holds/{hold_id}/release", response={**DECISION, 200: Ended})
+@needs(Right.RELEASE)
 def release(request: HttpRequest, hold_id: int, asked: ReleaseIn, key: str = Key) -> HttpResponse:
     """End a HOLD, signed by a supervisor."""
     row = _found_hold(request, hold_id)
