@@ -20,6 +20,7 @@ from pydantic import (
     model_validator,
 )
 
+from control.core.figures import Figures
 from control.core.process_events import Kind
 from control.plantloop import LoopSpec
 from control.plantvalues import (
@@ -58,6 +59,19 @@ class PlantFileError(Exception):
 
 class SiteSpec(Names):
     time_zone: TimeZone = "UTC"
+
+
+class LineSpec(Names):
+    """A line. ``figures`` are those that differ from the usual ones when it is set up; later they are versions."""
+
+    figures: dict[str, Any] = {}
+
+    @field_validator("figures")
+    @classmethod
+    def _are_figures(cls, value: dict[str, Any]) -> dict[str, Any]:
+        if found := Figures.faults(value):
+            raise wrong(", ".join(f"{one.path} is {one.code} {one.than or ''}".rstrip() for one in found))
+        return value
 
 
 class RecipeSpec(Table):
@@ -243,7 +257,7 @@ class Columns(Table):
 class Plant(Table):
     site: SiteSpec
     area: Names
-    line: Names
+    line: LineSpec
     product: Names
     recipe: RecipeSpec = RecipeSpec()
     equipment: Annotated[tuple[EquipmentSpec, ...], once(), AfterValidator(some)]

@@ -9,11 +9,12 @@ from typing import Any
 from django.http import QueryDict
 from django.utils.translation import gettext as _
 
-from control.actions.loops import FILED
+from control.actions.kinds.loop import FILED
 from control.models import Loop, Recipe, Stream, Tag
 
 NUMBERS = ("dead_time_m", "ewma_weight", "drift_weight", "wander_per_m", "move_weight", "nominal_weight", "bend_um")
 BAND = ("approvals_per_shift", "noise", "decision_s")
+UNSET = (*BAND, "drift_weight", "wander_per_m", "bend_um")  # what a loop need not have
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,7 @@ def asked(loop: Loop, form: QueryDict) -> dict[str, Any]:
     settings["gains"] = [[_number(form.get(f"gain-{i}-{j}", "")) for j in range(mvs)] for i in range(cvs)]
     weights = [_number(form.get(f"weight-{i}", "")) for i in range(cvs)]
     settings["cv_weights"] = [] if len(set(weights)) == 1 else weights
-    return {key: value for key, value in settings.items() if value is not None}
+    return {key: value for key, value in settings.items() if value is not None or key in UNSET}
 
 
 def _band(form: QueryDict) -> dict[str, float | None]:

@@ -9,13 +9,13 @@ from typing import Any
 
 from django.contrib.auth.models import User
 
-from control.actions import imports, versions
+from control.actions import imports, tuning, versions
 from control.actions.errors import Invalid
 from control.actions.idempotency import Answered
 from control.actions.imports import Media
 from control.actions.signing import Hand
 from control.actions.versions import When
-from control.models import Line, Version
+from control.models import Line, Loop, Version
 from dashboards.doors import once
 from dashboards.permissions import now
 
@@ -39,6 +39,16 @@ def draft(
 
     asked = {"kind": kind, "line": line.key, "scope": scope, "content": content, "reason": reason}
     return once(user, key, "draft_version", asked, act)
+
+
+def tune(user: User, key: str, loop: Loop, settings: Mapping[str, Any], *, reason: str) -> Answered:
+    """A draft of other settings; ``loop`` is as the person saw it."""
+
+    def act() -> Mapping[str, Any]:
+        return told(tuning.draft(loop, settings, actor=user, now=now(), reason=reason))
+
+    asked = {"loop": loop.pk, "number": loop.settings_number, "content": settings, "reason": reason}
+    return once(user, key, "tune_loop", asked, act)
 
 
 def bring(

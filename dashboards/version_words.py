@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy
 KINDS = {
     "figures": gettext_lazy("Figures of the workflow"),
     "authority": gettext_lazy("Table of authority"),
+    "loop": gettext_lazy("Settings of a loop"),
 }
 PATHS = {
     "life_dead_times": gettext_lazy("A change lives so many dead times"),
@@ -42,7 +43,7 @@ PATHS = {
     "accept_within_s": gettext_lazy("A hand-over is accepted within"),
     "operators": gettext_lazy("Operators on the line"),
     "call_every_s": gettext_lazy("Each operator is called at most once in"),
-    "call_burst": gettext_lazy("So many calls may come at once"),
+    "call_burst": gettext_lazy("So many calls may come at once to each operator"),
     "shelve_longest_s": gettext_lazy("A signal is shelved for at most"),
     "auto_move": gettext_lazy("Automatic: a move"),
     "auto_shift": gettext_lazy("Automatic: moves of a shift together"),
@@ -52,6 +53,24 @@ PATHS = {
     "operator_shift": gettext_lazy("Operator: moves of a shift together"),
     "supervisor_move": gettext_lazy("Supervisor: a move"),
     "supervisor_shift": gettext_lazy("Supervisor: moves of a shift together"),
+}
+SETTINGS = {
+    "approvals_per_shift": gettext_lazy("Approvals per shift of 8 hours"),
+    "bend_um": gettext_lazy("Bend of the lip at most"),
+    "cv_weights": gettext_lazy("Weight"),
+    "dead_time_m": gettext_lazy("Dead time"),
+    "deadband": gettext_lazy("Deadband"),
+    "decision_s": gettext_lazy("Decision interval"),
+    "drift_weight": gettext_lazy("Weight of the drift"),
+    "estimator": gettext_lazy("The disturbance is followed by"),
+    "ewma_weight": gettext_lazy("Weight of a new value"),
+    "feed_forward": gettext_lazy("Feed-forward"),
+    "gains": gettext_lazy("Gains"),
+    "move_weight": gettext_lazy("Weight of a move"),
+    "neighbours": gettext_lazy("Neighbours on the lip"),
+    "noise": gettext_lazy("Noise"),
+    "nominal_weight": gettext_lazy("Weight of the distance from the recipe"),
+    "wander_per_m": gettext_lazy("Wander a metre"),
 }
 VERBS = {  # of the buttons that want nothing but a reason
     "rework": gettext_lazy("Send it back to a draft"),
@@ -80,14 +99,24 @@ def kind(key: str) -> str:
     return str(KINDS.get(key, key))
 
 
+def setting(name: str) -> str:
+    """A setting of a loop; one that only a plant file names keeps its name there."""
+    return str(SETTINGS.get(name, name))
+
+
 def path(name: str) -> str:
-    """A setting by what it does; one that has no words yet keeps its path."""
-    return str(PATHS.get(name, name))
+    """A setting by what it does, with its place in a table; one that has no words yet keeps its path."""
+    if name in PATHS:
+        return str(PATHS[name])
+    head, *places = name.split(".")
+    return " ".join([setting(head), *(str(int(place) + 1) for place in places if place.isdigit())])
 
 
 def fault(told: Mapping[str, Any]) -> str:
     """What is wrong, and where."""
     than = told.get("than")
+    if told["code"] == "text":
+        return str(than)
     shown = f"{than:g}" if isinstance(than, int | float) else path(str(than))
     what = str(FAULTS.get(told["code"], told["code"]))
     what = what % {"than": shown} if "%(than)s" in what else what

@@ -346,7 +346,6 @@ REFUSALS = {
     "unknown_reason": gettext_lazy("Choose a reason."),
     "text_needed": gettext_lazy("This reason needs a sentence."),
     "reason_needed": gettext_lazy("Give a reason."),
-    "not_settings": gettext_lazy("A loop cannot be set like this."),
     "not_a_model": gettext_lazy("This file is not taken as a model."),
     "training_under_way": gettext_lazy("A training is under way: wait for its end, or cancel it."),
     "not_models": gettext_lazy("The models cannot be chosen like this."),
@@ -634,29 +633,7 @@ MODELS = {
     "boosting": gettext_lazy("Boosted trees"),
     "onnx": gettext_lazy("ONNX file"),
 }
-SETTINGS = {
-    "approvals_per_shift": gettext_lazy("Approvals per shift of 8 hours"),
-    "bend_um": gettext_lazy("Bend of the lip at most"),
-    "cv_weights": gettext_lazy("Weight"),
-    "dead_time_m": gettext_lazy("Dead time"),
-    "deadband": gettext_lazy("Deadband"),
-    "decision_s": gettext_lazy("Decision interval"),
-    "drift_weight": gettext_lazy("Weight of the drift"),
-    "estimator": gettext_lazy("The disturbance is followed by"),
-    "ewma_weight": gettext_lazy("Weight of a new value"),
-    "feed_forward": gettext_lazy("Feed-forward"),
-    "gains": gettext_lazy("Gains"),
-    "move_weight": gettext_lazy("Weight of a move"),
-    "neighbours": gettext_lazy("Neighbours on the lip"),
-    "noise": gettext_lazy("Noise"),
-    "nominal_weight": gettext_lazy("Weight of the distance from the recipe"),
-    "wander_per_m": gettext_lazy("Wander a metre"),
-}
-
-
-def setting(name: str) -> str:
-    """A setting of a loop; one that only a plant file names keeps its name there."""
-    return str(SETTINGS.get(name, name))
+setting = version_words.setting
 
 
 def model(kind: str) -> str:

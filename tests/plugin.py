@@ -53,6 +53,7 @@ TOGETHER = {
     "tests/browser/test_the_whole_path.py": "installation",
     "tests/faults/test_a_restart_says_bye.py": "installation",
     "tests/faults/test_a_second_start_finds_its_data.py": "installation",
+    "tests/faults/test_a_stop_holds_within_a_second.py": "installation",
     "tests/faults/test_a_write_survives_its_writer.py": "installation",
     "tests/faults/test_many_approvals.py": "installation",
     "tests/faults/test_nothing_is_lost_when_a_part_dies.py": "installation",

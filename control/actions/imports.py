@@ -1,6 +1,7 @@
 """Versions from files: CSV (``path,value``) or JSON, always into a draft, or refused with everything that is wrong.
 
-What a file does not name stays as it is in force. A path of a CSV file is the one a review shows.
+What a file does not name stays as it is in force. A path of a CSV file is a key of the content,
+a value is JSON: as a version is downloaded.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from django.contrib.auth.models import User
 from control.actions import audit, machines
 from control.actions.authority import Right, require
 from control.actions.errors import Conflict, Invalid
-from control.actions.loops import FILED
+from control.actions.kinds.loop import FILED
 from control.core.vm.estimator import content_hash
 from control.models import Equipment
 from control.plantfile import PlantFileError, model_settings

@@ -10,10 +10,13 @@ from typing import Any, TypeVar
 from django.db import models
 from django.db.models import Max
 
-from control.actions import audit, process_events
+from control.actions import audit, process_events, versions
 from control.actions.audit import Actor
-from control.actions.loops import FILED
+from control.actions.kinds import FIGURES
+from control.actions.kinds.loop import FILED
 from control.actions.modes import ASKED, begin_spell
+from control.core.bounded import content
+from control.core.figures import Figures
 from control.core.process_events import Kind
 from control.models import (
     Area,
@@ -32,6 +35,7 @@ from control.models import (
     Source,
     Stream,
     Tag,
+    Version,
     VersionState,
 )
 from control.plantfile import EquipmentSpec, Plant, PlantFileError, read
@@ -89,6 +93,7 @@ def _store(plant: Plant, actor: Actor, now: datetime) -> Stored:
             _loop(stored, equipment, loop, actor, now)
         _add_contents(contents, spec)
     _recipe(stored, plant, contents, actor, now)
+    _figures(stored, plant, actor, now)
     return stored
 
 
@@ -174,11 +179,16 @@ def _loop(stored: Stored, equipment: Equipment, spec: LoopSpec, actor: Actor, no
     loop = stored.upsert(Loop, find, _names(spec.names), started)
     if not loop.spells.exists():
         begin_spell(loop, requested=spec.mode, actual=actual, now=now, code=ASKED, actor=actor)
-    filed = loop.settings.get(FILED, loop.settings)  # an engineer's tuning stays until the file itself changes
-    if {**LoopSpec.usual(), **filed} != spec.settings:  # what was not yet a setting then had its usual value
+    filed = loop.settings.get(FILED, loop.settings)  # what was reviewed stays; a changed file is only another draft
+    if {**LoopSpec.usual(), **filed} == spec.settings:  # what was not yet a setting then had its usual value
+        return
+    if versions.file("loop", stored.line, loop.pk, spec.settings, actor=actor, now=now):
+        now_is = {key: value for key, value in loop.settings.items() if key != FILED}
+        loop.settings = now_is if now_is == spec.settings else {**now_is, FILED: spec.settings}
+    else:
         loop.settings, loop.settings_number = spec.settings, loop.settings_number + 1
-        loop.save(update_fields=["settings", "settings_number"])
-        stored.changed.append(f"loop {loop.key}")
+    loop.save(update_fields=["settings", "settings_number"])
+    stored.changed.append(f"loop {loop.key}")
 
 
 def _add_contents(contents: dict[str, Any], spec: EquipmentSpec) -> None:
@@ -216,3 +226,11 @@ def _recipe(stored: Stored, plant: Plant, contents: dict[str, Any], actor: Actor
     if active:
         told = f"{active} → {recipe}"
         process_events.caused(stored.line, Kind.PRODUCT_CHANGE, actor=actor, now=now, note=told)
+
+
+def _figures(stored: Stored, plant: Plant, actor: Actor, now: datetime) -> None:
+    """Once; from then on people draft and review them."""
+    line, told = stored.line, plant.line.figures
+    if told and not Version.objects.filter(kind=FIGURES.key, scope=line.pk).exists():
+        versions.install(FIGURES.key, line, line.pk, content(Figures.of(told)), actor=actor, now=now)
+        stored.added.append("figures")

@@ -54,7 +54,10 @@ def draft(
         whole = _sound(of, row, {**now_is, **content})
         if content_hash(whole) == content_hash(now_is):
             raise Conflict("nothing_changed", "This is what is in force already.")
-        told = {"source": source, "base": active(kind, scope), "reason": reason.strip()[:400]}
+        base = active(kind, scope)
+        if base is None and of.on_record:
+            base = install(kind, line, scope, now_is, actor=SYSTEM, now=now)
+        told = {"source": source, "base": base, "reason": reason.strip()[:400]}
         return begin(kind, scope, whole, line=line, actor=actor, now=now, **told)
 
 
@@ -211,8 +214,32 @@ def install(kind: str, line: Line, scope: int, content: Mapping[str, Any], *, ac
         lock(line.pk)
         if Version.objects.filter(kind=kind, scope=scope, effective_from__isnull=False).exists():
             raise Conflict("in_force", "A version of it is in force: draft another.")
-        told = {"state": State.ACTIVE, "source": Source.INSTALL, "effective_from": now}
-        return begin(kind, scope, content, line=line, actor=actor, now=now, **told)
+        return _begin_in_force(kind, line, scope, content, actor=actor, now=now)
+
+
+def _begin_in_force(
+    kind: str, line: Line, scope: int, content: Mapping[str, Any], *, actor: Actor, now: datetime
+) -> Version:
+    told = {"state": State.ACTIVE, "source": Source.INSTALL, "effective_from": now}
+    return begin(kind, scope, content, line=line, actor=actor, now=now, **told)
+
+
+def file(kind: str, line: Line, scope: int, content: Mapping[str, Any], *, actor: Actor, now: datetime) -> bool:
+    """Put what a plant file says before a reviewer; False as long as no version of the scope was ever reviewed.
+
+    Until then the file itself is what holds, and a draft that rests on what it said before is looked at again.
+    """
+    lock(line.pk)
+    present, ever = active(kind, scope), Version.objects.filter(kind=kind, scope=scope, effective_from__isnull=False)
+    if not ever.filter(approved_by__isnull=False).exists():
+        if present is not None:
+            move(present, Verb.SUPERSEDE, actor=actor, now=now, effective_to=now)
+            _begin_in_force(kind, line, scope, content, actor=actor, now=now)
+        return False
+    if present is None or present.sha256 != content_hash(content):
+        told: dict[str, Any] = {"state": State.IN_REVIEW, "source": Source.FILE, "base": present}
+        begin(kind, scope, content, line=line, actor=actor, now=now, **told)
+    return True
 
 
 def active(kind: str, scope: int) -> Version | None:
@@ -263,13 +290,14 @@ def known(kind: str, line: Line, scope: int) -> tuple[Kind, Any]:
 def _sound(of: Kind, row: Any, content: Mapping[str, Any]) -> dict[str, Any]:
     if found := of.faults(row, content):
         raise faulty(found)
-    return dict(content)
+    return of.whole(row, content)
 
 
 def faulty(found: list[Fault]) -> Invalid:
     """All that is wrong, not the first of it."""
     told = {"faults": [fault.as_json() for fault in found]}
-    return Invalid("not_valid", "; ".join(f"{fault.path}: {fault.code}" for fault in found), told)
+    words = "; ".join(str(fault.than) if fault.code == "text" else f"{fault.path}: {fault.code}" for fault in found)
+    return Invalid("not_valid", words, told)
 
 
 def _need(reason: str) -> None:

@@ -1,8 +1,9 @@
 """How often people may be called: a bucket of tokens that never lets a shift have more calls than its share.
 
-Token bucket: capacity ``burst``, refilled so slowly that a full bucket and the refill of a whole shift together are the
-shift's budget, ``operators`` calls every ``every_s``. Each call takes a token.
-Purpose: EEMUA 191 and ISA-18.2 hold one call every ten minutes to be what a person can well attend to.
+Token bucket: capacity ``burst`` for each operator, refilled so slowly that a full bucket and the refill of a whole
+shift together are the shift's budget, ``operators`` calls every ``every_s``. Each call takes a token.
+Purpose: EEMUA 191 and ISA-18.2 hold one call every ten minutes to be what a person can well attend to, and ten in ten
+minutes, after an upset, to be where a flood begins.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ class Budget:
 
     @property
     def capacity(self) -> float:
-        return min(float(self.burst), self.of_a_shift)
+        return min(float(self.burst * self.operators), self.of_a_shift)
 
     @property
     def reserve(self) -> float:

@@ -38,8 +38,8 @@ class Figures:
     ``good_scans`` in a row end a shadow that only silence had brought.
 
     Shifts: the first of the day begins ``first_shift_h`` after midnight by the plant's clock, ``shifts_a_day`` of equal
-    length; each is accepted ``accept_within_s`` after its end. Calls: one ``call_every_s`` for each of the
-    ``operators``, ``call_burst`` at once; a signal is put aside for ``shelve_longest_s`` at most.
+    length; each is accepted ``accept_within_s`` after its end. Calls, for each of the ``operators``: one every
+    ``call_every_s``, ``call_burst`` at once; a signal is put aside for ``shelve_longest_s`` at most.
     """
 
     life_dead_times: float = figure(2.0, 1.0, 5.0)
@@ -71,7 +71,7 @@ class Figures:
     accept_within_s: float = figure(1800.0, 300.0, 7200.0, "s")
     operators: int = figure(1, 1, 20)
     call_every_s: float = figure(600.0, 60.0, 3600.0, "s")
-    call_burst: int = figure(6, 1, 30)
+    call_burst: int = figure(10, 1, 30)
     shelve_longest_s: float = figure(28800.0, 600.0, 86400.0, "s")
 
     @classmethod

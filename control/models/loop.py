@@ -21,7 +21,7 @@ class Mode(models.TextChoices):
 class Loop(Named):
     """One solve. ``settings`` holds cvs, mvs, gains, weights, deadband, dead time: see core.loop.LoopConfig.
 
-    Where an engineer has tuned it, ``filed`` among them is what the plant file had said.
+    Where a reviewed version of them is in force, ``filed`` among them is what the plant file had said.
 
     ``requested_mode`` is what people asked for, ``actual_mode`` what is in force; ``mode_reasons`` why they differ.
     """

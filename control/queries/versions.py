@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from django.db.models import QuerySet
 
 from control.core.versions import OPEN
-from control.models import AuditEntry, Line, Version, VersionState
+from control.models import AuditEntry, Line, Loop, Version, VersionState
 
 
 def visible(line_ids: Iterable[int]) -> QuerySet[Version]:
@@ -22,6 +22,10 @@ def of_line(line: Line) -> QuerySet[Version]:
 def in_force(line: Line) -> dict[tuple[str, int], Version]:
     """What holds on a line, by kind and scope."""
     return {(row.kind, row.scope): row for row in of_line(line).filter(state=VersionState.ACTIVE)}
+
+
+def loops(line: Line) -> QuerySet[Loop]:
+    return Loop.objects.filter(equipment__line=line).select_related("equipment").order_by("pk")
 
 
 def waiting(line: Line) -> QuerySet[Version]:

@@ -13,7 +13,6 @@ from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST, require_safe
 
-from control.actions import loops
 from control.actions.authority import Right
 from control.actions.errors import Invalid, Refused
 from control.actions.idempotency import Answered
@@ -23,7 +22,8 @@ from control.models import Loop
 from control.plantvalues import SHIFT_S
 from control.queries import loops as queries
 from control.queries import overview
-from dashboards import hands, loop_form, modes, permissions, wording
+from control.queries import versions as version_queries
+from dashboards import hands, loop_form, modes, permissions, version_doors, version_words, wording
 from dashboards.views import refusals
 from dashboards.views.ladder import ladder
 
@@ -39,21 +39,31 @@ def page(request: HttpRequest, pk: int) -> HttpResponse:
 @login_required
 @require_POST
 def tune(request: HttpRequest, pk: int) -> HttpResponse:
-    loop = _found(request, pk)
-    told = {"actor": permissions.person(request), "now": permissions.now()}
+    """To the draft, or back to the page with everything that is wrong and as it was typed."""
+    loop, sent = _found(request, pk), request.POST
     loop.settings_number = _seen(request, loop)
     try:
-        settings = _asked(request, loop)
-        loops.tune(loop, settings, reason=request.POST.get("reason", "")[:400], **told)
-    except Invalid as refusal:
-        if refusal.code != "not_settings":
-            return refusals.shown(request, refusal, back=_at(loop))
-        kept = {"mistakes": str(refusal).split("; "), "typed": request.POST}
-        return render(request, "loop/page.html", _context(request, _found(request, pk)) | kept, status=refusal.status)
+        settings = loop_form.asked(loop, sent)
+    except ValueError as why:
+        return _again(request, pk, [str(why)])
+    try:
+        told = {"reason": sent.get("reason", "")[:400]}
+        done = version_doors.tune(permissions.person(request), sent.get("key", ""), loop, settings, **told)
     except Refused as refusal:
         return refusals.shown(request, refusal, back=_at(loop))
-    messages.success(request, _("The loop is set anew; version %(n)d holds from now on.") % {"n": loop.settings_number})
-    return redirect(_at(loop))
+    if done.status == 200:
+        said = _("This is a draft: give it to review, and it holds once somebody else has approved it.")
+        messages.success(request, said)
+        return redirect("version", done.answer["id"])
+    found = (done.answer.get("difference") or {}).get("faults")
+    if not found:
+        return refusals.page(request, done.status, done.answer, back=_at(loop))
+    return _again(request, pk, [version_words.fault(fault) for fault in found])
+
+
+def _again(request: HttpRequest, pk: int, mistakes: list[str]) -> HttpResponse:
+    kept = {"mistakes": mistakes, "typed": request.POST}
+    return render(request, "loop/page.html", _context(request, _found(request, pk)) | kept, status=422)
 
 
 @sensitive_post_parameters("password")
@@ -86,13 +96,6 @@ def _seen(request: HttpRequest, loop: Loop) -> int:
     return int(text) if text.isdecimal() and len(text) < 9 else loop.settings_number
 
 
-def _asked(request: HttpRequest, loop: Loop) -> dict[str, Any]:
-    try:
-        return loop_form.asked(loop, request.POST)
-    except ValueError as why:
-        raise Invalid("not_settings", str(why)) from None
-
-
 def _context(request: HttpRequest, loop: Loop) -> dict[str, Any]:
     line, streams = loop.equipment.line, queries.streams_of(loop)
     unit = next((stream.characteristic.unit for stream in streams.values()), "")
@@ -106,6 +109,7 @@ def _context(request: HttpRequest, loop: Loop) -> dict[str, Any]:
         "estimators": wording.ESTIMATORS.items(),
         "estimator": loop.settings.get("estimator", "ewma"),
         "tuned": [_row(entry) for entry in queries.tuned(loop)],
+        "waiting": version_queries.waiting(line).filter(kind="loop", scope=loop.pk),
         "may_configure": permissions.may(request, Right.CONFIGURE, line),
         **ladder(request, loop),
         **loop_form.table(loop, streams, overview.active_recipe(line)),

@@ -21,7 +21,6 @@ from control.actions import imports, versions
 from control.actions.authority import Right
 from control.actions.errors import Invalid, Refused
 from control.actions.idempotency import Answered
-from control.actions.kinds import KINDS
 from control.actions.signing import signatures
 from control.core.versions import TRANSITIONS, State, Verb
 from control.models import Line, Version
@@ -42,6 +41,7 @@ def page(request: HttpRequest, key: str) -> HttpResponse:
     active = queries.in_force(line)
     return render(request, "versions/page.html", _shared(request, line) | {
         "kinds": [(kind, version_words.kind(kind), active.get((kind, line.pk))) for kind in version_form.TABLES],
+        "loops": [(loop, active.get(("loop", loop.pk))) for loop in queries.loops(line)],
         "waiting": queries.waiting(line),
         "versions": queries.of_line(line)[:NEWEST],
     })  # fmt: skip
@@ -125,7 +125,7 @@ def download(request: HttpRequest, pk: int, media: str) -> HttpResponse:
         answer = HttpResponse(json.dumps(version.content, indent=1, ensure_ascii=False), "application/json")
     else:
         out = io.StringIO()
-        rows = imports.exported(KINDS[version.kind].shown(version.content))
+        rows = imports.exported(version.content)
         csv.writer(out).writerows([imports.HEADER, *rows])
         answer = HttpResponse(out.getvalue(), "text/csv; charset=utf-8")
     answer["Content-Disposition"] = f'attachment; filename="{version.kind}-v{version.number}.{media}"'
@@ -198,6 +198,7 @@ def _review(request: HttpRequest, version: Version) -> dict[str, Any]:
     return _shared(request, version.line) | {
         "version": version,
         "title": version_words.kind(version.kind),
+        "subject": versions.known(version.kind, version.line, version.scope)[1],
         "rows": [_row(row) for row in rows],
         "verbs": _verbs(request, version),
         "plain": [(verb, words) for verb, words in version_words.VERBS.items()],

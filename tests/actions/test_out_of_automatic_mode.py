@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from copy import deepcopy
 from dataclasses import replace
 from datetime import timedelta
+from random import Random
 
 import pytest
 from django.db import transaction
@@ -16,6 +17,7 @@ from control.core.lifecycle import State
 from control.core.modes import Mode
 from control.core.process_events import Kind
 from control.core.twin.scenario import Event
+from control.core.types import Quality
 from control.models import (
     AuditEntry,
     Change,
@@ -30,6 +32,7 @@ from control.models import (
 )
 from tests.factories import cast
 from tests.running import Running, running
+from tests.trials import seeds
 
 pytestmark = [pytest.mark.django_db]
 TRAINED_S = 2400
@@ -331,3 +334,38 @@ def test_a_loop_of_the_other_side_stays(auto):
     for _ in range(5):
         other.second()
     assert (auto.loop.actual_mode, other.loop.actual_mode) == (Mode.SUPERVISED, Mode.AUTO)
+
+
+NOISY = ("solids", "slurry_density", "viscosity", "pump_pressure_top", "filter_dp_bottom", "dryer_temperature_1")
+SPOILT: dict[str, Callable[[float, float], tuple[float | None, Quality]]] = {
+    "missing": lambda value, frozen: (None, Quality.MISSING),
+    "bad": lambda value, frozen: (value, Quality.BAD),
+    "doubtful": lambda value, frozen: (value, Quality.DOUBTFUL),
+    "nan": lambda value, frozen: (float("nan"), Quality.GOOD),
+    "out of range": lambda value, frozen: (1e9, Quality.GOOD),
+    "frozen": lambda value, frozen: (frozen, Quality.GOOD),
+}
+SCANS_TO_SHED = 3
+
+
+@pytest.mark.parametrize("seed", seeds(range(len(SPOILT) + 1), more=500))
+def test_bad_input_sheds_within_three_scans_and_nothing_is_written(auto, seed):
+    kind, tag = [*SPOILT, "stale"][seed % (len(SPOILT) + 1)], Random(seed).choice(NOISY)
+    first: list[float] = []
+
+    def spoil(scan):
+        if scan.equipment != "coater":
+            return scan
+        at = scan.tags.index(tag)
+        first.append(scan.values[at])
+        value, quality = SPOILT[kind](scan.values[at], first[0])
+        quality = (*scan.quality[:at], quality, *scan.quality[at + 1 :])
+        return replace(scan, values=_with(scan.values, at, value), quality=quality)
+
+    for _ in range(SCANS_TO_SHED + (kind == "frozen")):  # the first of a frozen tag is a value like any other
+        auto.silence() if kind == "stale" else auto.second(spoil)
+    assert (auto.loop.actual_mode, auto.why) == (Mode.SUPERVISED, "stale" if kind == "stale" else "bad_input"), kind
+    assert not Change.objects.exclude(state=State.WITHDRAWN).exists()
+    for _ in range(3):
+        auto.second()
+    assert auto.loop.actual_mode == Mode.SUPERVISED

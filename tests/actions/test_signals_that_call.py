@@ -9,6 +9,7 @@ from django.db import IntegrityError, transaction
 
 from control.actions import attention, changes, shelving, signals
 from control.actions.errors import Conflict, Invalid, NoPermission
+from control.core.figures import Figures
 from control.core.types import Rule
 from control.models import AuditEntry, CauseCode, Change, Mode, Shelf, Signal
 from control.queries.signals import board
@@ -44,7 +45,7 @@ def another(plant: Plant, at: datetime, rule: Rule = Rule.TREND) -> Signal:
 
 def exhausted(plant: Plant) -> None:
     """Recommendations have called as often as may be at once."""
-    for _ in range(6):
+    for _ in range(Figures().call_burst):
         factories.snapshot(plant, NOW)
         change = factories.offered(plant, NOW)
         told = {"actor": plant.person("operator"), "code": factories.reason_code().key, "now": NOW}
@@ -126,7 +127,7 @@ def test_a_recommendation_waits_when_people_were_called_enough_and_a_newer_one_i
     factories.snapshot(plant, at)
     offer = {"loop": plant.loop, "evidence": {}, "actor": "controller"}
     assert changes.propose(proposal=factories.proposal(at), now=at, **offer) is None
-    later = at + timedelta(minutes=12)
+    later = at + timedelta(minutes=13)
     factories.snapshot(plant, later)
     assert changes.propose(proposal=factories.proposal(later), now=later, **offer) is not None
     newer = later + timedelta(seconds=5)
@@ -145,7 +146,7 @@ def test_signals_leave_half_of_the_burst_to_recommendations(plant: Plant) -> Non
     for second in range(8):
         another(plant, NOW + timedelta(seconds=second))
     factories.snapshot(plant, NOW)
-    assert attention.rate(plant.line.pk, NOW + MINUTE).calls == 3
+    assert attention.rate(plant.line.pk, NOW + MINUTE).calls == 5
     assert factories.offered(plant, NOW) is not None
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from control.actions import changes, loops, process_events, shifts, signals
+from control.actions import changes, loops, process_events, shifts, signals, tuning, versions
 from control.core.modes import Mode
 from control.core.process_events import Kind
 from control.core.types import Rule
@@ -163,9 +163,13 @@ def test_events_are_told_in_the_shift_that_learned_of_them(plant: Plant) -> None
 
 def test_what_was_put_in_force_is_told(plant: Plant) -> None:
     settings = plant.loop.settings | {"deadband": 0.08}
-    loops.tune(plant.loop, settings, actor=plant.person("engineer"), now=MIDDLE, reason="too many approvals")
-    told = [(row["action"], row["by"], row["reason"]) for row in report()["versions"]]
-    assert told == [("loop.tune", "engineer@cathode-1", "too many approvals")]
+    told = {"actor": plant.person("engineer"), "now": MIDDLE}
+    draft = tuning.draft(plant.loop, settings, reason="too many approvals", **told)
+    versions.submit(draft.pk, **told)
+    by = factories.hand(plant.person("supervisor"), MIDDLE)
+    versions.approve(draft.pk, seen=draft.sha256, by=by, now=MIDDLE, then="now", reason="seen, and tried")
+    rows = [(row["action"], row["by"], row["reason"]) for row in report()["versions"]]
+    assert rows == [("version.activate", "supervisor@cathode-1", "seen, and tried")]
     assert report(NEXT)["versions"] == []
 
 

@@ -1,4 +1,4 @@
-"""An engineer tunes a loop as a plant file would; everything else about it stays as it was."""
+"""An engineer tunes a loop as a plant file would, somebody else puts it in force; everything else stays as it was."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from control.actions import loops, machines, plant
+from control.actions import machines, plant, tuning, versions
 from control.actions.errors import Conflict, Invalid, NoPermission
-from control.models import AuditEntry, Grant, Loop
+from control.models import AuditEntry, Grant, Loop, Version
 from control.plantfile import parse
 from tests.core.twins import table
-from tests.factories import NOW, Plant
+from tests.factories import NOW, Plant, hand
 from tests.factories import plant as make_plant
 
 pytestmark = pytest.mark.django_db
@@ -22,9 +22,42 @@ def line() -> Plant:
     return make_plant()
 
 
-def tune(line: Plant, who: str = "engineer", reason: str = "Quieter nights", **changes: Any) -> None:
+def drafted(line: Plant, who: str = "engineer", reason: str = "Quieter nights", **changes: Any) -> Version:
     settings = {key: value for key, value in line.loop.settings.items() if key != "filed"}
-    loops.tune(line.loop, settings | changes, actor=line.person(who), now=NOW, reason=reason)
+    return tuning.draft(line.loop, settings | changes, actor=line.person(who), now=NOW, reason=reason)
+
+
+def tune(line: Plant, **changes: Any) -> None:
+    reviewed(drafted(line, **changes), line)
+    line.loop.refresh_from_db()
+
+
+def reviewed(version: Version, line: Plant) -> None:
+    versions.submit(version.pk, actor=line.person("engineer"), now=NOW)
+    told = {"seen": version.sha256, "by": hand(line.person("supervisor")), "now": NOW}
+    versions.approve(version.pk, then="now", **told)
+
+
+def test_a_tuned_loop_is_a_draft_until_somebody_else_has_reviewed_it(line: Plant) -> None:
+    version = drafted(line, deadband=0.09)
+    assert machines.built(line.coater.pk).machine.loops[0].deadband == 0.06
+    assert Loop.objects.get().settings_number == 1
+    reviewed(version, line)
+    assert machines.built(line.coater.pk).machine.loops[0].deadband == 0.09
+
+
+def test_what_it_was_before_is_on_record_and_shown_also_once_it_is_in_force(line: Plant) -> None:
+    version = drafted(line, deadband=0.09)
+    reviewed(version, line)
+    version = Version.objects.get(pk=version.pk)
+    assert (version.base.number, version.base.source, version.base.content["deadband"]) == (1, "install", 0.06)
+    assert [(row.path, row.old, row.new) for row in versions.difference(version)] == [("deadband", 0.06, 0.09)]
+
+
+def test_a_review_shows_every_gain_that_differs(line: Plant) -> None:
+    gains = [[0.4, *row[1:]] if place == 1 else row for place, row in enumerate(line.loop.settings["gains"])]
+    rows = versions.difference(drafted(line, gains=gains, deadband=0.09))
+    assert {row.path: (row.old, row.new) for row in rows} == {"gains.1.0": (0.33, 0.4), "deadband": (0.06, 0.09)}
 
 
 def test_an_engineer_tunes_and_the_next_pass_knows(line: Plant) -> None:
@@ -40,19 +73,20 @@ def test_the_audit_has_what_was_and_what_is_and_why(line: Plant) -> None:
     row = AuditEntry.objects.get(action="loop.tune")
     assert (row.old["deadband"], row.new["deadband"], row.reason) == (0.06, 0.09, "Quieter nights")
     assert "gains" not in row.old
-    assert row.actor == line.person("engineer")
+    assert row.actor == line.person("supervisor")
+    assert Version.objects.latest("pk").author == line.person("engineer")
 
 
 @pytest.mark.parametrize("who", ["viewer", "operator", "supervisor", "admin", "auditor", "outsider", "root"])
 def test_nobody_else_tunes(line: Plant, who: str) -> None:
     with pytest.raises(NoPermission):
-        tune(line, who, deadband=0.09)
-    assert Loop.objects.get().settings["deadband"] == 0.06
+        drafted(line, who, deadband=0.09)
+    assert not Version.objects.exists()
 
 
 def test_tuning_needs_a_reason(line: Plant) -> None:
     with pytest.raises(Invalid):
-        tune(line, reason=" ", deadband=0.09)
+        drafted(line, reason=" ", deadband=0.09)
 
 
 def test_the_same_mistakes_are_refused_in_the_same_words_as_in_a_plant_file(line: Plant) -> None:
@@ -97,17 +131,18 @@ def test_of_two_engineers_the_second_is_told(line: Plant) -> None:
     seen_before = Loop.objects.get()
     tune(line, deadband=0.09)
     with pytest.raises(Conflict):
-        loops.tune(
+        tuning.draft(
             seen_before, dict(seen_before.settings) | {"deadband": 0.2},
             actor=line.person("engineer"), now=NOW, reason="Too late",
         )  # fmt: skip
     assert Loop.objects.get().settings["deadband"] == 0.09
 
 
-def test_settings_that_are_the_same_change_nothing(line: Plant) -> None:
+def test_settings_that_are_the_same_are_no_draft(line: Plant) -> None:
     tune(line, deadband=0.09)
-    tune(line, deadband=0.09)
-    assert line.loop.settings_number == 2
+    with pytest.raises(Conflict) as refused:
+        drafted(line, deadband=0.09)
+    assert refused.value.code == "nothing_changed"
     assert AuditEntry.objects.filter(action="loop.tune").count() == 1
 
 
@@ -134,19 +169,63 @@ def test_a_loop_stored_before_a_setting_existed_gets_it_as_soon_as_the_file_says
     ]
 
 
-def test_a_plant_file_loaded_again_leaves_a_tuned_loop_alone_until_the_file_changes() -> None:
-    document = table("plants/cathode.toml")
-    told = {"actor": "test", "reason": "", "now": NOW}
+@pytest.fixture
+def told() -> dict[str, Any]:
+    return {"actor": "test", "reason": "", "now": NOW}
+
+
+def from_a_file(document: dict[str, Any], told: dict[str, Any]) -> tuple[Loop, Plant]:
+    """The loop of a plant file, and people who work on its line."""
     stored = plant.store(parse(document), **told)
-    loop = Loop.objects.get(equipment__line=stored.line, key="loading-top")
     line = make_plant("other", area=stored.line.area)
-    settings = {**loop.settings, "deadband": 0.3}
-    Grant.objects.create(user=line.person("engineer"), role="engineer", line=stored.line, valid_from=NOW)
-    loops.tune(loop, settings, actor=line.person("engineer"), now=NOW, reason="Quieter nights")
-    assert plant.store(parse(document), **told).changed == []
-    loop.refresh_from_db()
-    assert loop.settings["deadband"] == 0.3
+    for role in ("engineer", "supervisor"):
+        Grant.objects.create(user=line.person(role), role=role, line=stored.line, valid_from=NOW)
+    return Loop.objects.get(equipment__line=stored.line, key="loading-top"), line
+
+
+def quieter(loop: Loop, line: Plant) -> Version:
+    asked = {"actor": line.person("engineer"), "now": NOW, "reason": "Quieter nights"}
+    return tuning.draft(loop, {**loop.settings, "deadband": 0.3}, **asked)
+
+
+def test_a_draft_is_looked_at_again_once_the_plant_file_says_otherwise(told: dict[str, Any]) -> None:
+    document = table("plants/cathode.toml")
+    loop, line = from_a_file(document, told)
+    version = quieter(loop, line)
     document["equipment"][0]["loop"][0]["dead_time_m"] = 61.0
     assert "loop loading-top" in plant.store(parse(document), **told).changed
     loop.refresh_from_db()
-    assert (loop.settings["deadband"], loop.settings["dead_time_m"]) == (0.1, 61.0)
+    assert loop.settings["dead_time_m"] == 61.0
+    with pytest.raises(Conflict) as refused:
+        reviewed(version, line)
+    assert refused.value.code == "base_changed"
+
+
+def test_a_plant_file_that_comes_to_say_what_is_in_force_is_no_draft(told: dict[str, Any]) -> None:
+    document = table("plants/cathode.toml")
+    loop, line = from_a_file(document, told)
+    reviewed(quieter(loop, line), line)
+    document["equipment"][0]["loop"][0]["deadband"] = 0.3
+    assert "loop loading-top" in plant.store(parse(document), **told).changed
+    loop.refresh_from_db()
+    assert (loop.settings["deadband"], "filed" in loop.settings) == (0.3, False)
+    assert not Version.objects.filter(state="in_review").exists()
+
+
+def test_a_changed_plant_file_is_only_another_draft_of_a_loop_that_was_reviewed(told: dict[str, Any]) -> None:
+    document = table("plants/cathode.toml")
+    loop, line = from_a_file(document, told)
+    reviewed(quieter(loop, line), line)
+    assert plant.store(parse(document), **told).changed == []
+    document["equipment"][0]["loop"][0]["dead_time_m"] = 61.0
+    assert "loop loading-top" in plant.store(parse(document), **told).changed
+    assert plant.store(parse(document), **told).changed == []
+    loop.refresh_from_db()
+    assert (loop.settings["deadband"], loop.settings["dead_time_m"]) == (0.3, 60.0)
+    waiting = Version.objects.get(state="in_review")
+    assert (waiting.source, waiting.author, waiting.content["dead_time_m"]) == ("file", None, 61.0)
+    versions.approve(
+        waiting.pk, seen=waiting.sha256, by=hand(line.person("supervisor")), now=NOW, then="now"
+    )  # fmt: skip
+    loop.refresh_from_db()
+    assert (loop.settings["deadband"], loop.settings["dead_time_m"], "filed" in loop.settings) == (0.1, 61.0, False)

@@ -23,7 +23,8 @@ def test_it_fills_so_slowly_that_a_shift_gets_its_share_and_no_more() -> None:
 
 
 def test_two_operators_may_be_called_twice_as_often() -> None:
-    assert Budget(600.0, 2, 6).of_a_shift == 2 * ONE.of_a_shift
+    two = Budget(600.0, 2, 6)
+    assert (two.of_a_shift, two.capacity) == (2 * ONE.of_a_shift, 2 * ONE.capacity)
 
 
 @settings(max_examples=50, deadline=None)

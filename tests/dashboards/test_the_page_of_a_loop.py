@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from datetime import timedelta
 
 import numpy as np
@@ -9,9 +10,10 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from control.models import AuditEntry, Loop, Point
+from control.actions import versions
+from control.models import AuditEntry, Loop, Point, Version
 from control.queries import loops as queries
-from tests.factories import Plant
+from tests.factories import Plant, hand
 
 SEES = ("viewer", "operator", "supervisor", "engineer", "admin", "auditor")
 
@@ -21,7 +23,8 @@ def form(loop: Loop, **changes: str) -> dict[str, str]:
     gains = {f"gain-{i}-{j}": str(g) for i, row in enumerate(told["gains"]) for j, g in enumerate(row)}
     weights = {f"weight-{i}": "1" for i in range(len(told["cvs"]))}
     usual = {
-        "number": str(loop.settings_number), "reason": "Quieter nights", "band": "deadband", "deadband": "0.06",
+        "key": uuid.uuid4().hex, "number": str(loop.settings_number), "reason": "Quieter nights",
+        "band": "deadband", "deadband": "0.06",
         "dead_time_m": "60", "ewma_weight": "0.3", "move_weight": "0.1", "nominal_weight": "0.02", "estimator": "ewma",
         "drift_weight": "", "wander_per_m": "",
     }  # fmt: skip
@@ -32,11 +35,19 @@ def at(plant: Plant) -> str:
     return f"/loops/{plant.loop.pk}/"
 
 
+def reviewed(plant: Plant) -> None:
+    """Somebody else puts the newest draft in force."""
+    version, now = Version.objects.latest("pk"), timezone.now()
+    versions.submit(version.pk, actor=plant.person("engineer"), now=now)
+    by = hand(plant.person("supervisor"), now)
+    versions.approve(version.pk, seen=version.sha256, by=by, now=now, then="now")
+
+
 @pytest.mark.parametrize("name", SEES)
 def test_who_has_a_role_reads_it_and_only_an_engineer_finds_a_button(plant: Plant, signed_in, name: str) -> None:
     page = signed_in(name).get(at(plant))
     assert page.status_code == 200
-    assert ("Set the loop" in page.content.decode()) == (name == "engineer")
+    assert ("Keep as a draft" in page.content.decode()) == (name == "engineer")
     assert ("disabled" in page.content.decode()) == (name != "engineer")
 
 
@@ -55,7 +66,15 @@ def test_the_door_is_an_engineers(plant: Plant, signed_in, name: str) -> None:
 def test_an_engineer_sets_it_and_sees_who_did_what(plant: Plant, signed_in) -> None:
     engineer = signed_in("engineer")
     changes = {"deadband": "0.09", "gain-1-0": "0.31", "weight-2": "2"}
-    assert engineer.post(at(plant) + "tune/", form(plant.loop, **changes)).status_code == 302
+    answer = engineer.post(at(plant) + "tune/", form(plant.loop, **changes))
+    version = Version.objects.latest("pk")
+    assert answer.headers["Location"] == f"/versions/{version.pk}/"
+    assert Loop.objects.get().settings["deadband"] == 0.06
+    review = engineer.get(f"/versions/{version.pk}/").content.decode()
+    for words in ("Deadband", "Gains 2 1", "Weight"):
+        assert words in review
+    assert "draft 2: Draft" in engineer.get(at(plant)).content.decode()
+    reviewed(plant)
     settings = Loop.objects.get().settings
     assert (settings["deadband"], settings["gains"][1][0], settings["cv_weights"]) == (0.09, 0.31, [1.0, 1.0, 2.0, 1.0])
     page = engineer.get(at(plant)).content.decode()
@@ -66,8 +85,9 @@ def test_an_engineer_sets_it_and_sees_who_did_what(plant: Plant, signed_in) -> N
 
 def test_sending_the_page_as_it_stands_changes_no_gain_and_no_weight(plant: Plant, signed_in) -> None:
     engineer = signed_in("engineer")
-    engineer.post(at(plant) + "tune/", form(plant.loop))
-    settings = Loop.objects.get().settings
+    assert engineer.post(at(plant) + "tune/", form(plant.loop)).status_code == 409  # nothing is otherwise
+    engineer.post(at(plant) + "tune/", form(plant.loop, nominal_weight="0.03"))
+    settings = Version.objects.latest("pk").content
     for key in ("gains", "cvs", "mvs", "sum_zero", "deadband", "dead_time_m", "ewma_weight"):
         assert settings[key] == plant.loop.settings[key]
 
@@ -86,9 +106,10 @@ def test_a_mistake_is_said_and_what_was_typed_stays(plant: Plant, signed_in) -> 
 def test_an_engineer_who_looked_at_an_older_version_is_told(plant: Plant, signed_in) -> None:
     engineer = signed_in("engineer")
     engineer.post(at(plant) + "tune/", form(plant.loop, deadband="0.09"))
+    reviewed(plant)
     assert engineer.post(at(plant) + "tune/", form(plant.loop, deadband="0.2")).status_code == 409
     assert Loop.objects.get().settings["deadband"] == 0.09
-    assert AuditEntry.objects.filter(action="loop.tune", new__isnull=False).count() == 1
+    assert AuditEntry.objects.filter(action="loop.tune").count() == 1
 
 
 def walked(plant: Plant, noise: float, hours: float = 4.0) -> None:
@@ -125,11 +146,13 @@ def test_the_page_says_what_a_deadband_costs_and_takes_the_cost_instead(plant: P
     assert "approvals per shift" in engineer.get(at(plant)).content.decode()
     wish = {"band": "approvals", "approvals_per_shift": "20", "noise": "0.03", "decision_s": "60"}
     assert engineer.post(at(plant) + "tune/", form(plant.loop, **wish)).status_code == 302
+    reviewed(plant)
     settings = Loop.objects.get().settings
     assert settings["approvals_per_shift"] == 20.0
     assert settings["deadband"] == pytest.approx(0.03 * 4.3, rel=0.02)  # 480 decisions over 20: 24 intervals
     back = form(plant.loop, number="2", deadband="0.07")
     assert engineer.post(at(plant) + "tune/", back).status_code == 302
+    reviewed(plant)
     assert "approvals_per_shift" not in {k for k, v in Loop.objects.get().settings.items() if v is not None}
 
 

@@ -63,7 +63,7 @@ def writes(plant: Plant, change: Change) -> dict[str, dict[str, object]]:
         f"/models/{plant.coater.pk}/kinds/": {"main": "pls", "reference": "ridge", "reason": "Because"},
         f"/models/{plant.coater.pk}/outside/": {"reason": "Because"},
         f"/models/{plant.coater.pk}/plan/": {"then": "propose", "reason": "Because"},
-        f"/loops/{plant.loop.pk}/tune/": {"number": "1", "reason": "Because"},
+        f"/loops/{plant.loop.pk}/tune/": {"number": "1", "reason": "Because", "key": "k6"},
         **{
             f"/models/runs/{proposed(plant)}/{verb}/": {"reason": "Because"}
             for verb in ("cancel", "promote", "decline")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from control.actions.kinds.kind import Content, Kind
+from control.actions.kinds.loop import LOOP
 from control.actions.kinds.tables import AUTHORITY, FIGURES
 
-KINDS: dict[str, Kind] = {kind.key: kind for kind in (FIGURES, AUTHORITY)}
+KINDS: dict[str, Kind] = {kind.key: kind for kind in (FIGURES, AUTHORITY, LOOP)}
 
-__all__ = ["KINDS", "Content", "Kind"]
+__all__ = ["FIGURES", "KINDS", "Content", "Kind"]

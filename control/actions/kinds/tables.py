@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from control.actions.kinds.kind import Kind
+from control.actions.kinds.kind import Kind, plainly
 from control.core.bounded import Fault, content
 from control.core.figures import Figures, Shares
 from control.models import Line
@@ -16,14 +15,6 @@ def of_a_line(line: Line, scope: int) -> Line | None:
     return line if scope == line.pk else None
 
 
-def _value(path: str, text: str) -> Any:
-    """Numbers as numbers; what is none stays text, which is a fault of its own."""
-    try:
-        return json.loads(text, parse_constant=str)
-    except (ValueError, RecursionError):
-        return text
-
-
 def _table(key: str, table: type[Any], faults: Callable[[Mapping[str, Any]], list[Fault]]) -> Kind:
     return Kind(
         key=key,
@@ -31,7 +22,7 @@ def _table(key: str, table: type[Any], faults: Callable[[Mapping[str, Any]], lis
         usual=lambda line: content(table()),
         faults=lambda line, told: faults(told),
         shown=lambda told: told,
-        value=_value,
+        value=plainly,
         by_supervisor=True,
     )
 
