@@ -187,42 +187,52 @@ def persistently(ask: Callable[[], T], within_s: float = 90.0) -> T:
 
 
 class Found(NamedTuple):
-    """What SQL and the twins' logs say of one change."""
+    """What SQL and the twins' logs say of one change; ``told`` are the rows of the audit, by their action."""
 
     state: str
+    version: int
     decided_by: str | None
-    approvals: int
-    losses: int
+    told: Counter[str]
     done: int
+
+    @property
+    def lost(self) -> bool:
+        return bool(self.told["change.lose"])
 
 
 def found(site: Installation, changes: Iterable[int]) -> dict[int, Found]:
+    ids = list(changes)
     rows = site.sql(
-        "SELECT c.id, c.state, u.username, c.command_id::text,"
-        " (SELECT count(*) FROM control_auditentry a WHERE a.object_type = 'change' AND a.object_id = c.id::text"
-        "  AND a.action = 'change.approve'),"
-        " (SELECT count(*) FROM control_auditentry a WHERE a.object_type = 'change' AND a.object_id = c.id::text"
-        "  AND a.action = 'change.lose')"
-        " FROM control_change c LEFT JOIN auth_user u ON u.id = c.decided_by_id WHERE c.id = ANY(%s)",
-        list(changes),
+        "SELECT c.id, c.state, c.version, u.username, c.command_id::text FROM control_change c"
+        " LEFT JOIN auth_user u ON u.id = c.decided_by_id WHERE c.id = ANY(%s)",
+        ids,
     )
+    told: dict[int, Counter[str]] = {change: Counter() for change in ids}
+    for change, action, count in site.sql(
+        "SELECT object_id::bigint, action, count(*) FROM control_auditentry"
+        " WHERE object_type = 'change' AND object_id = ANY(%s) GROUP BY 1, 2",
+        [str(change) for change in ids],
+    ):
+        told[change][action] = count
     entries = [entry for line in {place.line for place in PLACES} for entry in site.written(line)]
     done = Counter(entry["command_id"] for entry in entries if entry["applied"])
     return {
-        change: Found(state, by, approvals, losses, done[command] if command else 0)
-        for change, state, by, command, approvals, losses in rows
+        change: Found(state, version, by, told[change], done[command] if command else 0)
+        for change, state, version, by, command in rows
     }
 
 
 def check(site: Installation, asked: list[Asked]) -> Counter[str]:
-    """Nothing acknowledged is lost, nothing is done twice, and nothing unknown was guessed; how they ended."""
+    """Nothing acknowledged is lost, nothing done twice, nothing unknown guessed, every step told; how they ended."""
     came = found(site, {one.change for one in asked})
     acknowledged = [(one.change, name) for one in asked for name in one.acknowledged]
     assert len(acknowledged) == len({change for change, _ in acknowledged}), "a change was approved twice"
     for change, name in acknowledged:
-        assert (came[change].decided_by, came[change].approvals) == (name, 1), (change, came[change])
+        assert (came[change].decided_by, came[change].told["change.approve"]) == (name, 1), (change, came[change])
     for change, what in came.items():
         assert what.state not in UNDER_WAY, (change, what)
-        assert what.done <= what.approvals <= 1, (change, what)
-        assert what.losses or what.done == (what.state in DONE), (change, what)
-    return Counter("looked up" if what.losses else what.state for what in came.values())
+        assert what.done <= what.told["change.approve"] <= 1, (change, what)
+        assert what.lost or what.done == (what.state in DONE), (change, what)
+        steps = sum(count for action, count in what.told.items() if not action.endswith(".refused"))
+        assert steps == what.version, (change, what)
+    return Counter("looked up" if what.lost else what.state for what in came.values())
