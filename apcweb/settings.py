@@ -38,6 +38,7 @@ APC_DEMO_PASSWORD = env.text("APC_DEMO_PASSWORD")
 if APC_DEMO and not APC_DEMO_PASSWORD:
     APC_DEMO_PASSWORD = env.kept_secret(APC_VAR_DIR / "demo_password", 12, make_var)
 APC_DEMO_HOURS = env.number("APC_DEMO_HOURS", 8.0, least=0.25, most=24.0)  # of past shift that seed_demo makes
+APC_WEBHOOK_HOSTS = env.listing("APC_WEBHOOK_HOSTS")  # the only hosts outside that are told anything
 ALLOWED_HOSTS = env.listing("APC_ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"])
 if "*" in ALLOWED_HOSTS:
     raise ImproperlyConfigured("APC_ALLOWED_HOSTS must name the hosts; * would answer for any.")
@@ -141,6 +142,7 @@ CELERY_BEAT_SCHEDULE = {  # a slot that was missed is not made up for: the next 
     "tend_changes": {"task": "control.tend_changes", "schedule": 2.0, "options": {"expires": 2.0}},
     "carry_events": {"task": "control.carry_events", "schedule": 5.0, "options": {"expires": 5.0}},
     "hand_over": {"task": "control.hand_over", "schedule": 30.0, "options": {"expires": 30.0}},
+    "send_webhooks": {"task": "control.send_webhooks", "schedule": 5.0, "options": {"expires": 5.0}},
     "tend_training": {"task": "control.tend_training", "schedule": 5.0, "options": {"expires": 5.0}},
     "value_rolls": {"task": "control.value_rolls", "schedule": 60.0, "options": {"expires": 60.0}},
     "value_loops": {"task": "control.value_loops", "schedule": 60.0, "options": {"expires": 60.0}},

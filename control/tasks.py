@@ -21,6 +21,7 @@ from control.actions import (
     tending,
     trainingrun,
     versions,
+    webhooks,
 )
 
 PASSES = 50  # of one task; the pulse rings again for the rest
@@ -51,6 +52,12 @@ def hand_over() -> None:
     now = timezone.now()
     shifts.make_due(now)
     shifts.watch(now)
+
+
+@shared_task(name="control.send_webhooks")
+def send_webhooks() -> None:
+    """Tell addresses outside of what happened to changes."""
+    webhooks.send_due(timezone.now)
 
 
 @shared_task(name="control.carry_events")

@@ -41,6 +41,34 @@ def ask_supervisor(user: User, key: str, change_id: int, *, version: int, reason
     return _once(user, key, act, verb="ask_supervisor", change=change_id, version=version, reason=reason)
 
 
+def withdraw(user: User, key: str, change_id: int, *, version: int, reason: str = "") -> Answered:
+    def act() -> Told:
+        return told(changes.withdraw(change_id, actor=user, version=version, now=now(), reason=reason))
+
+    return _once(user, key, act, verb="withdraw", change=change_id, version=version, reason=reason)
+
+
+def edit(
+    user: User, key: str, change_id: int, *, version: int, values: Mapping[str, float], reason: str = ""
+) -> Answered:
+    """The answer tells of the new change, which has taken the place of this one."""
+
+    def act() -> Told:
+        told_now = {"actor": user, "version": version, "values": values, "reason": reason, "now": now()}
+        return told(changes.edit(change_id, **told_now))
+
+    return _once(user, key, act, verb="edit", change=change_id, version=version, values=dict(values), reason=reason)
+
+
+def undo(user: User, key: str, change_id: int, *, reason: str = "") -> Answered:
+    """The answer tells of the new change, back to the values before. What was applied is undone as it now is."""
+
+    def act() -> Told:
+        return told(changes.undo(change_id, actor=user, now=now(), reason=reason))
+
+    return doors.once(user, key, "undo", {"change": change_id, "reason": reason}, act)
+
+
 def resolve(user: User, key: str, change_id: int, *, version: int, applied: bool, reason: str) -> Answered:
     """What somebody found at the machine about a write nobody knows the outcome of."""
 

@@ -99,6 +99,7 @@ CONTRIBUTIONS = {
     "return to nominal": gettext_lazy("Pull towards the recipe set-point"),
     "clipping": gettext_lazy("Clipped at a limit"),
     "drift": gettext_lazy("Drift foretold"),
+    "by hand": gettext_lazy("Changed by a person"),
 }
 CONSTRAINTS = {
     "high": gettext_lazy("upper machine limit"),
@@ -375,6 +376,12 @@ REFUSALS = {
     "no_when": gettext_lazy("Say when it is to come into force."),
     "no_media": gettext_lazy("Choose a .csv or a .json file."),
     "not_valid": gettext_lazy("It cannot be like this; everything that is wrong is listed."),
+    "no_number": gettext_lazy("This is not a number."),
+    "not_its_moves": gettext_lazy("Give numbers, and only for what the change moves."),
+    "same_values": gettext_lazy("These are the values that are proposed already."),
+    "no_move": gettext_lazy("Nothing would move like this; reject the change instead."),
+    "beyond_everybody": gettext_lazy("Nobody may approve this; what a supervisor may approve stands beside it."),
+    "not_together": gettext_lazy("Moves that must go together do not: some must cancel, or a lip is bent too far."),
     "another_open": gettext_lazy("Another change of this loop was proposed in the same moment."),
     "too_late_to_undo": gettext_lazy("It was applied too long ago to be undone."),
     "auto_conditions_unmet": gettext_lazy("Not every condition for automatic mode is met."),
@@ -389,6 +396,10 @@ REFUSALS = {
     "knows_password": gettext_lazy(
         "You made this account or set its password: another administrator gives it a role that does more than look."
     ),
+    "host_not_allowed": gettext_lazy("The address must be https, at a host that the installation names."),
+    "hook_is_there": gettext_lazy("The address is told already."),
+    "hook_stopped": gettext_lazy("The address is told no longer."),
+    "hook_does_not_wait": gettext_lazy("It does not wait for another try."),
     "not_shelved": gettext_lazy("Only a rule of a stream can be shelved."),
     "not_on_a_shelf": gettext_lazy("It is not shelved."),
     "shelved_too_long": gettext_lazy("Not for that long."),
@@ -478,12 +489,12 @@ def differences(found: dict[str, Any]) -> list[tuple[str, str, str]]:
         pair = told if isinstance(told, dict) else {"is": told}
         seen, present = pair.get("seen", pair.get("to", pair.get("needed"))), pair.get("is", _range(pair))
         present = STATES.get(present, present) if key == "state" else present
-        rows.append((str(DIFFERENCES.get(key, key)), _plain(seen), _plain(present)))
+        rows.append((str(DIFFERENCES.get(key, constraint(key))), _plain(seen), _plain(present)))
     return rows
 
 
 def _range(told: dict[str, Any]) -> str | None:
-    return f"{told['low']} … {told['high']}" if "low" in told else None
+    return f"{_plain(told['low'])} … {_plain(told['high'])}" if "low" in told else None
 
 
 def _plain(value: Any) -> str:
@@ -533,6 +544,10 @@ ACTIONS = {
     "limits.discard": gettext_lazy("draft of limits discarded"),
     "limits.draw": gettext_lazy("limits drawn and put in force"),
     "process_event.record": gettext_lazy("process event recorded"),
+    "webhook.make": gettext_lazy("webhook made"),
+    "webhook.stop": gettext_lazy("webhook stopped"),
+    "webhook.try_again": gettext_lazy("webhook tried again"),
+    "webhook.give_up": gettext_lazy("webhook given up after a day of failures"),
     "shift.end": gettext_lazy("shift ended"),
     "shift.note": gettext_lazy("note for the next shift"),
     "shift.give": gettext_lazy("shift given"),
@@ -571,6 +586,7 @@ ATTEMPTS = {
     "change.resolve": gettext_lazy("finding out the outcome"),
     "change.propose": gettext_lazy("proposal"),
     "change.undo": gettext_lazy("taking back"),
+    "change.edit": gettext_lazy("proposal of other values"),
     "change.withdraw": gettext_lazy("withdrawal"),
     "line.release": gettext_lazy("ending HOLD"),
     "loop.mode": gettext_lazy("change of mode"),
@@ -586,6 +602,9 @@ ATTEMPTS = {
     "limits.draft": gettext_lazy("draft of limits"),
     "limits.activate": gettext_lazy("putting limits in force"),
     "process_event.record": gettext_lazy("recording of a process event"),
+    "webhook.make": gettext_lazy("making a webhook"),
+    "webhook.stop": gettext_lazy("stopping a webhook"),
+    "webhook.try_again": gettext_lazy("another try of a webhook"),
     "shift.note": gettext_lazy("note for the next shift"),
     "shift.give": gettext_lazy("giving of the shift"),
     "shift.accept": gettext_lazy("acceptance of the shift"),

@@ -1,4 +1,4 @@
-"""How a change comes before a person: from the controller, or as the undoing of an earlier one."""
+"""How a change comes before a person. What people make of it: see control.actions.revising."""
 
 from __future__ import annotations
 
@@ -9,15 +9,14 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from django.contrib.auth.models import User
 from django.db import IntegrityError, connection
 
 from control.actions import attention, audit, figures, situation, sizing
 from control.actions._move import begin, move
 from control.actions.audit import Actor
-from control.actions.authority import LADDER, NOBODY, Right, require
-from control.actions.deciding import finding
-from control.actions.errors import Conflict, Refused, Stale
+from control.actions.authority import LADDER, NOBODY
+from control.actions.errors import Conflict
+from control.core.foretold import lands
 from control.core.lifecycle import UNDECIDED, State, Verb
 from control.core.modes import Mode
 from control.core.policy import Level, Needed
@@ -35,7 +34,6 @@ BEFORE = """
  WHERE held.equipment_id = %(id)s)
 """
 SAID_NO = (State.REJECTED, State.BLOCKED, State.WRITE_FAILED)
-UNDOABLE = (State.APPLIED, State.VERIFYING, State.EFFECTIVE, State.INEFFECTIVE)
 
 
 def propose(
@@ -61,11 +59,12 @@ def propose(
         "seen_at": _seen_at(proposal).isoformat(),
         "place": {"roll": proposal.roll, "web_m": proposal.web_m},
         "expected": [asdict(item) for item in proposal.expected],
+        "gains": _gains(loop, proposal),
         "constraints": [*proposal.active_constraints, *(f"{tag}:not_fed" for tag in proposal.not_fed)],
     }
     try:
         recipe = situation.active_recipe(loop)
-        return _offer(
+        return offer(
             loop, _rows(loop, proposal), recipe, told, earlier=earlier, actor=actor, now=now, reason=reason
         )  # fmt: skip
     except Conflict:  # someone decided the earlier one in this very moment
@@ -97,11 +96,11 @@ def _seen_at(proposal: Proposal) -> datetime:
 
 
 def retract(reasons: Mapping[int, str], *, actor: Actor, now: datetime) -> int:
-    """Withdraw what the controller proposed for these loops and nobody has written yet; ``reasons`` by loop id.
+    """Withdraw what rests on the predictions of these loops and nobody has written yet; ``reasons`` by loop id.
 
-    Its inputs went bad: it may be proposed again when all is well. What a person proposed stays. Returns how many.
+    Its inputs went bad: it may be proposed again when all is well. The way back of an undoing stays. Returns how many.
     """
-    unwritten = Change.objects.filter(loop__in=reasons, author=None, state__in=[*UNDECIDED, State.APPROVED])
+    unwritten = Change.objects.filter(loop__in=reasons, undoes=None, state__in=[*UNDECIDED, State.APPROVED])
     retracted = 0
     for change in unwritten.select_related("decided_by"):
         with suppress(Conflict), audit.atomic():  # someone was first: the dispatcher asks again by itself
@@ -110,34 +109,11 @@ def retract(reasons: Mapping[int, str], *, actor: Actor, now: datetime) -> int:
     return retracted
 
 
-def undo(change_id: int, *, actor: User, now: datetime, reason: str = "") -> Change:
-    """A new change back to the values before: it needs the approval of somebody else, like any other."""
-    with finding(change_id, "change.undo", actor=actor, now=now, reason=reason) as old:
-        require(actor, Right.PROPOSE, old.line, now)
-        if not _undoable(old, now):
-            raise Refused("too_late_to_undo", "Only a change applied a little while ago can be undone.")
-        if situation.on_hold(old.loop):
-            raise Conflict("on_hold", "The line is on HOLD.")
-        now_is = situation.readings(old.loop.equipment, now)
-        rows = [
-            SetPointMove(tag=row.tag, from_value=row.to_value, to_value=row.from_value)
-            for row in old.moves.select_related("tag__equipment")
-        ]
-        if away := situation.moved_away(rows, now_is.values):
-            raise Stale("moved_since", "The machine is no longer where the change put it.", away)
-        back = [{**item, "now": item["after"], "after": item["now"]} for item in old.evidence["expected"]]
-        told = {**old.evidence, "seen_at": now.isoformat(), "expected": back, "constraints": []}
-        recipe = situation.active_recipe(old.loop)
-        earlier = old.loop.changes.filter(state__in=UNDECIDED).first()
-        return _offer(
-            old.loop, rows, recipe, told, earlier=earlier, actor=actor, now=now, reason=reason, undoes=old
-        )  # fmt: skip
-
-
-def _undoable(old: Change, now: datetime) -> bool:
-    if old.state not in UNDOABLE or old.applied_at is None:
-        return False
-    return now - old.applied_at <= timedelta(seconds=figures.of(old.line_id).undo_s)
+def _gains(loop: Loop, proposal: Proposal) -> dict[str, list[float]]:
+    """Of each parameter that moves its gain on every expected stream, where the machine stands."""
+    moved = {item.tag for item in proposal.moves}
+    columns = zip(loop.settings["mvs"], zip(*proposal.gains, strict=True), strict=False)
+    return {tag: list(column) for tag, column in columns if tag in moved}
 
 
 def _rows(loop: Loop, proposal: Proposal) -> list[SetPointMove]:
@@ -207,15 +183,15 @@ def _still_serves(before: _Before, loop: Loop, proposal: Proposal) -> bool:
     best = max(abs(item.after - item.target) for item in proposal.expected)
     allowed = max(settings["deadband"], best + settings["deadband"] / 2)
     for item, gains in zip(proposal.expected, proposal.gains, strict=True):
-        lands = item.do_nothing + sum(
-            gain * steps.get(mv, 0.0) for mv, gain in zip(settings["mvs"], gains, strict=True)
+        stands_then = lands(
+            item.do_nothing, ((gain, steps.get(mv, 0.0)) for mv, gain in zip(settings["mvs"], gains, strict=True))
         )
-        if abs(lands - item.target) > allowed:
+        if abs(stands_then - item.target) > allowed:
             return False
     return True
 
 
-def _offer(
+def offer(
     loop: Loop,
     rows: list[SetPointMove],
     recipe: Recipe | None,
@@ -226,19 +202,27 @@ def _offer(
     now: datetime,
     reason: str,
     undoes: Change | None = None,
+    until: datetime | None = None,
 ) -> Change:
+    """A new change before whoever may decide on it, in place of ``earlier``; it lives no longer than ``until``."""
     needed = sizing.weigh(rows, recipe, now)
     now_is = situation.readings(loop.equipment, now)
     dead = situation.dead_time(loop, now_is)
+    life = situation.time_to_live(dead, figures.of(loop.equipment.line_id))
     change = Change(
         loop=loop,
         line_id=loop.equipment.line_id,
         proposed_at=now,
-        expires_at=now + situation.time_to_live(dead, figures.of(loop.equipment.line_id)),
+        expires_at=min(now + life, until or now + life),
         author=None if isinstance(actor, str) else actor,
         size_percent=max(sizing.percent(row.tag, row.to_value - row.from_value, recipe) for row in rows),
         needs=sizing.role(needed),
-        evidence={**told, "versions": situation.versions(loop), "dead_time_s": dead and dead.total_seconds()},
+        evidence={
+            **told,
+            "versions": situation.versions(loop),
+            "dead_time_s": dead and dead.total_seconds(),
+            "life_s": life.total_seconds(),
+        },
         undoes=undoes,
     )
     try:

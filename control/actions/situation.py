@@ -157,19 +157,23 @@ def differences(change: Change, now: datetime) -> dict[str, Any]:
     if not now_is.fresh(equipment, now):
         found["newest snapshot"] = {"is": now_is.at and now_is.at.isoformat()}
     seen_at = datetime.fromisoformat(change.evidence["seen_at"])
-    if now - seen_at > change.expires_at - change.proposed_at:
+    if now - seen_at > timedelta(seconds=change.evidence.get("life_s", _life_s(change))):
         found["evidence"] = {"seen": change.evidence["seen_at"], "is": now.isoformat()}
     seen, present = change.evidence["versions"], versions(change.loop)
     return found | {key: {"seen": seen.get(key), "is": is_} for key, is_ in present.items() if seen.get(key) != is_}
 
 
+def _life_s(change: Change) -> float:
+    return (change.expires_at - change.proposed_at).total_seconds()
+
+
 def inputs_not_good(change: Change, now: datetime) -> dict[str, dict[str, str]]:
     """The loop's streams whose newest prediction is doubtful, or stayed behind the machine: nothing is moved on those.
 
-    A stream without predictions has no estimator, and says nothing. A person's change is the undoing of another: it
-    rests on no prediction, and the way back stays open.
+    A stream without predictions has no estimator, and says nothing. The undoing of another change rests on no
+    prediction: the way back stays open.
     """
-    if change.author_id is not None:
+    if change.undoes_id is not None:
         return {}
     loop = change.loop
     newest = readings(loop.equipment, now).at or now

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import takewhile
 from typing import Any
@@ -13,7 +14,7 @@ from django.db.models import F
 from control.actions import figures
 from control.actions.authority import LADDER, NOBODY
 from control.core.lifecycle import State
-from control.core.policy import Asked, Level, Needed, level_needed, level_needed_together
+from control.core.policy import Asked, Level, Needed, level_needed, level_needed_together, reach
 from control.models import Line, Recipe, SetPointMove, Tag, VersionState
 
 SHIFT = timedelta(hours=8)  # rolling, so no eight hours ever see more than a shift's worth
@@ -32,6 +33,28 @@ def weigh(rows: Iterable[SetPointMove], recipe: Recipe | None, now: datetime, *,
     made = _made([row.tag_id for row in moves], now, besides)
     authority = figures.table(moves[0].tag.equipment.line_id)
     return level_needed_together(level_needed(_asked(row, recipe, made[row.tag_id]), authority) for row in moves)
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """Between which values a parameter may be brought by somebody's approval now, in the tag's unit."""
+
+    operator: tuple[float, float]
+    supervisor: tuple[float, float]
+
+
+def reaches(
+    rows: Iterable[SetPointMove], recipe: Recipe | None, now: datetime, *, besides: int | None = None
+) -> dict[int, Reach]:
+    """How far each of the moves might go, by tag id."""
+    moves = list(rows)
+    made = _made([row.tag_id for row in moves], now, besides)
+    authority = figures.table(moves[0].tag.equipment.line_id)
+    found = {}
+    for row in moves:
+        asked = _asked(row, recipe, made[row.tag_id])
+        found[row.tag_id] = Reach(reach(asked, authority.operator), reach(asked, authority.supervisor))
+    return found
 
 
 def role(needed: Needed) -> str:

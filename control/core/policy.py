@@ -125,6 +125,13 @@ def level_needed(asked: Asked, authority: Authority) -> Needed:
     return Needed(Level.ENGINEER, reason, move, shift)
 
 
+def reach(asked: Asked, share: Share) -> tuple[float, float]:
+    """Between which values a share allows to bring a parameter from where it is, inside the machine's limits."""
+    scale = (abs(asked.set_point) or asked.high - asked.low) / 100
+    size = max(min(share.move * scale, share.shift * scale - asked.moved_in_shift, asked.cap), 0.0)
+    return max(asked.low, asked.from_value - size), min(asked.high, asked.from_value + size)
+
+
 def level_needed_together(needed: Iterable[Needed]) -> Needed:
     """A bundle needs what its most demanding move needs."""
     return max(needed, key=lambda one: (one.level, one.move_percent))

@@ -17,6 +17,7 @@ from .stability import LoopStability
 from .trace import Intake, Measurement, SetAside, Snapshot
 from .training import TrainingPlan, TrainingRun
 from .version import Version, VersionState
+from .webhook import Webhook
 
 __all__ = [
     "Answer",
@@ -67,4 +68,5 @@ __all__ = [
     "TrainingRun",
     "Version",
     "VersionState",
+    "Webhook",
 ]

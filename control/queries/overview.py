@@ -191,7 +191,7 @@ def open_changes(line_ids: Iterable[int]) -> QuerySet[Change]:
 def with_moves(changes: QuerySet[Change]) -> QuerySet[Change]:
     moves = SetPointMove.objects.select_related("tag").order_by("id")
     return changes.select_related(
-        "loop__equipment", "line__area__site", "decided_by", "author", "reason_code"
+        "loop__equipment", "line__area__site", "decided_by", "author", "reason_code", "superseded_by"
     ).prefetch_related(Prefetch("moves", queryset=moves))
 
 

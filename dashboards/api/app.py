@@ -14,6 +14,7 @@ from control.actions.errors import Refused
 from dashboards.api import (
     audit,
     changes,
+    hooks,
     loops,
     models,
     people,
@@ -56,6 +57,7 @@ api.add_router("", rolls.router)
 api.add_router("", models.router)
 api.add_router("", shifts.router)
 api.add_router("", signals.router)
+api.add_router("", hooks.router)
 api.add_router("", loops.router)
 api.add_router("", versions.router)
 api.add_router("", people.router)

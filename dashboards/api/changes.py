@@ -8,6 +8,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from ninja import Header, Query, Router
 
 from control.actions.idempotency import Answered
+from control.actions.revising import undoable_until
 from control.core.lifecycle import State
 from control.models import Change
 from control.queries import changes as queries
@@ -17,9 +18,12 @@ from dashboards.api.schemas import (
     ChangeDetailOut,
     ChangeOut,
     Decided,
+    Edit,
     Failure,
     Rejection,
     Resolution,
+    Undoing,
+    Word,
 )
 
 router = Router(tags=["changes"])
@@ -47,7 +51,7 @@ def changes(
 @router.get("/changes/{change_id}", response={200: ChangeDetailOut, **REFUSALS})
 def change(request: HttpRequest, change_id: int) -> Any:
     found = _found(request, change_id)
-    return {**_change(found), "evidence": found.evidence}
+    return {**_change(found), "evidence": found.evidence, "undoable_until": undoable_until(found)}
 
 
 @router.post("/changes/{change_id}/approve", response=DECISION)
@@ -65,6 +69,38 @@ def reject(request: HttpRequest, change_id: int, asked: Rejection, key: str = Ke
     _found(request, change_id)
     user, version = permissions.person(request), asked.version
     return answer(decisions.reject(user, key, change_id, version=version, code=asked.reason, text=asked.text))
+
+
+@router.post("/changes/{change_id}/ask", response=DECISION)
+def ask(request: HttpRequest, change_id: int, asked: Word, key: str = Key) -> HttpResponse:
+    """Hand the decision up to a supervisor."""
+    _found(request, change_id)
+    user = permissions.person(request)
+    return answer(decisions.ask_supervisor(user, key, change_id, version=asked.version, reason=asked.reason))
+
+
+@router.post("/changes/{change_id}/withdraw", response=DECISION)
+def withdraw(request: HttpRequest, change_id: int, asked: Word, key: str = Key) -> HttpResponse:
+    """Take back what is not written yet: who proposed it, or a supervisor."""
+    _found(request, change_id)
+    user = permissions.person(request)
+    return answer(decisions.withdraw(user, key, change_id, version=asked.version, reason=asked.reason))
+
+
+@router.post("/changes/{change_id}/edit", response=DECISION)
+def edit(request: HttpRequest, change_id: int, asked: Edit, key: str = Key) -> HttpResponse:
+    """Propose other values in its place. The answer is the new change, your own: somebody else decides on it.
+    422 ``beyond_everybody``: ``difference`` says between which values somebody might approve."""
+    _found(request, change_id)
+    user, told = permissions.person(request), {"values": asked.values, "reason": asked.reason}
+    return answer(decisions.edit(user, key, change_id, version=asked.version, **told))
+
+
+@router.post("/changes/{change_id}/undo", response=DECISION)
+def undo(request: HttpRequest, change_id: int, asked: Undoing, key: str = Key) -> HttpResponse:
+    """Propose the way back of what was applied, for a while. The answer is the new change, your own."""
+    _found(request, change_id)
+    return answer(decisions.undo(permissions.person(request), key, change_id, reason=asked.reason))
 
 
 @router.post("/changes/{change_id}/resolve", response=DECISION)
@@ -92,6 +128,10 @@ def _change(change: Change) -> dict[str, Any]:
     return {name: getattr(change, name) for name in plain} | {
         "line": change.line.key,
         "loop": change.loop.key,
+        "author": change.author.get_username() if change.author else None,
+        "supersedes": change.supersedes_id,
+        "superseded_by": change.superseded_by.pk if hasattr(change, "superseded_by") else None,
+        "undoes": change.undoes_id,
         "decided_by": change.decided_by.get_username() if change.decided_by else None,
         "reason_code": change.reason_code.key if change.reason_code else None,
         "moves": [

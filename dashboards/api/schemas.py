@@ -132,6 +132,10 @@ class ChangeOut(Schema):
     state_since: datetime
     needs: str = Field(description="Lowest role that may approve")
     size_percent: float
+    author: str | None = Field(description="Who proposed it; empty where the controller did")
+    supersedes: int | None = Field(description="The change whose place it took")
+    superseded_by: int | None
+    undoes: int | None = Field(description="The change that it takes back")
     decided_by: str | None
     decided_at: datetime | None
     reason_code: str | None
@@ -142,6 +146,7 @@ class ChangeOut(Schema):
 
 
 class ChangeDetailOut(ChangeOut):
+    undoable_until: datetime | None = Field(description="Until then its way back can be proposed, at …/undo")
     evidence: dict[str, Any]
 
 
@@ -161,6 +166,24 @@ class Rejection(Schema, extra="forbid"):
     version: int = Field(ge=1)
     reason: str = Field(description="Key of a reason code", max_length=64, pattern=NO_ZERO)
     text: str = Field("", max_length=400, pattern=NO_ZERO)
+
+
+class Word(Schema, extra="forbid"):
+    """A word on the version that was seen, with a reason if there is one."""
+
+    version: int = Field(ge=1)
+    reason: str = Field("", max_length=400, pattern=NO_ZERO)
+
+
+class Edit(Word, extra="forbid"):
+    values: dict[str, Annotated[float, Field(allow_inf_nan=False)]] = Field(
+        description="Other values by the key of the parameter; what is not named goes where it was to go",
+        min_length=1, max_length=100,
+    )  # fmt: skip
+
+
+class Undoing(Schema, extra="forbid"):
+    reason: str = Field("", max_length=400, pattern=NO_ZERO)
 
 
 class Resolution(Schema, extra="forbid"):

@@ -20,9 +20,9 @@ from control.core.lifecycle import UNDECIDED, State
 from control.models import AuditEntry, Change
 from control.queries import changes as queries
 from control.queries import live
-from dashboards import decisions, hands, permissions, wording
+from dashboards import decisions, hands, permissions, revisions, wording
 from dashboards.views import effects, refusals
-from dashboards.views.guardrails import guardrails
+from dashboards.views.guardrails import Guard, guardrails
 from dashboards.views.outlooks import cards
 
 ALIKE = 5
@@ -47,30 +47,68 @@ def page_now(request: HttpRequest, pk: int) -> HttpResponse:
 @login_required
 @require_POST
 def decide(request: HttpRequest, pk: int) -> HttpResponse:
-    """One of the three buttons, on the version that was on the page."""
+    """One of the buttons, on the version that was on the page; from there to the change that came of it."""
     change, form = _found(request, pk), request.POST
+    act = VERBS.get(form.get("verb", ""), _reject)
     try:
-        done = _decided(request, change.pk)
+        done = act(request, change, form.get("key", ""), _seen(form.get("version", "")))
     except Refused as refusal:
         return refusals.shown(request, refusal, back=request.path.replace("decide/", ""))
     if done.status != 200:
         return refusals.page(request, done.status, done.answer, back=form.get("back") or f"/changes/{pk}/")
-    return redirect("change", pk)
+    return redirect("change", done.answer["id"])
 
 
-def _decided(request: HttpRequest, pk: int) -> Answered:
-    form, person = request.POST, permissions.person(request)
-    key, version = form.get("key", ""), form.get("version", "")
-    seen = int(version) if version.isascii() and version.isdigit() and len(version) < 9 else 0
-    text = form.get("text", "")[:400]
-    if form.get("verb") == "approve":
-        reason = form.get("reason", "")[:400]
-        return decisions.approve(person, key, pk, by=hands.of_form(request), version=seen, reason=reason)
-    if form.get("verb") == "ask_supervisor":
-        return decisions.ask_supervisor(person, key, pk, version=seen, reason=text)
-    if form.get("verb") in FOUND:
-        return decisions.resolve(person, key, pk, version=seen, applied=FOUND[form["verb"]], reason=text)
-    return decisions.reject(person, key, pk, version=seen, code=form.get("code", ""), text=text)
+def _seen(text: str) -> int:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 9 else 0
+
+
+def _text(request: HttpRequest) -> str:
+    return request.POST.get("text", "")[:400]
+
+
+def _approve(request: HttpRequest, change: Change, key: str, version: int) -> Answered:
+    person, reason = permissions.person(request), request.POST.get("reason", "")[:400]
+    return decisions.approve(person, key, change.pk, by=hands.of_form(request), version=version, reason=reason)
+
+
+def _reject(request: HttpRequest, change: Change, key: str, version: int) -> Answered:
+    told = {"code": request.POST.get("code", ""), "text": _text(request)}
+    return decisions.reject(permissions.person(request), key, change.pk, version=version, **told)
+
+
+def _ask(request: HttpRequest, change: Change, key: str, version: int) -> Answered:
+    return decisions.ask_supervisor(
+        permissions.person(request), key, change.pk, version=version, reason=_text(request)
+    )  # fmt: skip
+
+
+def _withdraw(request: HttpRequest, change: Change, key: str, version: int) -> Answered:
+    return decisions.withdraw(permissions.person(request), key, change.pk, version=version, reason=_text(request))
+
+
+def _edit(request: HttpRequest, change: Change, key: str, version: int) -> Answered:
+    told = {"values": revisions.values(change, request.POST.dict()), "reason": _text(request)}
+    return decisions.edit(permissions.person(request), key, change.pk, version=version, **told)
+
+
+def _undo(request: HttpRequest, change: Change, key: str, _version: int) -> Answered:
+    return decisions.undo(permissions.person(request), key, change.pk, reason=_text(request))
+
+
+def _resolve(request: HttpRequest, change: Change, key: str, version: int) -> Answered:
+    told = {"applied": FOUND[request.POST["verb"]], "reason": _text(request)}
+    return decisions.resolve(permissions.person(request), key, change.pk, version=version, **told)
+
+
+VERBS = {
+    "approve": _approve,
+    "ask_supervisor": _ask,
+    "withdraw": _withdraw,
+    "edit": _edit,
+    "undo": _undo,
+    **dict.fromkeys(FOUND, _resolve),
+}
 
 
 def _found(request: HttpRequest, pk: int) -> Change:
@@ -80,6 +118,7 @@ def _found(request: HttpRequest, pk: int) -> Change:
 def _now(request: HttpRequest, change: Change) -> dict[str, Any]:
     undecided = change.state in UNDECIDED
     guards = guardrails(change, permissions.now())
+    offered = revisions.offered(request, change)
     decides = undecided and permissions.may(request, Right.DECIDE, change.line)
     return {
         "change": change,
@@ -93,12 +132,20 @@ def _now(request: HttpRequest, change: Change) -> dict[str, Any]:
         "signatures": signatures(change).select_related("screen_of"),
         "guards": guards,
         "effect": effects.told(change),
-        "content": f"{change.pk}:{change.version}:{''.join(str(int(guard.passed)) for guard in guards)}",
+        "content": _content(change, guards, offered),
         "alike": cards(queries.alike(change)[:ALIKE]),
         "history": _history(change),
         "reasons": queries.reasons(),
         "key": uuid.uuid4().hex,
+        **offered,
     }
+
+
+def _content(change: Change, guards: list[Guard], offered: dict[str, Any]) -> str:
+    """What a fragment is drawn anew for; a half-filled form is left alone as long as this stays."""
+    passed = "".join(str(int(guard.passed)) for guard in guards)
+    others = ".".join(str(pk) for _words, pk in offered["links"])
+    return f"{change.pk}:{change.version}:{passed}:{others}:{offered['undo_until'] is not None}"
 
 
 def _signing(request: HttpRequest, change: Change) -> dict[str, Any]:

@@ -98,6 +98,7 @@ def _telling(request: HttpRequest, line: Line) -> dict[str, Any]:
     """What the form needs in which a person tells of an event."""
     return {
         "may_tell": permissions.may(request, Right.RECORD_EVENT, line),
+        "may_configure": permissions.may(request, Right.CONFIGURE, line),
         "kinds": ProcessEvent.Kind.choices,
         "sides": ProcessEvent.Side.choices,
         "key": uuid.uuid4().hex,

@@ -270,6 +270,18 @@ class Life(RuleBasedStateMachine):
     def undone_by_a_new_change(self, who: str) -> None:
         self.decide_on(changes.undo, who)
 
+    @rule(who=sampled_from(WHO), by=sampled_from((0.1, -0.1, 0.4, 2.0)))
+    def edited_by_anyone(self, who: str, by: float) -> None:
+        change = self.newest()
+        if change is not None:
+            values = {PUMP: change.moves.get().to_value + by}
+            self.decide_on(changes.edit, who, version=change.version, values=values)
+
+    @rule(who=sampled_from(WHO))
+    def withdrawn(self, who: str) -> None:
+        change = self.newest()
+        self.decide_on(changes.withdraw, who, version=change.version if change else 0, reason="")
+
     @rule()
     def held_by_anyone(self) -> None:
         self.held = loops.hold(self.plant.line, actor=self.plant.person("engineer"), now=self.time.now())

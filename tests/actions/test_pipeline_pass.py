@@ -110,13 +110,13 @@ def test_when_an_input_goes_bad_the_open_proposal_is_withdrawn_with_the_reason(l
     assert _state(change) == (State.WITHDRAWN, "input_missing")
 
 
-def test_an_approved_change_is_withdrawn_too_but_not_what_a_person_proposed(line):
+def test_an_approved_change_is_withdrawn_too_but_not_the_way_back_of_another(line):
     change = _proposed(line)
     Change.objects.update(state=State.APPROVED)
     _scan(line, bad="pump_top")
     assert _state(change) == (State.WITHDRAWN, "input_missing")
     undoing = _proposed(line)
-    Change.objects.filter(pk=undoing.pk).update(author=user("operator"))
+    Change.objects.filter(pk=undoing.pk).update(author=user("operator"), undoes=change)
     _scan(line, bad="pump_top")
     assert _state(undoing)[0] == State.PENDING_OPERATOR
 

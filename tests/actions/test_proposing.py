@@ -6,11 +6,10 @@ from datetime import timedelta
 import pytest
 
 from control.actions import changes, loops
-from control.actions.errors import NoPermission, Refused, Stale
 from control.core.lifecycle import State
 from control.core.modes import Mode
 from control.models import Change, Equipment, Loop
-from tests.factories import NOW, Plant, approved, hand, offered, plant, proposal, reason_code, snapshot
+from tests.factories import NOW, Plant, offered, plant, proposal, reason_code, snapshot
 
 pytestmark = pytest.mark.django_db
 MINUTE = timedelta(minutes=1)
@@ -148,38 +147,6 @@ def test_in_automatic_mode_a_small_move_counts_down(line):
 def test_in_automatic_mode_a_larger_move_still_asks_the_operator(line):
     Loop.objects.update(actual_mode=Mode.AUTO)
     assert propose(line, pump_top=60.5).state == State.PENDING_OPERATOR
-
-
-def applied(line: Plant) -> Change:
-    change = approved(line)
-    Change.objects.filter(pk=change.pk).update(state=State.VERIFYING, applied_at=NOW)
-    snapshot(line, NOW + MINUTE, pump_top=60.3)
-    return change
-
-
-def test_undoing_is_a_new_change_back_that_somebody_else_approves(line):
-    change = applied(line)
-    back = changes.undo(change.pk, actor=line.person("operator"), now=NOW + MINUTE)
-    row = back.moves.get()
-    assert (row.from_value, row.to_value, back.undoes, back.author) == (60.3, 60.0, change, line.person("operator"))
-    with pytest.raises(NoPermission):
-        changes.approve(back.pk, by=hand(line.person("operator")), version=back.version, now=NOW + MINUTE)
-    changes.approve(back.pk, by=hand(line.person("operator2")), version=back.version, now=NOW + MINUTE)
-
-
-def test_undoing_is_offered_for_ten_minutes(line):
-    change = applied(line)
-    with pytest.raises(Refused, match="a little while ago"):
-        changes.undo(change.pk, actor=line.person("operator"), now=NOW + 11 * MINUTE)
-
-
-def test_what_was_moved_again_since_is_not_undone(line):
-    change = applied(line)
-    snapshot(line, NOW + 2 * MINUTE, pump_top=61.0)
-    with pytest.raises(Stale):
-        changes.undo(change.pk, actor=line.person("operator"), now=NOW + 2 * MINUTE)
-    change.refresh_from_db()
-    assert change.state == State.VERIFYING
 
 
 def test_a_machine_without_a_speed_tag_gets_the_longest_life(line):
