@@ -68,7 +68,7 @@ def test_of_two_who_approve_at_once_one_does_and_the_machine_moves_once(installa
     assert the_audit_is_whole(installation)
 
 
-@pytest.mark.parametrize("course", [(6, 3, (0.5, 2.0), 5), trial((1000, 1000, (8.0, 16.0), SEED), "trial-1000")])
+@pytest.mark.parametrize("course", [(6, 3, (0.5, 2.0), 30), trial((1000, 1000, (8.0, 16.0), SEED), "trial-1000")])
 def test_killed_again_and_again_nothing_acknowledged_is_lost_doubled_or_guessed(
     installation: Installation, course: tuple[int, int, tuple[float, float], int]
 ) -> None:
