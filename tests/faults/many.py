@@ -22,6 +22,7 @@ from tests.installation import ROOT, Installation
 
 ENDS_WITHIN_S = 60.0
 TRIES = 6
+FIRST_S, EACH_S = 180.0, 1.5  # for a first change, and for each
 UNDER_WAY = ("approved", "writing")
 DONE = ("applied", "verifying", "effective", "ineffective", "reverted")
 UNCONFIRMED = "unconfirmed"
@@ -98,22 +99,23 @@ class Crowd:
     loses: Callable[[], bool] = lambda: False
     names: tuple[str, ...] = ("operator", "supervisor")
     asked: list[Asked] = field(default_factory=list)
+    wanted: int = 0
+    until: float = 0.0
 
     def approve(self, count: int) -> list[Asked]:
-        """So many changes, spread over the loops, each approved by all of them at once."""
-        wanted = threading.Semaphore(count)
+        """At least so many changes, spread over the loops, each approved by all of them at once."""
+        self.wanted, self.until = count, time.monotonic() + FIRST_S + EACH_S * count
         people = {name: persistently(partial(self.site.signed_in, name)) for name in self.names}
         with Offers(self.site) as offers, ThreadPoolExecutor(len(PLACES)) as pool:
-            for work in [pool.submit(self._work, place, offers, people, wanted) for place in PLACES]:
+            for work in [pool.submit(self._work, place, offers, people) for place in PLACES]:
                 work.result()
         return self.asked
 
-    def _work(self, place: Place, offers: Offers, people: dict[str, httpx.Client], wanted: threading.Semaphore) -> None:
+    def _work(self, place: Place, offers: Offers, people: dict[str, httpx.Client]) -> None:
         with ThreadPoolExecutor(len(people)) as at_once:
-            while wanted.acquire(blocking=False):
+            while sum(bool(one.acknowledged) for one in list(self.asked)) < self.wanted:
+                assert time.monotonic() < self.until, "too few changes could be approved in the time there was"
                 one = self._decided(offers.next(place), people, at_once)
-                if one is None or not one.acknowledged:
-                    wanted.release()  # it went out of date before anybody could approve it
                 if one is not None:
                     self.asked.append(one)
                     self._wait_for(one.change, people["supervisor"])
@@ -121,8 +123,8 @@ class Crowd:
     def _decided(
         self, change: int | None, people: dict[str, httpx.Client], at_once: ThreadPoolExecutor
     ) -> Asked | None:
-        if change is None:
-            time.sleep(0.5)
+        if change is None:  # there is no room for one yet
+            time.sleep(0.3)
             return None
         path, start = f"/api/v1/changes/{change}", threading.Barrier(len(people))
         version = persistently(lambda: next(iter(people.values())).get(path).raise_for_status()).json()["version"]
