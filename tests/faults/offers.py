@@ -45,7 +45,7 @@ def offer(line: str, loop: str, tag: str, step: float) -> int | None:
 
 
 def way_back(loop: Loop, now: datetime) -> Change | None:
-    last = loop.changes.filter(state__in=UNDOABLE).order_by("-pk").first()
+    last = loop.changes.filter(state__in=UNDOABLE, needs="operator").order_by("-pk").first()
     with suppress(Refused):  # it is too late, or the newest snapshot does not show it yet
         return changes.undo(last.pk, actor=colleague(loop), now=now) if last else None
     return None
