@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import numpy as np
 from ninja import Schema
 
-from control.models import Lane, Limits, SetPointMove
+from control.models import Lane, Limits, Recipe, SetPointMove
 from control.queries import lane as queries
 from control.queries import limits as limit_queries
-from control.queries import overview, process_events
+from control.queries import process_events
 from dashboards import wording
 
 ZONE_STEP = timedelta(hours=1)
 LONGEST = timedelta(days=400)  # a frame is not asked about for longer
+NO_SPEC: dict[str, float | None] = {"lower": None, "target": None, "upper": None}
 TAIL = timedelta(days=2)  # an open page goes on for so long with the zone it was given
 
 
@@ -31,7 +32,19 @@ class LimitsStep(Schema):
     end: datetime | None
 
 
+class SpecStep(Schema):
+    """A specification, for as long as a recipe said so; None where it said nothing."""
+
+    lower: float | None
+    target: float | None
+    upper: float | None
+    start: datetime
+    end: datetime | None
+
+
 class StreamFrame(Schema):
+    """``lower``, ``target`` and ``upper`` are the specification at the end of the range, ``specs`` all within it."""
+
     id: int
     key: str
     name: str
@@ -40,6 +53,7 @@ class StreamFrame(Schema):
     lower: float | None
     target: float | None
     upper: float | None
+    specs: list[SpecStep]
     limits: list[LimitsStep]
 
 
@@ -97,13 +111,13 @@ def offsets(zone: str, start: datetime, end: datetime) -> Iterator[Offset]:
 
 
 def _streams(lane: Lane, start: datetime, end: datetime) -> list[StreamFrame]:
-    recipe = overview.active_recipe(lane.equipment.line)
+    recipes = queries.recipes_between(lane.equipment.line_id, start, end)
     steps: dict[int, list[LimitsStep]] = {}
     for row in queries.limits_between(lane, start, end).filter(chart=Limits.Chart.INDIVIDUALS):
         steps.setdefault(row.stream_id, []).extend(_steps(row, start, end))
     framed = []
     for stream in queries.streams_of(lane):
-        spec = (recipe and recipe.stream_spec(lane.equipment.key, stream.key)) or {}
+        specs = _specs(stream.key, lane.equipment.key, recipes)
         about = stream.characteristic
         framed.append(
             StreamFrame(
@@ -112,13 +126,24 @@ def _streams(lane: Lane, start: datetime, end: datetime) -> list[StreamFrame]:
                 name=str(about),
                 unit=about.unit,
                 decimals=about.decimals,
-                lower=spec.get("lower"),
-                target=spec.get("target"),
-                upper=spec.get("upper"),
+                **(specs[-1].dict(include={"lower", "target", "upper"}) if specs else NO_SPEC),
+                specs=specs,
                 limits=steps.get(stream.pk, []),
             )
         )
     return framed
+
+
+def _specs(stream: str, machine: str, recipes: Iterable[tuple[Recipe, datetime, datetime | None]]) -> list[SpecStep]:
+    """Recipes one after the other that say the same are one step."""
+    found: list[SpecStep] = []
+    for recipe, start, end in recipes:
+        told = {**NO_SPEC, **(recipe.stream_spec(machine, stream) or {})}
+        if found and found[-1].end == start and found[-1].dict(include=set(NO_SPEC)) == told:
+            found[-1].end = end
+        else:
+            found.append(SpecStep(**told, start=start, end=end))
+    return found
 
 
 def _steps(row: Limits, start: datetime, end: datetime) -> Iterator[LimitsStep]:

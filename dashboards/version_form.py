@@ -6,35 +6,62 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from control.actions.kinds import KINDS
-from control.core.bounded import Bound, bounds
+from control.actions.kinds import KINDS, RECIPE
+from control.actions.kinds.recipe import Place, places
+from control.core.bounded import bounds
 from control.core.figures import Figures, Shares
+from control.models import Line, Tag
 from dashboards import version_words
 
-TABLES: dict[str, type[Any]] = {"figures": Figures, "authority": Shares}  # what the form can show
+TABLES: dict[str, type[Any]] = {"figures": Figures, "authority": Shares}
+FORMS = (RECIPE.key, *TABLES)  # what the form can show
+OF_A_RECIPE = ("set_points.", "specs.")
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One setting: what is in it now, what it must keep, and what it usually is."""
+    """One setting: what is in it now, what it must keep, and what it usually is, if there is such a thing."""
 
     name: str
     words: str
     value: str
     present: str
-    bound: Bound
+    usual: str
+    unit: str
+    low: float | None
+    high: float | None
+    required: bool
 
-    @property
-    def usual(self) -> str:
-        return written(self.bound.usual)
 
-
-def fields(kind: str, present: Mapping[str, Any], value: Mapping[str, Any]) -> list[Field]:
+def fields(kind: str, line: Line, present: Mapping[str, Any], value: Mapping[str, Any]) -> list[Field]:
     """``present`` is what is in force, ``value`` what stands in the fields: of a draft, or as it was typed."""
+    if kind == RECIPE.key:
+        shown = (place for place in places(line).values() if _is_shown(place, present, value))
+        return [_of_a_recipe(place, present, value) for place in shown]
     return [
-        Field(name, version_words.path(name), written(value.get(name, bound.usual)), written(present[name]), bound)
+        Field(
+            name, version_words.path(name), written(value.get(name, bound.usual)), written(present[name]),
+            written(bound.usual), bound.unit, bound.low, bound.high, required=True,
+        )
         for name, bound in bounds(TABLES[kind]).items()
-    ]
+    ]  # fmt: skip
+
+
+def _is_shown(place: Place, present: Mapping[str, Any], value: Mapping[str, Any]) -> bool:
+    """What is set, every parameter, and the specification that holds in every lane; the rest comes in a file."""
+    usual = place.of.kind == Tag.Kind.PARAMETER if isinstance(place.of, Tag) else place.lane is None
+    return usual or place.path in present or place.path in value
+
+
+def _of_a_recipe(place: Place, present: Mapping[str, Any], value: Mapping[str, Any]) -> Field:
+    stands, holds = (written(told.get(place.path, "")) for told in (value, present))
+    words = version_words.place(place)
+    return Field(place.path, words, stands, holds, "", place.unit, place.low, place.high, required=False)
+
+
+def named(kind: str, line: Line) -> version_words.Named:
+    """Words for the paths that only the line knows."""
+    return {path: version_words.place(place) for path, place in places(line).items()} if kind == RECIPE.key else {}
 
 
 def written(value: Any) -> str:
@@ -45,6 +72,5 @@ def written(value: Any) -> str:
 def asked(kind: str, form: Mapping[str, str]) -> dict[str, Any]:
     """What was typed, read as a file is; a comma may stand for the point. Wrong ones are found by the kind."""
     read = KINDS[kind].value
-    return {
-        name: read(name, form[name].strip().replace(",", ".")[:200]) for name in bounds(TABLES[kind]) if name in form
-    }
+    names = [name for name in form if name.startswith(OF_A_RECIPE)] if kind == RECIPE.key else bounds(TABLES[kind])
+    return {name: read(name, form[name].strip().replace(",", ".")[:200]) for name in names if name in form}

@@ -8,12 +8,18 @@ from typing import Any
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from control.actions.kinds.recipe import Place
+
+Named = Mapping[str, str]
+UNNAMED: Named = {}
 KINDS = {
+    "recipe": gettext_lazy("Recipe"),
     "figures": gettext_lazy("Figures of the workflow"),
     "authority": gettext_lazy("Table of authority"),
     "loop": gettext_lazy("Settings of a loop"),
 }
 PATHS = {
+    "product": gettext_lazy("Product"),
     "life_dead_times": gettext_lazy("A change lives so many dead times"),
     "life_extra_s": gettext_lazy("and so much longer"),
     "longest_life_s": gettext_lazy("but at most"),
@@ -72,6 +78,11 @@ SETTINGS = {
     "nominal_weight": gettext_lazy("Weight of the distance from the recipe"),
     "wander_per_m": gettext_lazy("Wander a metre"),
 }
+BOUNDS = {
+    "lower": gettext_lazy("lower specification limit"),
+    "target": gettext_lazy("target"),
+    "upper": gettext_lazy("upper specification limit"),
+}
 VERBS = {  # of the buttons that want nothing but a reason
     "rework": gettext_lazy("Send it back to a draft"),
     "reject": gettext_lazy("Reject the version"),
@@ -85,6 +96,8 @@ FAULTS = {
     "not_whole": gettext_lazy("must be a whole number"),
     "below": gettext_lazy("must be at least %(than)s"),
     "above": gettext_lazy("must be at most %(than)s"),
+    "not_above": gettext_lazy("must be above “%(than)s”"),
+    "needed": gettext_lazy("is needed: the loop %(than)s works with it"),
     "above_other": gettext_lazy("must not be above “%(than)s”"),
     "twice": gettext_lazy("is there twice (%(than)s)"),
     "not_two_cells": gettext_lazy("needs a path and a value (%(than)s)"),
@@ -104,20 +117,31 @@ def setting(name: str) -> str:
     return str(SETTINGS.get(name, name))
 
 
-def path(name: str) -> str:
-    """A setting by what it does, with its place in a table; one that has no words yet keeps its path."""
+def place(one: Place) -> str:
+    """What a path of a recipe is of, by the plant's own names."""
+    of = [one.equipment, one.of, *([one.lane] if one.lane else []), *([BOUNDS[one.bound]] if one.bound else [])]
+    return " · ".join(map(str, of))
+
+
+def path(name: str, named: Named = UNNAMED) -> str:
+    """A setting by what it does, with its place in a table; one that has no words yet keeps its path.
+
+    ``named`` has words for paths that only a line knows.
+    """
+    if name in named:
+        return named[name]
     if name in PATHS:
         return str(PATHS[name])
     head, *places = name.split(".")
     return " ".join([setting(head), *(str(int(place) + 1) for place in places if place.isdigit())])
 
 
-def fault(told: Mapping[str, Any]) -> str:
+def fault(told: Mapping[str, Any], named: Named = UNNAMED) -> str:
     """What is wrong, and where."""
     than = told.get("than")
     if told["code"] == "text":
         return str(than)
-    shown = f"{than:g}" if isinstance(than, int | float) else path(str(than))
+    shown = f"{than:g}" if isinstance(than, int | float) else path(str(than), named)
     what = str(FAULTS.get(told["code"], told["code"]))
     what = what % {"than": shown} if "%(than)s" in what else what
-    return _("%(where)s: %(what)s") % {"where": path(told["path"]), "what": what} if told["path"] else what
+    return _("%(where)s: %(what)s") % {"where": path(told["path"], named), "what": what} if told["path"] else what

@@ -53,7 +53,6 @@ class Known:
 
     source_id: int
     line_id: int
-    recipe_id: int | None
     equipment: dict[str, KnownEquipment]
     rolls: set[tuple[int, int]] = field(default_factory=set)
     days: set[date] = field(default_factory=set)
@@ -112,9 +111,8 @@ def known(conn: psycopg.Connection[Any], source_id: int) -> Known:
     found = conn.execute("SELECT line_id FROM control_source WHERE id = %s AND is_active", [source_id]).fetchone()
     if found is None:
         raise LookupError(f"no active source {source_id}")
-    recipe = conn.execute("SELECT id FROM control_recipe WHERE line_id = %s AND state = 'active'", found).fetchone()
     machines = [_equipment(row) for row in conn.execute(PLANT, found).fetchall()]
-    return Known(source_id, found[0], recipe[0] if recipe else None, {machine.key: machine for machine in machines})
+    return Known(source_id, found[0], {machine.key: machine for machine in machines})
 
 
 def _equipment(row: tuple[Any, ...]) -> KnownEquipment:

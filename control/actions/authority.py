@@ -88,6 +88,12 @@ def held(user: Person, now: datetime) -> frozenset[tuple[int, str]]:
     return frozenset(own.union(of_areas, of_sites))
 
 
+def peopled(line: Line, now: datetime) -> bool:
+    """Whether anybody has a role on the line."""
+    in_force = Q(valid_to__isnull=True) | Q(valid_to__gt=now)
+    return Grant.objects.filter(_covers(line), in_force, valid_from__lte=now).exists()
+
+
 def require_at_site(user: Person, right: Right, site: Site, now: datetime) -> None:
     """Refused unless one of the person's roles on the whole site gives the right."""
     if not may_over(user, right, site, now):

@@ -275,10 +275,11 @@ def _note_rolls(conn: psycopg.Connection[Any], who: Known, rolls: dict[tuple[int
     columns = [list(column) for column in zip(*sorted((*key, at) for key, at in rolls.items()), strict=True)]
     conn.execute(
         "INSERT INTO control_roll (equipment_id, number, lot, recipe_id, started_at)"
-        " SELECT e, n, '', %s, s FROM unnest(%s::bigint[], %s::bigint[], %s::timestamptz[]) AS t(e, n, s)"
+        " SELECT e, n, '', (SELECT id FROM control_recipe WHERE line_id = %s AND state = 'active'), s"
+        " FROM unnest(%s::bigint[], %s::bigint[], %s::timestamptz[]) AS t(e, n, s)"
         " WHERE NOT EXISTS (SELECT 1 FROM control_roll r WHERE r.equipment_id = e AND r.number = n)"
         " ORDER BY e, n ON CONFLICT DO NOTHING",
-        [who.recipe_id, *columns],
+        [who.line_id, *columns],
     )
 
 

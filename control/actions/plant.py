@@ -10,14 +10,14 @@ from typing import Any, TypeVar
 from django.db import models
 from django.db.models import Max
 
-from control.actions import audit, process_events, versions
+from control.actions import audit, recipes, versions
 from control.actions.audit import Actor
-from control.actions.kinds import FIGURES
+from control.actions.kinds import FIGURES, RECIPE
 from control.actions.kinds.loop import FILED
+from control.actions.kinds.recipe import flat
 from control.actions.modes import ASKED, begin_spell
 from control.core.bounded import content
 from control.core.figures import Figures
-from control.core.process_events import Kind
 from control.models import (
     Area,
     Characteristic,
@@ -30,13 +30,11 @@ from control.models import (
     Loop,
     Mode,
     Product,
-    Recipe,
     Site,
     Source,
     Stream,
     Tag,
     Version,
-    VersionState,
 )
 from control.plantfile import EquipmentSpec, Plant, PlantFileError, read
 from control.plantloop import LoopSpec
@@ -205,27 +203,18 @@ def _add_contents(contents: dict[str, Any], spec: EquipmentSpec) -> None:
 
 
 def _recipe(stored: Stored, plant: Plant, contents: dict[str, Any], actor: Actor, now: datetime) -> None:
-    """A changed content is a new version, and an event: what was made under the old one stays described by it."""
-    product = stored.upsert(Product, {"key": plant.product.key}, _names(plant.product), {})
-    active = stored.line.recipes.filter(state=VersionState.ACTIVE).first()
+    """A changed content is a new recipe, and once a recipe was reviewed only another draft."""
+    line, product = stored.line, stored.upsert(Product, {"key": plant.product.key}, _names(plant.product), {})
+    active, told = recipes.active(line), flat(product.key, contents)
     if active and active.product_id == product.pk and active.content == contents:
         return
-    last = stored.line.recipes.filter(product=product).aggregate(last=Max("number"))["last"] or 0
-    if active:
-        active.state, active.effective_to = VersionState.SUPERSEDED, now
-        active.save(update_fields=["state", "effective_to"])
-    recipe = Recipe.objects.create(
-        line=stored.line,
-        product=product,
-        number=max(plant.recipe_number, last + 1),
-        state=VersionState.ACTIVE,
-        content=contents,
-        effective_from=now,
-    )
+    if versions.filed(RECIPE.key, line.pk) == told:
+        return
+    if versions.file(RECIPE.key, line, line.pk, told, actor=actor, now=now):
+        stored.changed.append("recipe, as a draft")
+        return
+    recipe = recipes.put_in_force(line, product, contents, actor=actor, now=now, number=plant.recipe_number)
     (stored.changed if active else stored.added).append(f"recipe {recipe}")
-    if active:
-        told = f"{active} → {recipe}"
-        process_events.caused(stored.line, Kind.PRODUCT_CHANGE, actor=actor, now=now, note=told)
 
 
 def _figures(stored: Stored, plant: Plant, actor: Actor, now: datetime) -> None:

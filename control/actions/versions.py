@@ -242,6 +242,12 @@ def file(kind: str, line: Line, scope: int, content: Mapping[str, Any], *, actor
     return True
 
 
+def filed(kind: str, scope: int) -> dict[str, Any] | None:
+    """What the plant file said last, where that was put on record."""
+    said = Version.objects.filter(kind=kind, scope=scope, source__in=(Source.FILE, Source.INSTALL)).order_by("-number")
+    return said.values_list("content", flat=True).first()
+
+
 def active(kind: str, scope: int) -> Version | None:
     return Version.objects.filter(kind=kind, scope=scope, state=State.ACTIVE).first()
 
@@ -253,6 +259,22 @@ def present(kind: str, scope: int, row: Any) -> dict[str, Any]:
     return {**KINDS[kind].usual(row), **stored}
 
 
+def held(of: Kind, row: Any, version: Version | None) -> dict[str, Any]:
+    """The whole content that held while ``version`` was in force: what was no setting yet had its usual value."""
+    if version is None:
+        return of.usual(row)
+    return version.content if of.on_record else {**of.usual(row), **version.content}
+
+
+def held_at(kind: str, line: Line, scope: int, when: datetime) -> tuple[Version | None, dict[str, Any]]:
+    """What was in force at a moment, and its content: empty where it was put on record only after that."""
+    of, row = known(kind, line, scope)
+    found = at(kind, scope, when)
+    later = Version.objects.filter(kind=kind, scope=scope, effective_from__gt=when)
+    unknown = found is None and of.on_record and later.exists()
+    return found, {} if unknown else held(of, row, found)
+
+
 def at(kind: str, scope: int, when: datetime) -> Version | None:
     """The version that was in force at a moment."""
     rows = Version.objects.filter(kind=kind, scope=scope, effective_from__lte=when)
@@ -262,7 +284,7 @@ def at(kind: str, scope: int, when: datetime) -> Version | None:
 def difference(version: Version) -> list[Difference]:
     """What it sets otherwise than what it was drafted from, and what is wrong with it now."""
     of, row = known(version.kind, version.line, version.scope)
-    old = {**of.usual(row), **(version.base.content if version.base else {})}
+    old = held(of, row, version.base)
     return core.difference(of.shown(old), of.shown(version.content), of.faults(row, version.content))
 
 

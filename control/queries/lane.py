@@ -7,7 +7,7 @@ from datetime import datetime
 
 from django.db.models import Q, QuerySet
 
-from control.models import CauseCode, Lane, Limits, Roll, SetPointMove, Signal, Stream
+from control.models import CauseCode, Lane, Limits, Recipe, Roll, SetPointMove, Signal, Stream
 
 
 def visible_lanes(line_ids: Iterable[int]) -> QuerySet[Lane]:
@@ -26,6 +26,19 @@ def limits_between(lane: Lane, start: datetime, end: datetime) -> QuerySet[Limit
         .select_related("stream__lane__equipment")
         .order_by("stream_id", "chart", "effective_from")
     )
+
+
+def recipes_between(line_id: int, start: datetime, end: datetime) -> list[tuple[Recipe, datetime, datetime | None]]:
+    """Every recipe that was in force for some of the time, since when and until when.
+
+    Foil made before the first recipe that is known is drawn under that one.
+    """
+    rows = Recipe.objects.filter(line=line_id, effective_from__isnull=False).order_by("effective_from", "number")
+    known = [(row, at) for row in rows if (at := row.effective_from)]
+    begins = [min(start, known[0][1]), *(at for _, at in known[1:])] if known else []
+    until = [*begins[1:], known[-1][0].effective_to] if known else []
+    spans = zip((row for row, _ in known), begins, until, strict=True)
+    return [(row, since, to) for row, since, to in spans if since < end and (to is None or to > start)]
 
 
 def moves_between(lane: Lane, start: datetime, end: datetime) -> QuerySet[SetPointMove]:

@@ -68,9 +68,9 @@ class VersionDetailOut(VersionOut):
 class InForceOut(Schema):
     kind: str
     scope: int
-    number: int | None = Field(description="None: no version was in force, the usual values held")
+    number: int | None = Field(description="None: no version was in force. What usually holds did")
     effective_from: datetime | None
-    content: dict[str, Any]
+    content: dict[str, Any] = Field(description="Empty where it was put on record only later, as of recipes and loops")
 
 
 class VersionTold(Schema):
@@ -135,12 +135,11 @@ def in_force_at(
 ) -> Any:
     """What held at an instant."""
     line = _line(request, line_id)
-    of, row = actions.known(kind, line, scope or line.pk)
-    found = actions.at(kind, scope or line.pk, when)
+    found, content = actions.held_at(kind, line, scope or line.pk, when)
     return {
         "kind": kind, "scope": scope or line.pk, "number": found and found.number,
         "effective_from": found and found.effective_from,
-        "content": {**of.usual(row), **(found.content if found else {})},
+        "content": content,
     }  # fmt: skip
 
 

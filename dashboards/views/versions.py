@@ -40,7 +40,7 @@ def page(request: HttpRequest, key: str) -> HttpResponse:
     line = _line(request, key)
     active = queries.in_force(line)
     return render(request, "versions/page.html", _shared(request, line) | {
-        "kinds": [(kind, version_words.kind(kind), active.get((kind, line.pk))) for kind in version_form.TABLES],
+        "kinds": [(kind, version_words.kind(kind), active.get((kind, line.pk))) for kind in version_form.FORMS],
         "loops": [(loop, active.get(("loop", loop.pk))) for loop in queries.loops(line)],
         "waiting": queries.waiting(line),
         "versions": queries.of_line(line)[:NEWEST],
@@ -164,9 +164,9 @@ def _drafted(request: HttpRequest, context: dict[str, Any], act: Any) -> HttpRes
     values = {field.name: field.value for field in context["fields"]} | typed
     present = {field.name: field.present for field in context["fields"]}
     again = {
-        "faults": [version_words.fault(fault) for fault in found],
+        "faults": [version_words.fault(fault, context["named"]) for fault in found],
         "wrong": {fault["path"] for fault in found},
-        "fields": version_form.fields(context["kind"], present, values),
+        "fields": version_form.fields(context["kind"], context["line"], present, values),
         "reason": told["reason"],
     }
     return render(request, "versions/form.html", context | again, status=done.status)
@@ -189,17 +189,18 @@ def _form(request: HttpRequest, line: Line, kind: str, version: Version | None =
         "title": version_words.kind(kind),
         "version": version,
         "reason": version.reason if version else "",
-        "fields": version_form.fields(kind, present, version.content if version else present),
+        "named": version_form.named(kind, line),
+        "fields": version_form.fields(kind, line, present, version.content if version else present),
     }
 
 
 def _review(request: HttpRequest, version: Version) -> dict[str, Any]:
-    rows = versions.difference(version)
+    rows, named = versions.difference(version), version_form.named(version.kind, version.line)
     return _shared(request, version.line) | {
         "version": version,
         "title": version_words.kind(version.kind),
         "subject": versions.known(version.kind, version.line, version.scope)[1],
-        "rows": [_row(row) for row in rows],
+        "rows": [_row(row, named) for row in rows],
         "verbs": _verbs(request, version),
         "plain": [(verb, words) for verb, words in version_words.VERBS.items()],
         "signs": {verb: wording.meaning(f"{verb}_version") for verb in version_doors.SIGNED},
@@ -209,14 +210,14 @@ def _review(request: HttpRequest, version: Version) -> dict[str, Any]:
     }
 
 
-def _row(row: Any) -> dict[str, Any]:
+def _row(row: Any, named: version_words.Named) -> dict[str, Any]:
     return {
-        "words": version_words.path(row.path),
+        "words": version_words.path(row.path, named),
         "old": "–" if row.old is None else version_form.written(row.old),
         "new": "–" if row.new is None else version_form.written(row.new),
         "change": row.change,
         "percent": row.percent,
-        "faults": [version_words.fault(fault.as_json()) for fault in row.faults],
+        "faults": [version_words.fault(fault.as_json(), named) for fault in row.faults],
     }
 
 
@@ -229,7 +230,7 @@ def _verbs(request: HttpRequest, version: Version) -> set[str]:
     allowed: set[str] = set()
     if permissions.may(request, Right.CONFIGURE, version.line):
         allowed |= {"submit", "discard", *version_doors.SIGNED}
-        allowed |= {"edit"} if author in (None, me) and version.kind in version_form.TABLES else set()
+        allowed |= {"edit"} if author in (None, me) and version.kind in version_form.FORMS else set()
     if versions.may_review(version, permissions.person(request), permissions.now()):
         allowed |= {"rework", "reject", "recall", "retire", *version_doors.SIGNED}
     if author == me:
@@ -246,6 +247,6 @@ def _found(request: HttpRequest, pk: int) -> Version:
 
 
 def _table(kind: str) -> str:
-    if kind not in version_form.TABLES:
+    if kind not in version_form.FORMS:
         raise Http404("no such kind")
     return kind

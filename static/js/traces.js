@@ -82,14 +82,16 @@ function strip(frame, clock, colour) {
 
 export function layoutOf(store, stream, frame, words, clock, range) {
   const colour = colours(), ticks = clock.ticks(range[0], range[1]), y = rangeOf(store, stream);
-  const rule = (value, dash, width, x0 = range[0], x1 = range[1]) => ({ type: "line", xref: "x", yref: "y", x0, x1, y0: value, y1: value, line: { dash, width, color: colour.edge }, layer: "below" });
+  const rule = (value, dash, width, x0, x1) => ({ type: "line", xref: "x", yref: "y", x0, x1, y0: value, y1: value, line: { dash, width, color: colour.edge }, layer: "below" });
   const label = (value, text) => ({ xref: "paper", x: 1.005, xanchor: "left", yref: "y", y: value, text: `${text} ${value.toFixed(stream.decimals)}`, showarrow: false, font: { size: 12, color: colour.text } });
   const shapes = [], annotations = [];
-  for (const [value, text, dash, width] of [[stream.lower, words.lsl, "solid", 3.5], [stream.upper, words.usl, "solid", 3.5], [stream.target, words.target, "dashdot", 1.5]]) {
-    if (value !== null) { shapes.push(rule(value, dash, width)); annotations.push(label(value, text)); }
+  const within = (step) => [Math.max(range[0], Date.parse(step.start)), step.end ? Math.min(range[1], Date.parse(step.end)) : range[1]];
+  for (const [side, text, dash, width] of [["lower", words.lsl, "solid", 3.5], ["upper", words.usl, "solid", 3.5], ["target", words.target, "dashdot", 1.5]]) {
+    for (const step of stream.specs) if (step[side] !== null) shapes.push(rule(step[side], dash, width, ...within(step)));
+    if (stream[side] !== null) annotations.push(label(stream[side], text));
   }
   stream.limits.forEach((step, i) => {
-    const x0 = Math.max(range[0], Date.parse(step.start)), x1 = step.end ? Math.min(range[1], Date.parse(step.end)) : range[1];
+    const [x0, x1] = within(step);
     shapes.push(rule(step.mean, "solid", 1, x0, x1), rule(step.lower, "dash", 1.5, x0, x1), rule(step.upper, "dash", 1.5, x0, x1));
     if (i === stream.limits.length - 1) annotations.push(label(step.upper, words.ucl), label(step.lower, words.lcl));
   });
@@ -118,9 +120,10 @@ function apart(annotations, [low, high]) {
 
 /** The specification and a quarter more on either side; without one, what is there. */
 function rangeOf(store, stream) {
-  if (stream.lower !== null && stream.upper !== null) {
-    const pad = 0.25 * (stream.upper - stream.lower);
-    return [stream.lower - pad, stream.upper + pad];
+  const whole = stream.specs.filter((step) => step.lower !== null && step.upper !== null);
+  if (whole.length) {
+    const low = Math.min(...whole.map((step) => step.lower)), high = Math.max(...whole.map((step) => step.upper)), pad = 0.25 * (high - low);
+    return [low - pad, high + pad];
   }
   const values = ["predicted", "gauge", "lab"].flatMap((by) => store.of(stream.id, by)).map((p) => p.value).filter((v) => v !== null);
   if (!values.length) return [0, 1];

@@ -64,9 +64,36 @@ def test_a_loop_is_raised_in_the_name_of_somebody_who_may(capsys: pytest.Capture
     assert AuditEntry.objects.filter(action="loop.mode.refused").exists()
 
 
+COMMANDS = {
+    "plant.store": ("load_plant", str(PLANTS / "cathode.toml")),
+    "estimator.train": ("train", "cathode-1", "--hours", "2"),
+    "source.token": ("ingest_token", "cathode-1-gateway"),
+}
+
+
+@pytest.mark.parametrize("action", COMMANDS)
+def test_once_people_have_roles_on_a_line_a_command_acts_for_one_who_may(action: str) -> None:
+    plant = factories.plant()
+    before = AuditEntry.objects.count()
+    with pytest.raises(CommandError, match="--by"):
+        call_command(*COMMANDS[action])
+    assert AuditEntry.objects.count() == before
+    with pytest.raises(CommandError, match="may not configure"):
+        call_command(*COMMANDS[action], "--by", plant.person("operator").username)
+    refused = AuditEntry.objects.get(number__gt=before)
+    assert (refused.action, refused.actor) == (f"{action}.refused", plant.person("operator"))
+    call_command(*COMMANDS[action], "--by", plant.person("engineer").username)
+    assert AuditEntry.objects.filter(action=action, actor=plant.person("engineer")).exists()
+
+
+def test_nobody_is_somebody_a_command_can_act_for() -> None:
+    with pytest.raises(CommandError, match="no user 'nobody'"):
+        call_command("load_plant", PLANTS / "cathode.toml", "--by", "nobody")
+
+
 def test_training_says_what_it_could_not_train(capsys: pytest.CaptureFixture[str]) -> None:
     plant = factories.plant()
-    call_command("train", plant.line.key, "--hours", "2")
+    call_command("train", plant.line.key, "--hours", "2", "--by", plant.person("engineer").username)
     said = capsys.readouterr().out
     assert "coater: 0 models, limits of 0 streams" in said
     assert "loading/1-top: " in said

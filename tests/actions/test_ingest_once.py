@@ -57,6 +57,16 @@ def test_a_new_roll_number_begins_a_roll_under_the_active_recipe(plant):
     assert roll.started_at == NOW - timedelta(hours=2) + timedelta(seconds=2)
 
 
+def test_a_roll_belongs_to_the_recipe_that_is_active_by_then_however_long_the_source_is_known(plant):
+    who = ingest.known(ingest.raw(), plant.source.pk)
+    plant.recipe.state = "superseded"
+    plant.recipe.save()
+    recipe = factories.make_recipe(plant.line, number=2)
+    begun = snapshot(2, values={"web_position": 2.0, "roll_number": 8})
+    ingest.store_batch(ingest.raw(), who, ingest.batch_of_rows(who, [begun], [], now=NOW), now=NOW)
+    assert Roll.objects.get(number=8).recipe == recipe
+
+
 def test_doubled_shuffled_and_late_rows_are_stored_exactly_once(plant):
     seed = 20261121
     rng = random.Random(seed)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from control.actions.kinds.kind import Content, Kind
 from control.actions.kinds.loop import LOOP
+from control.actions.kinds.recipe import RECIPE
 from control.actions.kinds.tables import AUTHORITY, FIGURES
 
-KINDS: dict[str, Kind] = {kind.key: kind for kind in (FIGURES, AUTHORITY, LOOP)}
+KINDS: dict[str, Kind] = {kind.key: kind for kind in (RECIPE, FIGURES, AUTHORITY, LOOP)}
 
-__all__ = ["FIGURES", "KINDS", "Content", "Kind"]
+__all__ = ["FIGURES", "KINDS", "RECIPE", "Content", "Kind"]

@@ -11,6 +11,7 @@ from django.utils import timezone
 from control.actions import audit, estimators, outside_models
 from control.actions.errors import Invalid
 from control.core.vm.onnx import MOST_BYTES
+from control.management.asking import add_by, asking
 from control.management.commands.train import hours
 from control.models import Equipment
 
@@ -26,24 +27,25 @@ class Command(BaseCommand):
             "--hours", type=hours, default="24", help="of measurements, best newer than the model (default 24)"
         )
         parser.add_argument("--reason", default="an outside model from the command line", help="kept in the audit")
+        add_by(parser)
 
     def handle(self, *, equipment: str, model: Path, declaration: Path, **options: Any) -> None:
         line, _, key = equipment.partition("/")
         machine = Equipment.objects.filter(line__key=line, key=key).first()
         if machine is None:
             raise CommandError(f"there is no equipment {equipment!r}")
-        now = timezone.now()
+        now, reason = timezone.now(), options["reason"]
+        actor = asking(machine.line, options["by"], "model.import", now=now, reason=reason)
+        asked = {"actor": actor, "now": now, "reason": reason}
         try:
             found = outside_models.checked(machine, self.read(model), declaration.read_bytes())
             with audit.atomic():
-                outside_models.record(machine, found, actor="command line", now=now, reason=options["reason"])
+                outside_models.record(machine, found, **asked)
             trained = estimators.train(
                 machine,
                 since=now - options["hours"],
                 until=now,
-                now=now,
-                actor="command line",
-                reason=options["reason"],
+                **asked,
                 kinds=estimators.Kinds(outside=found.models),
             )
         except (OSError, ValueError, Invalid) as error:

@@ -9,6 +9,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
 from control.actions.plant import new_token
+from control.management.asking import add_by, asking
 from control.models import Source
 
 
@@ -17,12 +18,13 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("line", help="the line's key")
+        add_by(parser)
 
-    def handle(self, *, line: str, **options: Any) -> None:
+    def handle(self, *, line: str, by: str | None, **options: Any) -> None:
         source = Source.objects.filter(key=line).select_related("line").first()
         if source is None:
             known = ", ".join(Source.objects.values_list("key", flat=True).order_by("key")) or "none yet"
             raise CommandError(f"there is no line {line!r}; known lines: {known}")
-        token = secrets.token_urlsafe(32)
-        new_token(source, token, actor="command line", now=timezone.now())
+        token, now = secrets.token_urlsafe(32), timezone.now()
+        new_token(source, token, actor=asking(source.line, by, "source.token", now=now), now=now)
         self.stdout.write(token)

@@ -9,6 +9,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
 from control.actions.plant import PlantFileError, read, store
+from control.management.asking import add_by, asking
+from control.models import Line
 
 
 class Command(BaseCommand):
@@ -17,13 +19,16 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("file", type=Path)
         parser.add_argument("--reason", default="loaded from the command line", help="kept in the audit")
+        add_by(parser)
 
     def handle(self, *, file: Path, reason: str, **options: Any) -> None:
         try:
             plant = read(file)
         except PlantFileError as error:
             raise CommandError("\n  ".join([f"{file} was not loaded:", *error.errors])) from error
-        stored = store(plant, actor="command line", reason=reason, now=timezone.now())
+        now, line = timezone.now(), Line.objects.filter(key=plant.line.key).first()
+        actor = asking(line, options["by"], "plant.store", now=now, reason=reason)
+        stored = store(plant, actor=actor, reason=reason, now=now)
         self.stdout.write(f"{stored.line.key}: {len(stored.added)} added, {len(stored.changed)} changed")
         for label in stored.changed:
             self.stdout.write(f"  changed: {label}")

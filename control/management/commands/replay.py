@@ -17,12 +17,12 @@ from tqdm import tqdm
 from control import history
 from control.actions import estimators, ingest, limits, pipeline, plant
 from control.actions.replaying import Replay
+from control.management.asking import add_by, asking
 from control.models import Estimator, Line
 
 STEP_S = 0.2  # of real time between two bodies
 MOST_ROWS = 500  # of a body; fewer where more is measured, see bodies()
 CATCH_UP_S = 300.0  # how long the running pipeline is waited for before training
-ACTOR = "replay"
 
 
 def share(text: str) -> float:
@@ -54,13 +54,17 @@ class Command(BaseCommand):
             metavar="SHARE",
             help="store this first share at once and train on it before going on",
         )
+        add_by(parser)
         parser.add_argument(
             "--inline", action="store_true", help="advance the pipeline here too, when no pulse and worker are running"
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
         described, table = self.checked(options["plant"], options["file"])
-        stored = plant.store(described, actor=ACTOR, reason=f"replay of {options['file'].name}", now=timezone.now())
+        now, reason = timezone.now(), f"replay of {options['file'].name}"
+        known = Line.objects.filter(key=described.line.key).first()
+        self.actor = asking(known, options["by"], "plant.store", now=now, reason=reason)
+        stored = plant.store(described, actor=self.actor, reason=reason, now=now)
         replay = Replay(ingest.known(ingest.raw(), stored.source.pk), table.at_us, table.feeds)
         self.line, self.inline, self.stopped = stored.line, options["inline"], False
         self.most_rows = bodies(table)
@@ -106,7 +110,7 @@ class Command(BaseCommand):
         for machine in self.line.equipment.all():
             if Estimator.objects.filter(stream__lane__equipment=machine, trained_to__lt=until).exists():
                 continue
-            span = {"since": since, "until": until, "actor": ACTOR, "now": timezone.now()}
+            span = {"since": since, "until": until, "actor": self.actor, "now": timezone.now()}
             trained, drawn = estimators.train(machine, **span), limits.draw(machine, **span)
             self.say(machine.key, "estimators", list(trained.metrics), trained.refused)
             self.say(machine.key, "limits", drawn.streams, drawn.refused)

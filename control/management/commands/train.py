@@ -10,6 +10,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
 from control.actions import estimators, limits
+from control.management.asking import add_by, asking
 from control.models import Line
 
 
@@ -32,6 +33,7 @@ class Command(BaseCommand):
         parser.add_argument("--main", choices=("ridge", "pls", "boosting"), help="instead of the plant file's choice")
         parser.add_argument("--reference", choices=("ridge", "pls"), help="instead of the plant file's choice")
         parser.add_argument("--reason", default="trained from the command line", help="kept in the audit")
+        add_by(parser)
 
     def handle(self, *, line: str, hours: timedelta, reason: str, **options: Any) -> None:
         kinds = estimators.Kinds(options["main"], options["reference"])
@@ -39,13 +41,14 @@ class Command(BaseCommand):
         if found is None:
             raise CommandError(f"there is no line {line!r}")
         now = timezone.now()
-        span = {"since": now - hours, "until": now, "now": now}
+        actor = asking(found, options["by"], "estimator.train", now=now, reason=reason)
+        span = {"since": now - hours, "until": now, "now": now, "actor": actor, "reason": reason}
         for machine in found.equipment.all():
             try:
-                trained = estimators.train(machine, **span, actor="command line", reason=reason, kinds=kinds)
+                trained = estimators.train(machine, **span, kinds=kinds)
             except ValueError as error:
                 raise CommandError(f"{machine.key}: {error}") from None
-            drawn = limits.draw(machine, **span, actor="command line", reason=reason)
+            drawn = limits.draw(machine, **span)
             self.stdout.write(f"{machine.key}: {len(trained.metrics)} models, limits of {len(drawn.streams)} streams")
             closed = {f"loop {loop}": f"stays silent: {why}" for loop, why in trained.gates.items() if why}
             for key, why in {**drawn.refused, **trained.refused, **closed}.items():
