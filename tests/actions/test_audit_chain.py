@@ -313,6 +313,17 @@ def test_rows_are_chained_and_committed_by_the_last_message_of_a_transaction():
 
 
 @pytest.mark.django_db(transaction=True)
+def test_what_is_done_after_the_database_was_away_is_recorded_again(monkeypatch):
+    connection.close()
+    with monkeypatch.context() as away:
+        away.setitem(connection.settings_dict, "NAME", "no_such_database")
+        with pytest.raises(DatabaseError), audit.atomic():
+            pass
+    write(2)
+    assert AuditEntry.objects.count() == 2
+
+
+@pytest.mark.django_db(transaction=True)
 def test_what_surrounds_a_transaction_is_not_committed_with_it():
     def outer() -> None:
         with transaction.atomic():
