@@ -19,6 +19,7 @@ from dashboards.outbox import BAD_FRAME, SESSION_ENDED, Outbox
 
 LONGEST_FRAME = 512  # characters; a subscription is some 60
 FRAMES_A_SECOND = 20
+ASKED = ("sub", "unsub")  # all that a client can say: of which stream it wants, or no longer wants, to hear
 
 Scope = Mapping[str, Any]
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
@@ -75,13 +76,12 @@ async def _obey(hub: Hub, client: Client, text: str | None) -> None:
     since = asked.get("since")
     if since is not None and (type(since) is not int or not 0 <= since < 2**63):
         raise BadFrameError("since must be a whole number or null")
-    if asked.get("type") == "sub":
-        hub.leave(client, str(asked.get("stream")))
-        await hub.subscribe(client, asked.get("stream"), since)
-    elif asked.get("type") == "unsub":
-        hub.leave(client, str(asked.get("stream")))
-    else:
+    kind, stream = asked.get("type"), asked.get("stream")
+    if kind not in ASKED:
         raise BadFrameError("type must be sub or unsub")
+    hub.leave(client, str(stream))
+    if kind == "sub":
+        await hub.subscribe(client, stream, since)
 
 
 def _parsed(text: str | None) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from django.contrib.auth.models import User
@@ -18,13 +18,23 @@ from dashboards.permissions import now
 Told = Mapping[str, Any]
 
 
-def approve(user: User, key: str, change_id: int, *, by: Hand, version: int, reason: str = "") -> Answered:
-    """``user`` is signed in at the screen, ``by`` is whose decision it is."""
+def approve(
+    user: User,
+    key: str,
+    change_id: int,
+    *,
+    by: Hand,
+    version: int,
+    reason: str = "",
+    parts: Collection[int] | None = None,
+) -> Answered:
+    """``user`` is signed in at the screen, ``by`` is whose decision it is; ``parts`` where not all of it."""
 
     def act() -> Told:
-        return told(changes.approve(change_id, by=by, version=version, now=now(), reason=reason))
+        return told(changes.approve(change_id, by=by, version=version, now=now(), reason=reason, parts=parts))
 
-    return _once(user, key, act, verb="approve", change=change_id, version=version, reason=reason)
+    asked = {"change": change_id, "version": version, "reason": reason, "parts": parts and sorted(parts)}
+    return _once(user, key, act, verb="approve", **asked)
 
 
 def reject(user: User, key: str, change_id: int, *, version: int, code: str, text: str = "") -> Answered:

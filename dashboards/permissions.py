@@ -11,9 +11,8 @@ from django.http import Http404, HttpRequest
 
 from control.actions import authority
 from control.actions.authority import Right, Role
-from control.models import Grant, Line, Site
+from control.models import Line, Site
 
-AUDITORS = [role for role, rights in authority.RIGHTS.items() if Right.AUDIT in rights]
 M = TypeVar("M", bound=Model)
 
 
@@ -43,6 +42,12 @@ def may_at_site(request: HttpRequest, right: Right, site: Site) -> bool:
     return authority.may_over(request.user, right, site, now())
 
 
+def may_somewhere(request: HttpRequest, right: Right) -> bool:
+    """Whether any of the person's roles gives the right."""
+    giving = [role for role, rights in authority.RIGHTS.items() if right in rights]
+    return authority.valid(request.user, now()).filter(role__in=giving).exists()
+
+
 def lines_with(request: HttpRequest, right: Right) -> list[Line]:
     """The lines on which the person has a right."""
     return [line for line in lines(request) if may(request, right, line)]
@@ -50,16 +55,13 @@ def lines_with(request: HttpRequest, right: Right) -> list[Line]:
 
 def audits(request: HttpRequest) -> bool:
     """Whether the person may look into the audit of any line."""
-    return _auditing(request).exists()
+    return may_somewhere(request, Right.AUDIT)
 
 
 def audits_all(request: HttpRequest) -> bool:
     """Whether also what concerns no single line, such as accounts and roles: who keeps or audits a whole site."""
-    return _auditing(request).filter(site__isnull=False, role__in=(Role.ADMIN, Role.AUDITOR)).exists()
-
-
-def _auditing(request: HttpRequest) -> QuerySet[Grant]:
-    return authority.valid(request.user, now()).filter(role__in=AUDITORS)
+    keeping = authority.valid(request.user, now()).filter(role__in=(Role.ADMIN, Role.AUDITOR))
+    return keeping.filter(site__isnull=False).exists()
 
 
 def found(rows: QuerySet[M], **which: Any) -> M:

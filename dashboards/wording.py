@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from control.actions.modes import ASKED, LIFTED
 from control.core.demotion import Trigger
+from control.core.hindsight import Verdict
 from control.core.lifecycle import State
 from control.core.modes import Mode
 from control.core.policy import Reason
@@ -44,6 +45,11 @@ STATES = {
     State.WRITE_FAILED: gettext_lazy("Write failed"),
     State.UNCONFIRMED: gettext_lazy("Unconfirmed: sent, outcome unknown"),
     State.REVERTED: gettext_lazy("Taken back"),
+}
+HINDSIGHT = {
+    Verdict.HELPED: gettext_lazy("Would have helped"),
+    Verdict.SAME: gettext_lazy("No difference"),
+    Verdict.HARMED: gettext_lazy("Would have harmed"),
 }
 SHIFT_CHANGES = {
     "open": gettext_lazy("Open at the end"),
@@ -298,7 +304,11 @@ def move_sentence(move: SetPointMove) -> str:
 
 def moves_sentence(change: Change) -> str:
     """The largest move, and how many go with it: a glance must be enough, the page has them all."""
-    moves = sorted(change.moves.all(), key=lambda move: abs(percent(move) or 0.0), reverse=True)
+    return several_sentence(change.moves.all())
+
+
+def several_sentence(moves: Iterable[SetPointMove]) -> str:
+    moves = sorted(moves, key=lambda move: abs(percent(move) or 0.0), reverse=True)
     if not moves:
         return ""
     lead, others = move_sentence(moves[0]), len(moves) - 1
@@ -376,6 +386,7 @@ REFUSALS = {
     "no_when": gettext_lazy("Say when it is to come into force."),
     "no_media": gettext_lazy("Choose a .csv or a .json file."),
     "not_valid": gettext_lazy("It cannot be like this; everything that is wrong is listed."),
+    "no_such_part": gettext_lazy("Only parts that were solved for by themselves are approved alone."),
     "no_number": gettext_lazy("This is not a number."),
     "not_its_moves": gettext_lazy("Give numbers, and only for what the change moves."),
     "same_values": gettext_lazy("These are the values that are proposed already."),
@@ -526,10 +537,12 @@ ACTIONS = {
     "change.fail": gettext_lazy("write failed"),
     "change.lose": gettext_lazy("outcome unknown"),
     "change.resolve": gettext_lazy("outcome found out"),
+    "change.follow": gettext_lazy("set at the machine"),
     "change.watch": gettext_lazy("effect being watched"),
     "change.worked": gettext_lazy("effective"),
     "change.did_not_work": gettext_lazy("not effective"),
     "change.revert": gettext_lazy("taken back"),
+    "change.hindsight": gettext_lazy("looked back on"),
     "line.hold": gettext_lazy("HOLD"),
     "line.release": gettext_lazy("HOLD ended"),
     "loop.mode": gettext_lazy("mode of the loop"),

@@ -58,11 +58,6 @@ def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installat
         installed.stop()
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Those that look at the whole installation stand together, for it is stopped after the last of them."""
-    items.sort(key=_on_installation)
-
-
 @pytest.hookimpl(trylast=True)
 def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
     """A whole line that nobody looks at any more would take half a processor from all other tests."""

@@ -256,7 +256,8 @@ def approved(plant: Plant, now: datetime = NOW, **to: float) -> Change:
 
 
 def _move(tag: str, base: float, target: float) -> Move:
-    return Move(tag, base, target, (Contribution("feedback", target - base),))
+    """The pump and the bolts are solved for apart from each other."""
+    return Move(tag, base, target, (Contribution("feedback", target - base),), part=int(tag in BOLTS))
 
 
 def _expected(stream: str, moves: dict[str, float], now: float, half_width: float) -> Expected:

@@ -75,6 +75,20 @@ def move(
     _announce(change)
 
 
+def remember(change: Change, what: str, told: Mapping[str, Any], *, actor: Actor, now: datetime) -> None:
+    """Store in the field ``what`` something that was found out of a change that has ended, once."""
+    seen, fields = change.version, {what: dict(told), "version": change.version + 1}
+    if Change.objects.filter(pk=change.pk, version=seen, **{f"{what}__isnull": True}).update(**fields) != 1:
+        raise overtaken(Change.objects.select_related("decided_by").get(pk=change.pk))
+    for name, value in fields.items():
+        setattr(change, name, value)
+    audit.record(
+        actor=actor, action=f"change.{what}", obj=change, now=now, line=change.line_id,
+        old={"version": seen}, new={"version": seen + 1, **told},
+    )  # fmt: skip
+    _announce(change)
+
+
 def overtaken(change: Change) -> Conflict:
     """Someone else was first: say who, when, and what the change is now."""
     now = standing(change)

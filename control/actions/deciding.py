@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.contrib.auth.models import User
 
 from control.actions import audit, figures, sizing
 from control.actions._move import move, overtaken, standing
 from control.actions.audit import Actor
-from control.actions.authority import LADDER, NOBODY, Right, decides, may, require
+from control.actions.authority import LADDER, NOBODY, RIGHTS, Right, decides, may, require, roles
 from control.actions.errors import Conflict, Expired, Invalid, NoPermission, NotFound, Refused, Stale, Unsound
 from control.actions.loops import demote, lock
 from control.actions.signing import Hand, sign
@@ -27,10 +28,13 @@ SYSTEM = "workflow"
 SENSOR_DOUBTFUL = "sensor_doubtful"
 
 
-def approve(change_id: int, *, by: Hand, version: int, now: datetime, reason: str = "") -> Change:
+def approve(
+    change_id: int, *, by: Hand, version: int, now: datetime, reason: str = "", parts: Collection[int] | None = None
+) -> Change:
     """Compare and swap: the change as the decider saw it becomes approved, which is the dispatcher's queue.
 
-    Being signed in is signature enough within an operator's authority; beyond it the password is asked for.
+    Being signed in is signature enough within an operator's authority; beyond it the password is asked for. ``parts``
+    are those that are approved, all without it; the moves of the others are left out for good.
     """
     actor = by.user
     with finding(change_id, "change.approve", actor=actor, now=now, reason=reason) as change:
@@ -39,10 +43,12 @@ def approve(change_id: int, *, by: Hand, version: int, now: datetime, reason: st
         if on_hold(change.loop):
             raise Conflict("on_hold", "HOLD is on: nothing is approved until a supervisor ends it.", standing(change))
         require_current(change, now)
+        told, chosen = _leave_out(change, parts)
         needed = sizing.weigh(moves_of(change), active_recipe(change.loop), now, besides=change.pk)
         beyond = _require_authority(change, actor, held, needed) != LADDER[0]
         _sign(change, by, "approve_beyond" if beyond else "approve", now=now, reason=reason, password=beyond)
-        move(change, Verb.APPROVE, actor=actor, now=now, reason=reason, decided_by=actor, decided_at=now)
+        decided = {"decided_by": actor, "decided_at": now, **chosen}
+        move(change, Verb.APPROVE, actor=actor, now=now, reason=reason, told=told, **decided)
     return change
 
 
@@ -82,12 +88,17 @@ def escalate(change: Change, *, actor: Actor, now: datetime, reason: str = "") -
 def withdraw(change_id: int, *, actor: User, version: int, now: datetime, reason: str) -> Change:
     """Take a change back: its author, or a supervisor."""
     with finding(change_id, "change.withdraw", actor=actor, now=now, reason=reason) as change:
-        held = require(actor, Right.DECIDE, change.line, now)
-        require_seen(change, version)
-        if change.author_id != actor.pk and not decides(held, LADDER[-1]):
+        if not may_withdraw(change, actor, now):
             raise NoPermission("no_permission", "Only its author or a supervisor takes a change back.")
+        require_seen(change, version)
         move(change, Verb.WITHDRAW, actor=actor, now=now, reason=reason, hold=on_hold(change.loop))
     return change
+
+
+def may_withdraw(change: Change, user: User, now: datetime) -> bool:
+    held = roles(user, change.line, now)
+    deciding = any(Right.DECIDE in RIGHTS[role] for role in held)
+    return deciding and (change.author_id == user.pk or decides(held, LADDER[-1]))
 
 
 @contextmanager
@@ -137,6 +148,20 @@ def require_current(change: Change, now: datetime) -> None:
         raise Unsound("inputs_not_good", f"The predictions it rests on are not good: {', '.join(bad)}.", bad)
 
 
+def _leave_out(change: Change, parts: Collection[int] | None) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Mark the moves of all other parts: what the audit is told of it, and what is stored with the change."""
+    rows = moves_of(change)
+    if parts is None or set(parts) == {row.part for row in rows}:
+        return {}, {}
+    if not parts or not set(parts) < {row.part for row in rows}:
+        raise Invalid("no_such_part", "Only parts that were solved for by themselves are approved alone.")
+    left = [row for row in rows if row.part not in parts]
+    change.moves.filter(pk__in=[row.pk for row in left]).update(left_out=True)
+    recipe = active_recipe(change.loop)
+    size = max(sizing.percent(row.tag, row.to_value - row.from_value, recipe) for row in rows if row not in left)
+    return {"left_out": [row.tag_id for row in left]}, {"parts": sorted(set(parts)), "size_percent": size}
+
+
 def _require_authority(change: Change, actor: User, held: frozenset[str], needed: Needed) -> str:
     """The lowest role that may approve it, which the person has."""
     if change.author_id == actor.pk:
@@ -152,8 +177,11 @@ def _require_authority(change: Change, actor: User, held: frozenset[str], needed
 
 def _sign(change: Change, by: Hand, meaning: str, *, now: datetime, reason: str, password: bool) -> None:
     """Sign the version that was seen: what moves, and by its hash all that was before the decider."""
-    moves = [{"tag": row.tag.key, "from": row.from_value, "to": row.to_value} for row in moves_of(change)]
+    rows = SetPointMove.everything.filter(change=change).select_related("tag")
+    moves = [{"tag": row.tag.key, "from": row.from_value, "to": row.to_value} for row in rows if not row.left_out]
     seen = {"change": change.pk, "version": change.version, "moves": moves, "evidence": content_hash(change.evidence)}
+    if left := [row.tag.key for row in rows if row.left_out]:
+        seen["left_out"] = left
     sign(change, by=by, meaning=meaning, content=seen, line=change.line, now=now, reason=reason, password=password)
 
 

@@ -7,25 +7,19 @@ from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Avg
-
-from control.actions import audit, figures
+from control.actions import audit, figures, gauged
 from control.actions._move import move
 from control.actions.deciding import SYSTEM
 from control.actions.errors import Conflict
+from control.actions.foretelling import expected
 from control.actions.loops import demote
 from control.core.demotion import Trigger
 from control.core.effect import Outcome, judge
 from control.core.lifecycle import State, Verb
 from control.core.modes import Mode
-from control.core.types import MeasuredBy, Quality
-from control.models import Change, Point, Stream
+from control.models import Change
 
-SETTLE = timedelta(seconds=30)  # ramps and lags between set-point and foil
-WINDOW = timedelta(minutes=2)  # of foil compared, before and after
 LEAST_BEFORE = timedelta(seconds=30)
-UNKNOWN_DEAD_TIME = timedelta(minutes=5)
-GIVE_UP = timedelta(minutes=30)
 
 
 def verify_due(now: datetime) -> None:
@@ -40,14 +34,12 @@ def _verify(change: Change, now: datetime) -> None:
     if change.state == State.APPLIED:
         move(change, Verb.WATCH, actor=SYSTEM, now=now)
     applied_at = change.applied_at or change.state_since
-    dead_s = change.evidence.get("dead_time_s")
-    dead = UNKNOWN_DEAD_TIME if dead_s is None else timedelta(seconds=dead_s)
-    due = applied_at + SETTLE + WINDOW + dead
+    due = gauged.due(change, applied_at)
     if now < due:
         return
     outcomes = _outcomes(change, applied_at)
     if 2 * len(outcomes) < len(change.evidence["expected"]) or not outcomes:
-        if now >= due + GIVE_UP:
+        if now >= due + gauged.GIVE_UP:
             _end(change, Verb.DID_NOT_WORK, {"measured": False}, now)
         return
     verdict = judge(outcomes)
@@ -66,11 +58,11 @@ def _end(change: Change, verb: Verb, effect: dict[str, Any], now: datetime) -> N
 
 def _outcomes(change: Change, applied_at: datetime) -> list[Outcome]:
     """Of every stream measured before and after: what was predicted and what came."""
-    before = _means(change, _seen_since(change, applied_at), applied_at)
-    after = _means(change, applied_at + SETTLE, applied_at + SETTLE + WINDOW)
+    before = gauged.means(change, _seen_since(change, applied_at), applied_at)
+    after = gauged.after(change, applied_at)
     return [
         Outcome(item["stream"], item["after"] - item["now"], after[key] - before[key], item["half_width"])
-        for item in change.evidence["expected"]
+        for item in expected(change)
         if (key := item["stream"]) in before and key in after and item["half_width"] > 0
     ]
 
@@ -78,14 +70,4 @@ def _outcomes(change: Change, applied_at: datetime) -> list[Outcome]:
 def _seen_since(change: Change, applied_at: datetime) -> datetime:
     """From where on the foil was as the proposal saw it; older foil knew nothing of the disturbance."""
     seen_at = datetime.fromisoformat(change.evidence["seen_at"])
-    return max(applied_at - WINDOW, min(seen_at, applied_at - LEAST_BEFORE))
-
-
-def _means(change: Change, since: datetime, until: datetime) -> dict[str, float]:
-    """Mean of the good gauge values per stream, of foil made in the span."""
-    streams = Stream.objects.filter(lane__equipment=change.loop.equipment_id)
-    keys = {stream.pk: stream.key for stream in streams.select_related("lane", "characteristic")}
-    made = Point.objects.filter(stream__in=keys, at__gt=since, at__lte=until, by=MeasuredBy.GAUGE)
-    good = made.filter(quality=Quality.GOOD, value__isnull=False).order_by()
-    rows = good.values("stream_id").annotate(mean=Avg("value"))
-    return {keys[row["stream_id"]]: row["mean"] for row in rows}
+    return max(applied_at - gauged.WINDOW, min(seen_at, applied_at - LEAST_BEFORE))

@@ -11,7 +11,9 @@ from control.models import Change, Loop, SetPointMove
 
 def expected(change: Change) -> list[dict[str, Any]]:
     """One entry a stream, as :class:`control.core.types.Expected` has them."""
-    return list(change.evidence["expected"])
+    if change.parts is None:
+        return list(change.evidence.get("expected", ()))
+    return with_moves(change.loop, change.evidence, change.moves.all())
 
 
 def with_moves(loop: Loop, evidence: Mapping[str, Any], rows: Iterable[SetPointMove]) -> list[dict[str, Any]]:

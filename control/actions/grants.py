@@ -97,9 +97,13 @@ def told(grant: Grant) -> dict[str, Any]:
     return {field: getattr(grant, field) for field in fields}
 
 
-def _require(by: Hand, to: User | None, scope: Scope, now: datetime, reason: str) -> None:
+def require_giver(by: Hand, scope: Scope, now: datetime) -> None:
     if not (by.user.is_superuser or may_over(by.user, Right.GRANT, scope, now)):
         raise NoPermission("no_permission", f"{by.user.get_username()} gives no roles on {scope.key}.")
+
+
+def _require(by: Hand, to: User | None, scope: Scope, now: datetime, reason: str) -> None:
+    require_giver(by, scope, now)
     if to is not None and to.pk == by.user.pk:
         raise NoPermission("own_role", "Nobody gives a role to himself.")
     if not reason.strip():

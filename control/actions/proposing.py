@@ -28,7 +28,8 @@ BEFORE = """
 (SELECT coalesce(json_agg(json_build_array(n.loop_id, n.state, date_part('epoch', n.state_since),
         n.author_id IS NOT NULL,
         (SELECT coalesce(json_agg(json_build_array(t.key, m.from_value, m.to_value, t.deadband)), '[]')
-         FROM control_setpointmove m JOIN control_tag t ON t.id = m.tag_id WHERE m.change_id = n.id))), '[]')::text
+         FROM control_setpointmove m JOIN control_tag t ON t.id = m.tag_id
+          WHERE m.change_id = n.id AND NOT m.left_out))), '[]')::text
  FROM control_loop held
  CROSS JOIN LATERAL (SELECT * FROM control_change WHERE loop_id = held.id ORDER BY id DESC LIMIT 1) AS n
  WHERE held.equipment_id = %(id)s)
@@ -123,7 +124,8 @@ def _rows(loop: Loop, proposal: Proposal) -> list[SetPointMove]:
             tag=tags[item.tag],
             from_value=item.from_value,
             to_value=item.to_value,
-            contributions=[asdict(part) for part in item.contributions],
+            contributions=[asdict(share) for share in item.contributions],
+            part=item.part,
         )
         for item in proposal.moves
     ]

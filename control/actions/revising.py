@@ -33,7 +33,7 @@ def undo(change_id: int, *, actor: User, now: datetime, reason: str = "") -> Cha
             raise Refused("too_late_to_undo", "Only a change applied a little while ago can be undone.")
         _require_no_hold(old)
         rows = [
-            SetPointMove(tag=row.tag, from_value=row.to_value, to_value=row.from_value)
+            SetPointMove(tag=row.tag, from_value=row.to_value, to_value=row.from_value, part=row.part)
             for row in old.moves.select_related("tag__equipment")
         ]
         if away := situation.moved_away(rows, situation.readings(old.loop.equipment, now).values):
@@ -101,7 +101,9 @@ def _edited(rows: list[SetPointMove], values: Mapping[str, float]) -> list[SetPo
 def _moved(row: SetPointMove, to_value: float) -> SetPointMove:
     by_person = [{"name": BY_HAND, "amount": to_value - row.to_value}] if to_value != row.to_value else []
     contributions = [*row.contributions, *by_person]
-    return SetPointMove(tag=row.tag, from_value=row.from_value, to_value=to_value, contributions=contributions)
+    return SetPointMove(
+        tag=row.tag, from_value=row.from_value, to_value=to_value, contributions=contributions, part=row.part
+    )  # fmt: skip
 
 
 def _require_possible(old: Change, rows: list[SetPointMove], now: datetime) -> None:

@@ -53,8 +53,13 @@ def readings(equipment: Equipment, now: datetime) -> Readings:
         return Readings(None, {})
     at, values, quality = row
     keys = equipment.tags.order_by("slot").values_list("key", flat=True)
+    return Readings(at, good_values(keys, values, quality))
+
+
+def good_values(keys: Iterable[str], values: Iterable[float | None], quality: Iterable[int]) -> dict[str, float]:
+    """What a snapshot says of its tags, ``keys`` in the order of their slots, where that is good."""
     told = zip(keys, values, quality, strict=False)
-    return Readings(at, {key: value for key, value, q in told if value is not None and q == Quality.GOOD})
+    return {key: value for key, value, q in told if value is not None and q == Quality.GOOD}
 
 
 def dead_time(loop: Loop, now_is: Readings) -> timedelta | None:

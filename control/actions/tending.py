@@ -11,6 +11,8 @@ from control.actions._move import move
 from control.actions.deciding import SYSTEM, escalate, load, moves_of, require_current
 from control.actions.effects import verify_due
 from control.actions.errors import Conflict, Refused, Stale
+from control.actions.following import follow_due
+from control.actions.hindsight import look_back_due
 from control.actions.loops import lock
 from control.actions.situation import active_recipe, on_hold
 from control.core.lifecycle import TRANSITIONS, State, Verb
@@ -24,10 +26,12 @@ MAY_EXPIRE = [state for state, verb in TRANSITIONS if verb is Verb.EXPIRE]
 def tend(now: datetime) -> None:
     """Everything that is due; called every second or so. Doing it twice, or at once in two places, changes nothing."""
     watching.watch(now)
+    follow_due(now)
     expire_due(now)
     escalate_due(now)
     approve_unopposed(now)
     verify_due(now)
+    look_back_due(now)
 
 
 def expire_due(now: datetime) -> None:

@@ -98,17 +98,17 @@ def discard(version_id: int, *, actor: User, now: datetime, reason: str = "") ->
 def rework(version_id: int, *, actor: User, now: datetime, reason: str) -> Version:
     """Back to a draft: by whoever may review it, or by its author, who takes it back."""
     with _finding(version_id, "version.rework", actor=actor, now=now, reason=reason) as version:
+        if not may_rework(version, actor, now):
+            raise NoPermission("no_permission", f"{actor.get_username()} may not send {version.kind} back.")
         _need(reason)
-        if version.author_id != actor.pk:
-            _require_reviewer(version, actor, now)
         move(version, Verb.REWORK, actor=actor, now=now, reason=reason, approved_by=None, approved_at=None)
     return version
 
 
 def reject(version_id: int, *, actor: User, now: datetime, reason: str) -> Version:
     with _finding(version_id, "version.reject", actor=actor, now=now, reason=reason) as version:
-        _need(reason)
         _require_reviewer(version, actor, now)
+        _need(reason)
         move(version, Verb.REJECT, actor=actor, now=now, reason=reason)
     return version
 
@@ -149,8 +149,8 @@ def put_in_force(
 def recall(version_id: int, *, actor: User, now: datetime, reason: str) -> Version:
     """It was to come into force and shall not, for now."""
     with _finding(version_id, "version.recall", actor=actor, now=now, reason=reason) as version:
-        _need(reason)
         _require_reviewer(version, actor, now)
+        _need(reason)
         move(version, Verb.RECALL, actor=actor, now=now, reason=reason, **UNSCHEDULED)
     return version
 
@@ -158,8 +158,8 @@ def recall(version_id: int, *, actor: User, now: datetime, reason: str) -> Versi
 def retire(version_id: int, *, actor: User, now: datetime, reason: str) -> Version:
     """What is in force no more is kept for reading only."""
     with _finding(version_id, "version.retire", actor=actor, now=now, reason=reason) as version:
-        _need(reason)
         _require_reviewer(version, actor, now)
+        _need(reason)
         move(version, Verb.RETIRE, actor=actor, now=now, reason=reason)
     return version
 
@@ -333,6 +333,10 @@ def may_review(version: Version, user: User, now: datetime) -> bool:
     if KINDS[version.kind].by_supervisor:
         return Role.SUPERVISOR in held
     return any(Right.REVIEW in RIGHTS.get(role, ()) for role in held)
+
+
+def may_rework(version: Version, user: User, now: datetime) -> bool:
+    return version.author_id == user.pk or may_review(version, user, now)
 
 
 def may_sign(version: Version, user: User, now: datetime) -> bool:

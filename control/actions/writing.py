@@ -149,7 +149,7 @@ def confirm(order: Order, read_back: Mapping[str, float], now: datetime) -> None
         change = _ours(order)
         move(change, Verb.CONFIRM, actor=DISPATCHER, now=now, told={"read_back": dict(read_back)}, applied_at=now)
         _land(change, read_back)
-        _revert_undone(change, now)
+        revert_undone(change, now)
 
 
 def fail(order: Order, code: str, detail: str, now: datetime, read_back: Mapping[str, float] | None = None) -> None:
@@ -193,7 +193,7 @@ def resolve(change_id: int, *, actor: User, version: int, applied: bool, reason:
             raise Invalid("reason_needed", "Say how you know.")
         if applied:
             move(change, Verb.CONFIRM, actor=actor, now=now, reason=reason, applied_at=change.taken_at)
-            _revert_undone(change, now)
+            revert_undone(change, now)
         else:
             move(change, Verb.FAIL, actor=actor, now=now, reason=reason)
         _land(change, {})
@@ -279,7 +279,8 @@ def _land(change: Change, read_back: Mapping[str, float]) -> None:
         row.save(update_fields=["in_flight", "read_back"])
 
 
-def _revert_undone(change: Change, now: datetime) -> None:
+def revert_undone(change: Change, now: datetime) -> None:
+    """What this change was the way back of is not in force any more."""
     if change.undoes_id:
         with suppress(Conflict):
             move(load(change.undoes_id), Verb.REVERT, actor=DISPATCHER, now=now, reason=f"undone by {change}")

@@ -42,6 +42,7 @@ class Verb(StrEnum):
     CONFIRM = "confirm"
     FAIL = "fail"
     LOSE = "lose"
+    FOLLOW = "follow"  # somebody set it at the machine himself
     WATCH = "watch"
     WORKED = "worked"
     DID_NOT_WORK = "did_not_work"
@@ -60,6 +61,8 @@ TRANSITIONS: dict[tuple[State, Verb], State] = {
     (_S.PENDING_OPERATOR, _V.APPROVE): _S.APPROVED,
     (_S.PENDING_SUPERVISOR, _V.APPROVE): _S.APPROVED,
     (_S.VETO, _V.APPROVE): _S.APPROVED,
+    (_S.PENDING_OPERATOR, _V.FOLLOW): _S.APPLIED,
+    (_S.PENDING_SUPERVISOR, _V.FOLLOW): _S.APPLIED,
     **{(s, _V.REJECT): _S.REJECTED for s in _UNDECIDED},
     **{(s, _V.EXPIRE): _S.EXPIRED for s in _UNWRITTEN},
     **{(s, _V.SUPERSEDE): _S.SUPERSEDED for s in _UNWRITTEN},
@@ -80,8 +83,8 @@ TRANSITIONS: dict[tuple[State, Verb], State] = {
 UNDECIDED = frozenset(_UNDECIDED)
 OPEN = frozenset({*_UNWRITTEN, _S.WRITING, _S.UNCONFIRMED})
 ENDED = frozenset(State) - OPEN - {_S.APPLIED, _S.VERIFYING}
-UNDER_HOLD = frozenset({_V.REJECT, _V.EXPIRE, _V.WITHDRAW})  # and what must end a write already on its way:
-_FINISHING = frozenset({_V.CONFIRM, _V.FAIL, _V.LOSE, _V.WATCH, _V.WORKED, _V.DID_NOT_WORK})
+UNDER_HOLD = frozenset({_V.REJECT, _V.EXPIRE, _V.WITHDRAW})  # and what has happened at the machine already:
+_FACTS = frozenset({_V.CONFIRM, _V.FAIL, _V.LOSE, _V.FOLLOW, _V.WATCH, _V.WORKED, _V.DID_NOT_WORK})
 
 
 class NotAllowed(ValueError):
@@ -90,7 +93,7 @@ class NotAllowed(ValueError):
 
 def after(state: State, verb: Verb, *, hold: bool = False) -> State:
     """The state that follows. Raises NotAllowed where the table is empty, or HOLD freezes the move."""
-    if hold and verb not in UNDER_HOLD | _FINISHING:
+    if hold and verb not in UNDER_HOLD | _FACTS:
         raise NotAllowed(f"{verb} is frozen by HOLD")
     try:
         return TRANSITIONS[state, verb]

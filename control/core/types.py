@@ -127,12 +127,16 @@ class Contribution:
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """One parameter from its present to its proposed value; the contributions add up to the difference within 1e-9."""
+    """One parameter from its present to its proposed value; the contributions add up to the difference within 1e-9.
+
+    Moves of another ``part`` were solved for apart from this one: either may be made without the other.
+    """
 
     tag: str
     from_value: float
     to_value: float
     contributions: tuple[Contribution, ...]
+    part: int = 0
 
     @property
     def delta(self) -> float:

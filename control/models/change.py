@@ -45,6 +45,7 @@ class Change(models.Model):
     evidence = models.JSONField()
     supersedes = models.OneToOneField("self", models.PROTECT, null=True, blank=True, related_name="superseded_by")
     undoes = models.ForeignKey("self", models.PROTECT, null=True, blank=True, related_name="undone_by")
+    parts = models.JSONField(null=True, blank=True, help_text=_("Which parts were approved, where not all"))
     decided_by = models.ForeignKey(User, models.PROTECT, null=True, blank=True, related_name="+")
     decided_at = models.DateTimeField(null=True, blank=True)
     reason_code = models.ForeignKey(ReasonCode, models.PROTECT, null=True, blank=True)
@@ -54,6 +55,7 @@ class Change(models.Model):
     taken_at = models.DateTimeField(null=True, blank=True)
     applied_at = models.DateTimeField(null=True, blank=True)
     effect = models.JSONField(null=True, blank=True)
+    hindsight = models.JSONField(null=True, blank=True, help_text=_("What it would have done, had it been made"))
 
     class Meta:
         constraints = [
@@ -67,6 +69,11 @@ class Change(models.Model):
             models.Index(fields=["line", "state"], name="change_line_state"),
             models.Index(fields=["-proposed_at"], name="change_recent"),
             models.Index(fields=["loop", "-id"], name="change_newest_of_loop"),
+            models.Index(
+                fields=["id"],
+                condition=Q(state__in=("expired", "rejected"), hindsight__isnull=True),
+                name="change_not_looked_back",
+            ),
         ]
         ordering = ["-proposed_at"]
 
@@ -74,16 +81,32 @@ class Change(models.Model):
         return f"#{self.pk}"
 
 
+class Made(models.Manager["SetPointMove"]):
+    """The moves that are made, or are to be: whoever does not ask for the others never meets them."""
+
+    def get_queryset(self) -> models.QuerySet[SetPointMove]:
+        return super().get_queryset().filter(left_out=False)
+
+
 class SetPointMove(models.Model):
-    """One parameter of a change: from what was read to an absolute value, in the tag's unit."""
+    """One parameter of a change: from what was read to an absolute value, in the tag's unit.
+
+    Moves of one ``part`` go together; of several parts one may be approved alone, and the moves of the others are then
+    ``left_out``: never written, and seen by ``everything`` only.
+    """
 
     change = models.ForeignKey(Change, models.CASCADE, related_name="moves")
     tag = models.ForeignKey(Tag, models.PROTECT, related_name="moves")
     from_value = models.FloatField()
     to_value = models.FloatField()
     contributions = models.JSONField(default=list)
+    part = models.PositiveSmallIntegerField(default=0)
+    left_out = models.BooleanField(default=False)
     in_flight = models.BooleanField(default=False)
     read_back = models.FloatField(null=True, blank=True)
+
+    objects = Made()
+    everything = models.Manager()
 
     class Meta:
         constraints = [

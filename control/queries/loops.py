@@ -9,14 +9,17 @@ from itertools import groupby
 
 import numpy as np
 from django.db import connection
-from django.db.models import QuerySet
+from django.db.models import Count, QuerySet
 from scipy.signal import lfilter
 
+from control.core.lifecycle import State
 from control.core.r2r import deadband
 from control.core.types import FloatArray, MeasuredBy, Quality
 from control.models import AuditEntry, Change, Loop, ModeSpell, Stream
 
 LOOKED_AT = timedelta(hours=4)
+RECORDED = timedelta(days=30)
+MADE = (State.APPLIED, State.VERIFYING, State.EFFECTIVE, State.INEFFECTIVE, State.REVERTED)
 EVERY_S = 5  # of the predictions of that time, one in so many seconds
 _PREDICTED = f"""
     SELECT stream_id, date_part('epoch', at), web_m, value FROM control_point
@@ -48,6 +51,32 @@ def streams_of(loop: Loop) -> dict[str, Stream]:
 def tuned(loop: Loop, most: int = 10) -> QuerySet[AuditEntry]:
     of_loop = {"object_type": "loop", "object_id": str(loop.pk), "line_id": loop.equipment.line_id}
     return AuditEntry.objects.filter(action="loop.tune", **of_loop).exclude(new=None).order_by("-number")[:most]
+
+
+@dataclass(frozen=True, slots=True)
+class Fate:
+    """How many of a loop's recommendations were applied, rejected or expired, and how many of them with each verdict.
+
+    Of what was applied the verdict is whether it was effective, of the others what it would have done.
+    """
+
+    outcome: str
+    number: int
+    verdicts: dict[str, int]
+
+
+def record(loop: Loop, since: datetime) -> list[Fate]:
+    """What became of what the controller itself proposed."""
+    own = Change.objects.filter(loop=loop, author=None, proposed_at__gt=since)
+    told = own.order_by().values_list("state", "hindsight__verdict").annotate(n=Count("pk"))
+    counts = {(state, verdict): n for state, verdict, n in told}
+    applied = {state: n for (state, _verdict), n in counts.items() if state in MADE}
+    judged = {state: applied[state] for state in (State.EFFECTIVE, State.INEFFECTIVE) if state in applied}
+    fates = [Fate(State.APPLIED, sum(applied.values()), {str(state): n for state, n in judged.items()})]
+    for outcome in (State.REJECTED, State.EXPIRED):
+        verdicts = {verdict: n for (state, verdict), n in counts.items() if state == outcome}
+        fates.append(Fate(outcome, sum(verdicts.values()), {key: n for key, n in verdicts.items() if key}))
+    return fates
 
 
 def spells(loop: Loop, most: int = 15) -> QuerySet[ModeSpell]:

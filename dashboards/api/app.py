@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.http import Http404, HttpRequest, HttpResponse
+from django.views.decorators.http import require_safe
 from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, ValidationError
 from ninja.openapi.schema import OpenAPISchema
@@ -25,20 +26,24 @@ from dashboards.api import (
     signals,
     versions,
 )
+from dashboards.api.gate import guarded, not_found
 from dashboards.api.ingest import DESCRIPTION as INGEST
 
 CODES = {400: "bad_request", 403: "forbidden", 404: "not_found", 409: "conflict", 422: "invalid", 429: "too_many"}
 
 
 class Api(NinjaAPI):
-    """Describes the ingest endpoints too, although a leaner application serves them."""
+    """Describes the ingest endpoints too, although a leaner application serves them; once, for it takes a while."""
+
+    described: OpenAPISchema | None = None
 
     def get_openapi_schema(self, **given: Any) -> OpenAPISchema:
-        schema = super().get_openapi_schema(**given)
-        schema["paths"].update(INGEST["paths"])
-        for kind, parts in INGEST.get("components", {}).items():
-            schema["components"].setdefault(kind, {}).update(parts)
-        return schema
+        if self.described is None:
+            self.described = super().get_openapi_schema(**given)
+            self.described["paths"].update(INGEST["paths"])
+            for kind, parts in INGEST.get("components", {}).items():
+                self.described["components"].setdefault(kind, {}).update(parts)
+        return self.described
 
 
 api = Api(
@@ -47,8 +52,10 @@ api = Api(
     description="Times are UTC, ISO 8601. An error is {code, detail, difference}; what you may not see is not found.",
     auth=django_auth,
     docs_url=None,
+    docs_decorator=require_safe,
     urls_namespace="api",
 )
+api.add_decorator(guarded, mode="view")
 api.add_router("", plant.router)
 api.add_router("", changes.router)
 api.add_router("", audit.router)
@@ -79,7 +86,7 @@ def _refused(request: HttpRequest, error: Refused) -> HttpResponse:
 
 @api.exception_handler(Http404)
 def _unknown(request: HttpRequest, error: Http404) -> HttpResponse:
-    return _answer(request, 404, "not_found", "There is nothing of that name for you.")
+    return _refused(request, not_found())
 
 
 @api.exception_handler(ValidationError)

@@ -18,7 +18,7 @@ Word = Query("", max_length=100)
 From, To = Query(None, alias="from"), Query(None, alias="to", description="The first instant that is no more told")
 
 
-@router.get("/audit", response={200: list[AuditOut], 401: Failure, 422: Failure})
+@router.get("/audit", response={200: list[AuditOut], 401: Failure, 403: Failure, 422: Failure})
 def audit(
     request: HttpRequest,
     action: str = Word,
@@ -32,6 +32,7 @@ def audit(
     before: int | None = Query(None, ge=1, lt=2**63),
 ) -> Any:
     """Audit rows of the lines you may audit, the newest first, with all that was hashed."""
+    _require(request)
     asked = Asked(action, object, line, person, find, since, until)
     rows = audits.rows(request, asked)
     rows = rows.filter(number__lt=before) if before else rows
@@ -41,6 +42,10 @@ def audit(
 @router.get("/audit/root", response={200: RootOut, 401: Failure, 403: Failure})
 def root(request: HttpRequest) -> Any:
     """The end of the chain at this moment. Kept elsewhere, it shows later that no row before it was touched."""
+    _require(request)
+    return roots.present(permissions.now()).told()
+
+
+def _require(request: HttpRequest) -> None:
     if not permissions.audits(request):
         raise HttpError(403, "This is for those who may audit.")
-    return roots.present(permissions.now()).told()

@@ -7,12 +7,16 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from ninja import Header, Query, Router
 
+from control.actions import deciding
+from control.actions.authority import Right
+from control.actions.foretelling import expected
 from control.actions.idempotency import Answered
 from control.actions.revising import undoable_until
 from control.core.lifecycle import State
-from control.models import Change
+from control.models import Change, SetPointMove
 from control.queries import changes as queries
 from dashboards import decisions, hands, permissions
+from dashboards.api.gate import needs
 from dashboards.api.schemas import (
     Approval,
     ChangeDetailOut,
@@ -51,19 +55,29 @@ def changes(
 @router.get("/changes/{change_id}", response={200: ChangeDetailOut, **REFUSALS})
 def change(request: HttpRequest, change_id: int) -> Any:
     found = _found(request, change_id)
-    return {**_change(found), "evidence": found.evidence, "undoable_until": undoable_until(found)}
+    left_out = SetPointMove.everything.filter(change=found, left_out=True).select_related("tag")
+    return {
+        **_change(found),
+        "evidence": found.evidence,
+        "expected": expected(found),
+        "left_out": [_move(move) for move in left_out],
+        "undoable_until": undoable_until(found),
+    }
 
 
 @router.post("/changes/{change_id}/approve", response=DECISION)
+@needs(Right.DECIDE)
 def approve(request: HttpRequest, change_id: int, asked: Approval, key: str = Key) -> HttpResponse:
     """Approve the version you saw. 409: it is not that any more, and ``difference`` says how. 403: it takes a password
     (``signature_needed``), which ``wrong_password`` was not, or is not looked at ``until`` (``locked_out``)."""
     _found(request, change_id)
     user, by = permissions.person(request), hands.hand(request, asked.signer, asked.password)
-    return answer(decisions.approve(user, key, change_id, by=by, version=asked.version, reason=asked.reason))
+    told = {"version": asked.version, "reason": asked.reason, "parts": asked.parts}
+    return answer(decisions.approve(user, key, change_id, by=by, **told))
 
 
 @router.post("/changes/{change_id}/reject", response=DECISION)
+@needs(Right.DECIDE)
 def reject(request: HttpRequest, change_id: int, asked: Rejection, key: str = Key) -> HttpResponse:
     """Reject the version you saw, with the key of a reason code."""
     _found(request, change_id)
@@ -72,6 +86,7 @@ def reject(request: HttpRequest, change_id: int, asked: Rejection, key: str = Ke
 
 
 @router.post("/changes/{change_id}/ask", response=DECISION)
+@needs(Right.DECIDE)
 def ask(request: HttpRequest, change_id: int, asked: Word, key: str = Key) -> HttpResponse:
     """Hand the decision up to a supervisor."""
     _found(request, change_id)
@@ -80,6 +95,7 @@ def ask(request: HttpRequest, change_id: int, asked: Word, key: str = Key) -> Ht
 
 
 @router.post("/changes/{change_id}/withdraw", response=DECISION)
+@needs(deciding.may_withdraw)
 def withdraw(request: HttpRequest, change_id: int, asked: Word, key: str = Key) -> HttpResponse:
     """Take back what is not written yet: who proposed it, or a supervisor."""
     _found(request, change_id)
@@ -88,6 +104,7 @@ def withdraw(request: HttpRequest, change_id: int, asked: Word, key: str = Key) 
 
 
 @router.post("/changes/{change_id}/edit", response=DECISION)
+@needs(Right.PROPOSE)
 def edit(request: HttpRequest, change_id: int, asked: Edit, key: str = Key) -> HttpResponse:
     """Propose other values in its place. The answer is the new change, your own: somebody else decides on it.
     422 ``beyond_everybody``: ``difference`` says between which values somebody might approve."""
@@ -97,6 +114,7 @@ def edit(request: HttpRequest, change_id: int, asked: Edit, key: str = Key) -> H
 
 
 @router.post("/changes/{change_id}/undo", response=DECISION)
+@needs(Right.PROPOSE)
 def undo(request: HttpRequest, change_id: int, asked: Undoing, key: str = Key) -> HttpResponse:
     """Propose the way back of what was applied, for a while. The answer is the new change, your own."""
     _found(request, change_id)
@@ -104,6 +122,7 @@ def undo(request: HttpRequest, change_id: int, asked: Undoing, key: str = Key) -
 
 
 @router.post("/changes/{change_id}/resolve", response=DECISION)
+@needs(Right.RESOLVE)
 def resolve(request: HttpRequest, change_id: int, asked: Resolution, key: str = Key) -> HttpResponse:
     """Say what was found at the machine about an unconfirmed write."""
     _found(request, change_id)
@@ -123,7 +142,7 @@ def answer(done: Answered) -> HttpResponse:
 def _change(change: Change) -> dict[str, Any]:
     plain = (
         "id", "state", "version", "proposed_at", "expires_at", "state_since", "needs", "size_percent", "decided_at",
-        "reason", "applied_at", "effect",
+        "reason", "applied_at", "effect", "hindsight",
     )  # fmt: skip
     return {name: getattr(change, name) for name in plain} | {
         "line": change.line.key,
@@ -134,11 +153,10 @@ def _change(change: Change) -> dict[str, Any]:
         "undoes": change.undoes_id,
         "decided_by": change.decided_by.get_username() if change.decided_by else None,
         "reason_code": change.reason_code.key if change.reason_code else None,
-        "moves": [
-            {
-                "tag": move.tag.key, "unit": move.tag.unit, "from_value": move.from_value, "to_value": move.to_value,
-                "contributions": move.contributions, "read_back": move.read_back,
-            }
-            for move in change.moves.all()
-        ],
-    }  # fmt: skip
+        "moves": [_move(move) for move in change.moves.all()],
+    }
+
+
+def _move(move: SetPointMove) -> dict[str, Any]:
+    plain = ("from_value", "to_value", "contributions", "part", "left_out", "read_back")
+    return {"tag": move.tag.key, "unit": move.tag.unit} | {name: getattr(move, name) for name in plain}

@@ -15,6 +15,7 @@ from control.queries import hooks as queries
 from dashboards import hooks as doors
 from dashboards import permissions
 from dashboards.api.changes import DECISION, REFUSALS, Key, answer
+from dashboards.api.gate import needs
 from dashboards.api.schemas import Failure
 
 router = Router(tags=["webhooks"])
@@ -53,6 +54,7 @@ class HookDone(Schema):
 
 
 @router.get("/lines/{line_id}/webhooks", response={200: list[HookOut], 403: Failure, **REFUSALS})
+@needs(Right.CONFIGURE)
 def hooks(request: HttpRequest, line_id: int) -> Any:
     """For those who configure the line."""
     line = _line(request, line_id)
@@ -61,6 +63,7 @@ def hooks(request: HttpRequest, line_id: int) -> Any:
 
 
 @router.post("/lines/{line_id}/webhooks", response={**DECISION, 200: HookMade})
+@needs(Right.CONFIGURE)
 def make(request: HttpRequest, line_id: int, asked: HookIn) -> Any:
     """Tell an address of what happens from now on. The secret is stored in no answer, so this
     takes no Idempotency-Key; the same address a second time is refused."""
@@ -70,11 +73,13 @@ def make(request: HttpRequest, line_id: int, asked: HookIn) -> Any:
 
 
 @router.post("/webhooks/{hook_id}/stop", response={**DECISION, 200: HookDone})
+@needs(Right.CONFIGURE)
 def stop(request: HttpRequest, hook_id: int, asked: HookStop, key: str = Key) -> HttpResponse:
     return answer(doors.stop(permissions.person(request), key, _found(request, hook_id), asked.reason))
 
 
 @router.post("/webhooks/{hook_id}/try", response={**DECISION, 200: HookDone})
+@needs(Right.CONFIGURE)
 def try_again(request: HttpRequest, hook_id: int, key: str = Key) -> HttpResponse:
     """At once instead of after its wait."""
     return answer(doors.try_again(permissions.person(request), key, _found(request, hook_id)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
@@ -10,6 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from ninja import Field, Router, Schema
 
 from control.actions import figures, loops, standing
+from control.actions.authority import Right
 from control.actions.holds import Scope
 from control.core.modes import Mode
 from control.core.promotion import Met, conditions
@@ -19,6 +21,7 @@ from control.queries import loops as queries
 from control.queries import overview
 from dashboards import hands, modes, permissions, wording
 from dashboards.api.changes import DECISION, REFUSALS, Key, answer
+from dashboards.api.gate import needs
 from dashboards.api.schemas import Signed
 
 router = Router(tags=["loops and HOLD"])
@@ -53,9 +56,16 @@ class SpellOut(Schema):
     by: str | None
 
 
+class FateOut(Schema):
+    outcome: str = Field(description="applied, rejected or expired")
+    number: int
+    verdicts: dict[str, int] = Field(description="How many were effective, or would have helped, harmed, or neither")
+
+
 class LoopDetailOut(LoopOut):
     conditions: list[ConditionOut] = Field(description="What automatic mode asks for, besides a signature")
     spells: list[SpellOut]
+    record: list[FateOut] = Field(description="What became of its recommendations of the last 30 days")
 
 
 class ModeIn(Signed, extra="forbid"):
@@ -116,10 +126,17 @@ def one_loop(request: HttpRequest, loop_id: int) -> Any:
         | {"by": row.by.get_username() if row.by else None}
         for row in queries.spells(loop)
     ]
-    return {**_loop(loop), "conditions": [_condition(one) for one in found], "spells": spells}
+    record = queries.record(loop, permissions.now() - queries.RECORDED)
+    return {
+        **_loop(loop),
+        "conditions": [_condition(one) for one in found],
+        "spells": spells,
+        "record": [asdict(fate) for fate in record],
+    }
 
 
 @router.post("/loops/{loop_id}/mode", response={**DECISION, 200: ModeOut})
+@needs(Right.SET_MODE)
 def ask_for_mode(request: HttpRequest, loop_id: int, asked: ModeIn, key: str = Key) -> HttpResponse:
     """Ask for a mode. 409 ``auto_conditions_unmet``: ``difference`` says which; 403 ``signature_needed``: sign."""
     loop = _found(request, loop_id)
@@ -135,22 +152,26 @@ def holds(request: HttpRequest) -> Any:
 
 
 @router.post("/loops/{loop_id}/hold", response={**DECISION, 200: HoldOut})
+@needs(Right.HOLD)
 def hold_loop(request: HttpRequest, loop_id: int, asked: HoldIn = NOTHING_SAID) -> Any:
     """Stop a loop. No key, no password; again changes nothing."""
     return _hold(request, _found(request, loop_id), asked)
 
 
 @router.post("/lines/{line_id}/hold", response={**DECISION, 200: HoldOut})
+@needs(Right.HOLD)
 def hold_line(request: HttpRequest, line_id: int, asked: HoldIn = NOTHING_SAID) -> Any:
     return _hold(request, permissions.found(permissions.lines(request), pk=line_id), asked)
 
 
 @router.post("/sites/{key}/hold", response={**DECISION, 200: HoldOut})
+@needs(Right.HOLD)
 def hold_site(request: HttpRequest, key: str, asked: HoldIn = NOTHING_SAID) -> Any:
     return _hold(request, permissions.found(overview.sites(permissions.lines(request)), key=key), asked)
 
 
 @router.post("/holds/{hold_id}/reason", response={**DECISION, 200: HoldOut})
+@needs(Right.HOLD)
 def hold_reason(request: HttpRequest, hold_id: int, asked: ReasonIn) -> Any:
     """Why it was stopped, said afterwards."""
     row = _found_hold(request, hold_id)
@@ -159,6 +180,7 @@ def hold_reason(request: HttpRequest, hold_id: int, asked: ReasonIn) -> Any:
 
 
 @router.post("/holds/{hold_id}/release", response={**DECISION, 200: Ended})
+@needs(Right.RELEASE)
 def release(request: HttpRequest, hold_id: int, asked: ReleaseIn, key: str = Key) -> HttpResponse:
     """End a HOLD, signed by a supervisor."""
     row = _found_hold(request, hold_id)

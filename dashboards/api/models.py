@@ -10,8 +10,10 @@ from ninja import File, Form, Router, Schema, Status
 from ninja.files import UploadedFile
 
 from control.actions import outside_models
+from control.actions.authority import Right
 from control.models import Equipment
 from dashboards import permissions, uploads
+from dashboards.api.gate import needs
 from dashboards.api.schemas import Failure
 
 router = Router(tags=["models"])
@@ -25,6 +27,7 @@ class TrainingRunOut(Schema):
 
 
 @router.post("/equipment/{equipment_id}/models", response={202: TrainingRunOut, **REFUSALS})
+@needs(Right.CONFIGURE)
 def bring(
     request: HttpRequest,
     equipment_id: int,

@@ -15,6 +15,7 @@ from control.actions.authority import Right, Scope
 from control.models import Area, Grant, Line, Site
 from control.plantvalues import NO_ZERO
 from dashboards import hands, permissions
+from dashboards.api.gate import needs
 from dashboards.api.schemas import Failure, Instant, Signed
 
 router = Router(tags=["people"])
@@ -75,16 +76,21 @@ def roles_given(request: HttpRequest) -> Any:
 
 
 @router.post("/grants", response={201: GrantOut, **REFUSALS})
+@needs(Right.GRANT)
 def give(request: HttpRequest, asked: GrantIn) -> Any:
     """Give a role; signed with your password, never to yourself."""
-    scope = _scope(request, asked.on)
-    to = permissions.found(User.objects.filter(is_active=True), username=asked.user)
-    by, dates = _by(request, asked), {"valid_from": asked.valid_from, "valid_to": asked.valid_to}
-    grant = grants.give(to, asked.role, scope, by=by, now=permissions.now(), reason=asked.reason, **dates)
+    scope, by, now = _scope(request, asked.on), _by(request, asked), permissions.now()
+    to = User.objects.filter(is_active=True, username=asked.user).first()
+    if to is None:
+        grants.require_giver(by, scope, now)  # nobody else is told who has an account
+        raise Http404("no such person")
+    dates = {"valid_from": asked.valid_from, "valid_to": asked.valid_to}
+    grant = grants.give(to, asked.role, scope, by=by, now=now, reason=asked.reason, **dates)
     return Status(201, _out(grant))
 
 
 @router.post("/grants/{grant_id}/end", response={200: GrantOut, **REFUSALS})
+@needs(Right.GRANT)
 def end(request: HttpRequest, grant_id: int, asked: GrantEnd) -> Any:
     """End a role, now or later; signed with your password."""
     grant = permissions.found(_mine(request), pk=grant_id)

@@ -15,6 +15,7 @@ from control.queries import lane as lane_queries
 from control.queries import limits as limit_queries
 from control.queries import live, overview, points
 from dashboards import permissions
+from dashboards.api.gate import needs
 from dashboards.api.schemas import Failure, Instant, LaneOut, LimitsOut, LineOut, PointsOut
 from dashboards.frames import Frame, frame
 
@@ -78,6 +79,7 @@ def lane_frame(
 
 
 @router.get("/streams/{stream_id}/limits", response={200: list[LimitsOut], 403: Failure, **REFUSALS})
+@needs(Right.AUDIT)
 def stream_limits(request: HttpRequest, stream_id: int) -> Any:
     """Every version of a stream's limits, the newest first, for those who may audit its line."""
     stream = permissions.found(limit_queries.visible_streams(permissions.line_ids(request)), pk=stream_id)

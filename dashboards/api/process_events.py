@@ -7,12 +7,14 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from ninja import Query, Router
 
+from control.actions.authority import Right
 from control.actions.errors import Invalid
 from control.core.process_events import Kind
 from control.models import Equipment, Line
 from control.queries import process_events as queries
 from dashboards import permissions, process_events
 from dashboards.api.changes import DECISION, REFUSALS, Key
+from dashboards.api.gate import needs
 from dashboards.api.plant import FROM, TO
 from dashboards.api.schemas import Instant, ProcessEventIn, ProcessEventOut, ProcessEventsOut
 
@@ -37,6 +39,7 @@ def events(
 
 
 @router.post("/lines/{line_id}/events", response={**DECISION, 200: ProcessEventsOut})
+@needs(Right.RECORD_EVENT)
 def record(request: HttpRequest, line_id: int, asked: ProcessEventIn, key: str = Key) -> HttpResponse:
     """Tell of an event. Without ``equipment`` it concerns every machine of the line, from the foil then at each."""
     line = _line(request, line_id)

@@ -118,6 +118,8 @@ class MoveOut(Schema):
     from_value: float
     to_value: float
     contributions: list[dict[str, Any]]
+    part: int = Field(description="Moves of one part go together; of several parts one may be approved alone")
+    left_out: bool = Field(False, description="Of a part that was not approved: never made")
     read_back: float | None
 
 
@@ -142,11 +144,16 @@ class ChangeOut(Schema):
     reason: str
     applied_at: datetime | None
     effect: dict[str, Any] | None
+    hindsight: dict[str, Any] | None = Field(
+        description="Of a rejected or expired one: would it have helped, by what was measured instead"
+    )
     moves: list[MoveOut]
 
 
 class ChangeDetailOut(ChangeOut):
     undoable_until: datetime | None = Field(description="Until then its way back can be proposed, at …/undo")
+    left_out: list[MoveOut] = Field(description="Moves of parts that were not approved")
+    expected: list[dict[str, Any]] = Field(description="What is expected of the moves that are made, stream by stream")
     evidence: dict[str, Any]
 
 
@@ -159,6 +166,9 @@ class Signed(Schema, extra="forbid"):
 
 class Approval(Signed, extra="forbid"):
     version: int = Field(ge=1)
+    parts: list[Annotated[int, Field(ge=0, le=1000)]] | None = Field(
+        None, max_length=100, description="The parts that are approved; all of them without it"
+    )
     reason: str = Field("", max_length=400, pattern=NO_ZERO)
 
 

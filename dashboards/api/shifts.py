@@ -9,6 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from ninja import Field, Query, Router, Schema
 
 from control.actions import shifts
+from control.actions.authority import Right
 from control.actions.signing import Hand
 from control.models import Handover
 from control.plantvalues import NO_ZERO
@@ -16,6 +17,7 @@ from control.queries import handover as queries
 from dashboards import hands, permissions
 from dashboards import shifts as doors
 from dashboards.api.changes import DECISION, REFUSALS, Key, answer
+from dashboards.api.gate import needs
 from dashboards.api.schemas import Signed
 
 router = Router(tags=["shifts"])
@@ -71,12 +73,14 @@ def shift(request: HttpRequest, shift_id: int) -> Any:
 
 
 @router.post("/shifts/{shift_id}/notes", response={**DECISION, 200: NotedOut})
+@needs(Right.HAND_OVER)
 def note(request: HttpRequest, shift_id: int, asked: NoteIn, key: str = Key) -> HttpResponse:
     """Tell the next shift something, until it has accepted."""
     return answer(doors.note(permissions.person(request), key, _found(request, shift_id), asked.text))
 
 
 @router.post("/shifts/{shift_id}/give", response={**DECISION, 200: ShiftOut})
+@needs(Right.HAND_OVER)
 def give(request: HttpRequest, shift_id: int, asked: Signed, key: str = Key) -> HttpResponse:
     """Sign that this is what happened. 403 as for an approval that takes a password."""
     row = _found(request, shift_id)
@@ -84,6 +88,7 @@ def give(request: HttpRequest, shift_id: int, asked: Signed, key: str = Key) -> 
 
 
 @router.post("/shifts/{shift_id}/accept", response={**DECISION, 200: ShiftOut})
+@needs(Right.HAND_OVER)
 def accept(request: HttpRequest, shift_id: int, asked: Signed, key: str = Key) -> HttpResponse:
     """Sign that it was read and the line is taken over: another person than who gave it."""
     row = _found(request, shift_id)

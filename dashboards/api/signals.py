@@ -9,6 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from ninja import Field, Query, Router, Schema
 
 from control.actions import attention
+from control.actions.authority import Right
 from control.models import Line, Signal
 from control.plantvalues import NO_ZERO
 from control.queries import lane
@@ -17,6 +18,7 @@ from control.queries.points import rule_names
 from dashboards import permissions
 from dashboards import signals as doors
 from dashboards.api.changes import DECISION, REFUSALS, Key, answer
+from dashboards.api.gate import needs
 
 router = Router(tags=["signals"])
 LARGEST = 2**63 - 1
@@ -106,6 +108,7 @@ def how_often(request: HttpRequest, line_id: int) -> Any:
 
 
 @router.post("/lines/{line_id}/signals/acknowledge", response={**DECISION, 200: Acknowledged})
+@needs(Right.ANSWER_SIGNAL)
 def acknowledge(request: HttpRequest, line_id: int, asked: Acknowledgement, key: str = Key) -> HttpResponse:
     """Say of open signals that they were seen. They still want a cause."""
     line = _line(request, line_id)
@@ -113,6 +116,7 @@ def acknowledge(request: HttpRequest, line_id: int, asked: Acknowledgement, key:
 
 
 @router.post("/signals/{signal_id}/close", response={**DECISION, 200: Closed})
+@needs(Right.ANSWER_SIGNAL)
 def close(request: HttpRequest, signal_id: int, asked: Answer, key: str = Key) -> HttpResponse:
     """Say why a signal came and what was done, for those that joined it too."""
     row, cause = _found(request, signal_id), permissions.found(lane.causes(), key=asked.cause)
@@ -120,6 +124,7 @@ def close(request: HttpRequest, signal_id: int, asked: Answer, key: str = Key) -
 
 
 @router.post("/signals/{signal_id}/shelve", response={**DECISION, 200: Shelved})
+@needs(Right.ANSWER_SIGNAL)
 def shelve(request: HttpRequest, signal_id: int, asked: Shelving, key: str = Key) -> HttpResponse:
     """Have a rule of a stream call nobody for a time. What breaks it is stored all the same."""
     row = _found(request, signal_id)
@@ -127,6 +132,7 @@ def shelve(request: HttpRequest, signal_id: int, asked: Shelving, key: str = Key
 
 
 @router.post("/signals/{signal_id}/unshelve", response={**DECISION, 200: Unshelved})
+@needs(Right.ANSWER_SIGNAL)
 def unshelve(request: HttpRequest, signal_id: int, key: str = Key) -> HttpResponse:
     """Let it call again before the time is over."""
     return answer(doors.unshelve(permissions.person(request), key, _found(request, signal_id)))

@@ -10,6 +10,7 @@ from ninja import Field, File, Form, Query, Router, Schema
 from ninja.files import UploadedFile
 
 from control.actions import versions as actions
+from control.actions.authority import Right
 from control.actions.errors import Invalid
 from control.actions.idempotency import Answered
 from control.core.versions import State
@@ -18,6 +19,7 @@ from control.plantvalues import NO_ZERO
 from control.queries import versions as queries
 from dashboards import hands, permissions, uploads, version_doors
 from dashboards.api.changes import DECISION, REFUSALS, Key
+from dashboards.api.gate import needs
 from dashboards.api.schemas import Instant, Signed
 
 WHEN = Query(...)
@@ -106,6 +108,10 @@ class SignatureIn(Signed, extra="forbid"):
 
 
 DECIDED = {**DECISION, 200: VersionTold}
+OF_VERB = {
+    "submit": Right.CONFIGURE, "discard": Right.CONFIGURE, "rework": actions.may_rework,
+    "reject": actions.may_review, "recall": actions.may_review, "retire": actions.may_review,
+}  # fmt: skip
 
 
 @router.get("/lines/{line_id}/versions", response={200: list[VersionOut], **REFUSALS})
@@ -144,6 +150,7 @@ def in_force_at(
 
 
 @router.post("/lines/{line_id}/versions", response=DECIDED)
+@needs(Right.CONFIGURE)
 def draft(request: HttpRequest, line_id: int, asked: DraftIn, key: str = Key) -> HttpResponse:
     """Draft a version. 422 ``not_valid`` names everything that is wrong in ``difference.faults``."""
     line = _line(request, line_id)
@@ -154,6 +161,7 @@ def draft(request: HttpRequest, line_id: int, asked: DraftIn, key: str = Key) ->
 
 
 @router.post("/lines/{line_id}/versions/import", response=DECIDED)
+@needs(Right.CONFIGURE)
 def bring(
     request: HttpRequest,
     line_id: int,
@@ -181,6 +189,7 @@ def version(request: HttpRequest, version_id: int) -> Any:
 
 
 @router.post("/versions/{version_id}/edit", response=DECIDED)
+@needs(Right.CONFIGURE)
 def edit(request: HttpRequest, version_id: int, asked: EditIn, key: str = Key) -> HttpResponse:
     """Change a draft of your own; from then on it rests on what is in force now."""
     _found(request, version_id)
@@ -189,6 +198,7 @@ def edit(request: HttpRequest, version_id: int, asked: EditIn, key: str = Key) -
 
 
 @router.post("/versions/{version_id}/approve", response=DECIDED)
+@needs(actions.may_sign)
 def approve(request: HttpRequest, version_id: int, asked: SignatureIn, key: str = Key) -> HttpResponse:
     """Sign that it may come into force; with ``when`` the same signature says from when it does."""
     told = _signed(request, version_id, asked)
@@ -197,6 +207,7 @@ def approve(request: HttpRequest, version_id: int, asked: SignatureIn, key: str 
 
 
 @router.post("/versions/{version_id}/put_in_force", response=DECIDED)
+@needs(actions.may_sign)
 def put_in_force(request: HttpRequest, version_id: int, asked: SignatureIn, key: str = Key) -> HttpResponse:
     """Sign from when what was approved is in force."""
     told = _signed(request, version_id, asked)
@@ -207,6 +218,7 @@ def put_in_force(request: HttpRequest, version_id: int, asked: SignatureIn, key:
 
 
 @router.post("/versions/{version_id}/{verb}", response=DECIDED)
+@needs(OF_VERB)
 def decide(
     request: HttpRequest,
     version_id: int,

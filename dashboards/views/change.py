@@ -17,11 +17,12 @@ from control.actions.errors import Refused
 from control.actions.idempotency import Answered
 from control.actions.signing import signatures
 from control.core.lifecycle import UNDECIDED, State
+from control.core.modes import Mode
 from control.models import AuditEntry, Change
 from control.queries import changes as queries
 from control.queries import live
-from dashboards import decisions, hands, permissions, revisions, wording
-from dashboards.views import effects, refusals
+from dashboards import decisions, hands, parts, permissions, revisions, wording
+from dashboards.views import effects, hindsights, refusals
 from dashboards.views.guardrails import Guard, guardrails
 from dashboards.views.outlooks import cards
 
@@ -68,8 +69,9 @@ def _text(request: HttpRequest) -> str:
 
 
 def _approve(request: HttpRequest, change: Change, key: str, version: int) -> Answered:
-    person, reason = permissions.person(request), request.POST.get("reason", "")[:400]
-    return decisions.approve(person, key, change.pk, by=hands.of_form(request), version=version, reason=reason)
+    part, reason = request.POST.get("part", ""), request.POST.get("reason", "")[:400]
+    told = {"version": version, "reason": reason, "parts": [_seen(part)] if part else None}
+    return decisions.approve(permissions.person(request), key, change.pk, by=hands.of_form(request), **told)
 
 
 def _reject(request: HttpRequest, change: Change, key: str, version: int) -> Answered:
@@ -117,12 +119,18 @@ def _found(request: HttpRequest, pk: int) -> Change:
 
 def _now(request: HttpRequest, change: Change) -> dict[str, Any]:
     undecided = change.state in UNDECIDED
-    guards = guardrails(change, permissions.now())
+    guards, card = guardrails(change, permissions.now()), cards([change])[0]
+    split = parts.parts(change) if undecided else []
     offered = revisions.offered(request, change)
     decides = undecided and permissions.may(request, Right.DECIDE, change.line)
     return {
         "change": change,
-        "card": cards([change])[0],
+        "card": card,
+        "parts": split,
+        "parts_alone": parts.rows(card) if split else [],
+        "left_out": parts.left_out(change),
+        "hindsight": hindsights.told(card),
+        "advised": undecided and not Mode(change.loop.actual_mode).writes,
         "zone": change.line.time_zone,
         "undecided": undecided,
         "may_decide": decides,
@@ -145,7 +153,8 @@ def _content(change: Change, guards: list[Guard], offered: dict[str, Any]) -> st
     """What a fragment is drawn anew for; a half-filled form is left alone as long as this stays."""
     passed = "".join(str(int(guard.passed)) for guard in guards)
     others = ".".join(str(pk) for _words, pk in offered["links"])
-    return f"{change.pk}:{change.version}:{passed}:{others}:{offered['undo_until'] is not None}"
+    later = f"{offered['undo_until'] is not None}:{change.hindsight is not None}:{change.loop.actual_mode}"
+    return f"{change.pk}:{change.version}:{passed}:{others}:{later}"
 
 
 def _signing(request: HttpRequest, change: Change) -> dict[str, Any]:

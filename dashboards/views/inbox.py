@@ -7,6 +7,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import ngettext
@@ -46,6 +47,8 @@ def page_now(request: HttpRequest) -> HttpResponse:
 @require_POST
 def reject(request: HttpRequest) -> HttpResponse:
     """Reject what was ticked, each by the version that was on the page; others stay as they are."""
+    if not permissions.may_somewhere(request, Right.DECIDE):
+        raise PermissionDenied
     person, form = permissions.person(request), request.POST
     done = kept = 0
     for ticked in form.getlist("change"):

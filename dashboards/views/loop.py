@@ -111,10 +111,21 @@ def _context(request: HttpRequest, loop: Loop) -> dict[str, Any]:
         "tuned": [_row(entry) for entry in queries.tuned(loop)],
         "waiting": version_queries.waiting(line).filter(kind="loop", scope=loop.pk),
         "may_configure": permissions.may(request, Right.CONFIGURE, line),
+        "record": _record(loop),
         **ladder(request, loop),
         **loop_form.table(loop, streams, overview.active_recipe(line)),
         **_cost(loop),
     }
+
+
+def _record(loop: Loop) -> list[tuple[str, int, list[tuple[str, int]]]]:
+    """What became of its recommendations: how many, and of how many it is known what they did or would have done."""
+    fates = queries.record(loop, permissions.now() - queries.RECORDED)
+    words = {str(key): str(said) for key, said in {**wording.STATES, **wording.HINDSIGHT}.items()}
+    return [
+        (words[fate.outcome], fate.number, [(words[key], n) for key, n in sorted(fate.verdicts.items())])
+        for fate in fates
+    ]
 
 
 def _cost(loop: Loop) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from control.actions.foretelling import expected
 from control.models import Change, Equipment, Recipe, SetPointMove, Stream
 from control.queries import overview as queries
 from dashboards import wording
@@ -28,7 +29,7 @@ class Card:
     @property
     def names(self) -> dict[str, str]:
         """What the streams of the expectation are called, by key."""
-        keys = (item["stream"] for item in self.change.evidence.get("expected", []))
+        keys = (item["stream"] for item in expected(self.change))
         return {key: seen.stream for key, seen in zip(keys, self.outlooks, strict=True)}
 
     @property
@@ -67,8 +68,7 @@ def _streams(equipment: Equipment) -> dict[str, Stream]:
 
 
 def _card(change: Change, recipe: Recipe | None, streams: dict[str, Stream], speed: float | None) -> Card:
-    expected = change.evidence.get("expected", [])
-    seen = [_outlook(item, recipe, streams.get(item["stream"])) for item in expected]
+    seen = [_outlook(item, recipe, streams.get(item["stream"])) for item in expected(change)]
     return Card(change, wording.sentence(change, seen), seen, confidence(seen), speed)
 
 

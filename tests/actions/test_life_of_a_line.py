@@ -359,7 +359,7 @@ class Life(RuleBasedStateMachine):
 
     @invariant()
     def what_is_called_applied_was_done(self) -> None:
-        said = Change.objects.filter(state__in=CONFIRMED, moves__read_back__isnull=False)
+        said = Change.objects.filter(state__in=CONFIRMED, moves__read_back__isnull=False, command_id__isnull=False)
         assert {str(change.command_id) for change in said} <= {done.command_id for done in self.done}
 
     @invariant()

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 from django.contrib.auth.models import User
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.dashboards.conftest import change, plant, served
 from tests.dashboards.serving import Served
+from tests.installation import PASSWORD as DEMO_PASSWORD
+from tests.installation import Installation
 
 __all__ = ["change", "plant", "served"]
 
@@ -64,3 +66,19 @@ def opened(browser: Browser, served: Served) -> Iterator[Open]:
     for page in pages:
         page.context.close()
     assert (violations, faults) == ([], [])
+
+
+@pytest.fixture(scope="module")
+def pages(installation: Installation, browser: Browser) -> Iterator[dict[str, Page]]:
+    """People, each at a browser of their own."""
+    opened = {}
+    for name in ("operator", "supervisor", "viewer", "engineer"):
+        page = opened[name] = browser.new_page(base_url=installation.url, locale="en")
+        page.goto("/accounts/login/")
+        page.fill("[name=username]", name)
+        page.fill("[name=password]", DEMO_PASSWORD)
+        page.get_by_role("button", name="Sign in").click()
+        expect(page.get_by_role("heading", level=1)).to_have_text("Cathode line 1")
+    yield opened
+    for page in opened.values():
+        page.context.close()

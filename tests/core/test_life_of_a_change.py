@@ -14,11 +14,11 @@ LIFE = {
     },
     "pending_operator": {
         "escalate": "pending_supervisor", "approve": "approved", "reject": "rejected", "expire": "expired",
-        "supersede": "superseded", "withdraw": "withdrawn",
+        "supersede": "superseded", "withdraw": "withdrawn", "follow": "applied",
     },
     "pending_supervisor": {
         "approve": "approved", "reject": "rejected", "expire": "expired", "supersede": "superseded",
-        "withdraw": "withdrawn",
+        "withdraw": "withdrawn", "follow": "applied",
     },
     "veto": {
         "approve": "approved", "reject": "rejected", "expire": "expired", "supersede": "superseded",
@@ -35,7 +35,7 @@ LIFE = {
     "ineffective": {"revert": "reverted"},
 }  # fmt: skip
 GOES_ON_UNDER_HOLD = {
-    "reject", "expire", "withdraw", "confirm", "fail", "lose", "watch", "worked", "did_not_work",
+    "reject", "expire", "withdraw", "confirm", "fail", "lose", "follow", "watch", "worked", "did_not_work",
 }  # fmt: skip
 CELLS = list(product(State, Verb))
 

@@ -13,7 +13,7 @@ the mean of each characteristic and side, M e, and what is left, e - M e. The ot
     |W (e - B u)|^2  becomes  |w M (e - B_mean u)|^2 + |W (1 - M)(e - B_cross u)|^2,   w^2 the mean of W^2
 
 which is the same number if the weights are equal and the gains pure, and keeps the two apart if they are not, or if a
-limit is reached: a pump never mends a profile, nor a bolt a mean.
+limit is reached: a pump never mends a profile, nor a bolt a mean. What nothing joins is marked as parts of the answer.
 
 Every move comes apart into what each stream asked for, what was fed forward, the way back to nominal, and clipping.
 What cannot be solved safely is not solved: the answer is no move, and why.
@@ -33,6 +33,7 @@ import daqp
 import numpy as np
 
 from control.core.machine import LoopConfig
+from control.core.r2r.parts import parts
 from control.core.types import BoolArray, Contribution, FloatArray, Move
 
 NOMINAL, CLIPPING = "return to nominal", "clipping"
@@ -79,6 +80,7 @@ class _Form:
     bends: FloatArray  # (bends, mvs), of settings
     bent: tuple[str, ...]  # (bends,) the tag in the middle
     sense: FloatArray  # (mvs + rows,), for the solver
+    part: tuple[int, ...]  # (mvs,)
 
 
 def allocate(
@@ -101,11 +103,12 @@ def allocate(
     z, held = solved
     goal = np.clip(now + z * form.step, form.low, form.high)  # which rounding may miss
     x = goal - now
-    parts = (form.free @ asked) * form.step[:, None]
-    parts = np.column_stack([parts, x - parts.sum(axis=1)])
+    shares = (form.free @ asked) * form.step[:, None]
+    shares = np.column_stack([shares, x - shares.sum(axis=1)])
     names = (*loop.cvs, *fed, NOMINAL, CLIPPING)
     moves = tuple(
-        Move(mv.tag, float(now[j]), float(goal[j]), _contributions(names, parts[j])) for j, mv in enumerate(loop.mvs)
+        Move(mv.tag, float(now[j]), float(goal[j]), _contributions(names, shares[j]), form.part[j])
+        for j, mv in enumerate(loop.mvs)
     )
     return Allocation(moves, _named(loop, form, now, held))
 
@@ -157,6 +160,7 @@ def _form(loop: LoopConfig, gains: tuple[tuple[float, ...], ...] | None) -> _For
         bends=bends,
         bent=bent,
         sense=np.array([0] * len(step) + [_EQUALITY] * bool(group.any()) + [0] * len(bends), np.int32),
+        part=parts(hessian, rows),
     )
 
 
