@@ -54,7 +54,7 @@ def the_audit_is_whole(site: Installation) -> bool:
     return subprocess.run(command, cwd=ROOT, env=site.env, capture_output=True, check=False).returncode == 0
 
 
-@pytest.mark.parametrize("races", rounds(6, 1000))
+@pytest.mark.parametrize("races", rounds(4, 1000))
 def test_of_two_who_approve_at_once_one_does_and_the_machine_moves_once(installation: Installation, races: int) -> None:
     asked = Crowd(installation).approve(races)
     ends = check(installation, asked)
@@ -68,7 +68,7 @@ def test_of_two_who_approve_at_once_one_does_and_the_machine_moves_once(installa
     assert the_audit_is_whole(installation)
 
 
-@pytest.mark.parametrize("course", [(6, 3, (0.5, 2.0), 30), trial((1000, 1000, (8.0, 16.0), SEED), "trial-1000")])
+@pytest.mark.parametrize("course", [(4, 3, (0.5, 2.0), 30), trial((1000, 1000, (8.0, 16.0), SEED), "trial-1000")])
 def test_killed_again_and_again_nothing_acknowledged_is_lost_doubled_or_guessed(
     installation: Installation, course: tuple[int, int, tuple[float, float], int]
 ) -> None:
