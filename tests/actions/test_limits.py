@@ -55,8 +55,15 @@ def drafted(plant, stream, now=NOW, **told):
     return limits.draft(stream, choice(**told), actor=plant.person("engineer"), now=now, reason="first limits")
 
 
-def activated(plant, stream, number, now=NOW):
-    limits.activate(stream, number, actor=plant.person("engineer"), now=now, reason="looked at it")
+def rows_of(version):
+    """What a draft would judge by, chart by chart."""
+    return {row.chart: row for row in Limits.of(Version.objects.get(pk=version.pk))}
+
+
+def activated(plant, version, now=NOW, then="now"):
+    versions.submit(version.pk, actor=plant.person("engineer"), now=now)
+    told = {"seen": version.sha256, "by": hand(plant.person("supervisor"), now), "reason": "looked at it"}
+    return versions.approve(version.pk, now=now, then=then, **told)
 
 
 def test_a_draft_tells_where_its_numbers_come_from_and_judges_nothing_yet(plant, stream):
