@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.http import HttpRequest
 from ninja.errors import AuthenticationError
-from ninja.security import HttpBearer
+from ninja.security import HttpBearer, SessionAuth
 
 from control.actions import tokens
 from control.actions.errors import NoPermission
@@ -25,3 +27,12 @@ class PersonalToken(HttpBearer):
         if not found.acts and request.method not in READING:
             raise NoPermission("token_reads", "This token only reads.")
         return found
+
+
+class InASession(SessionAuth):
+    """For what no token does: to make or revoke one."""
+
+    def __call__(self, request: HttpRequest) -> Any:
+        if PersonalToken()(request):
+            raise NoPermission("session_needed", "Tokens are made and revoked by who is signed in.")
+        return super().__call__(request)

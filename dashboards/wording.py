@@ -415,6 +415,7 @@ REFUSALS = {
     "name_needed": gettext_lazy("Give the token a name."),
     "token_too_long": gettext_lazy("Not for that long."),
     "token_revoked": gettext_lazy("The token was revoked already."),
+    "session_needed": gettext_lazy("Tokens are made and revoked by who is signed in."),
     "token_reads": gettext_lazy("This token only reads."),
     "not_shelved": gettext_lazy("Only a rule of a stream can be shelved."),
     "not_on_a_shelf": gettext_lazy("It is not shelved."),

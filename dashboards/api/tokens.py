@@ -9,13 +9,13 @@ from django.http import HttpRequest, HttpResponse
 from ninja import Field, Router, Schema, Status
 
 from control.actions import tokens
-from control.actions.errors import NoPermission
 from control.models import ApiToken
 from control.plantvalues import NO_ZERO
 from dashboards import hands, permissions
 from dashboards import tokens as doors
 from dashboards.api.changes import DECISION, Key, answer
 from dashboards.api.schemas import Failure, Signed
+from dashboards.bearer import InASession
 
 router = Router(tags=["tokens"])
 
@@ -50,25 +50,18 @@ def my_tokens(request: HttpRequest) -> Any:
     return [_told(row) for row in tokens.of(permissions.person(request))]
 
 
-@router.post("/tokens", response={201: TokenMade, 401: Failure, 403: Failure, 422: Failure})
+@router.post("/tokens", response={201: TokenMade, 401: Failure, 403: Failure, 422: Failure}, auth=InASession())
 def make(request: HttpRequest, asked: TokenIn) -> Any:
     """Signed with your password. The secret is stored in no answer, so this takes no Idempotency-Key."""
-    _in_a_session(request)
     by = hands.hand(request, asked.signer, asked.password)
     row, secret = tokens.make(asked.name, days=asked.days, acts=asked.acts, by=by, now=permissions.now())
     return Status(201, {**_told(row), "secret": secret})
 
 
-@router.post("/tokens/{token_id}/revoke", response={**DECISION, 200: TokenDone})
+@router.post("/tokens/{token_id}/revoke", response={**DECISION, 200: TokenDone}, auth=InASession())
 def revoke(request: HttpRequest, token_id: int, key: str = Key) -> HttpResponse:
-    _in_a_session(request)
     row = permissions.found(tokens.of(permissions.person(request)), pk=token_id)
     return answer(doors.revoke(permissions.person(request), key, row))
-
-
-def _in_a_session(request: HttpRequest) -> None:
-    if permissions.token(request):
-        raise NoPermission("session_needed", "Tokens are made and revoked by who is signed in.")
 
 
 def _told(row: ApiToken) -> dict[str, Any]:

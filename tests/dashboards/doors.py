@@ -193,9 +193,9 @@ def world(plant: Plant, change: Change) -> World:
     grant = Grant.objects.filter(user=plant.person("viewer")).latest("pk")
     own = tokens.make("own", days=1, acts=True, by=hand(plant.person("operator"), now), now=now)[0]
     of = {
-        "token": own.pk, "change": change.pk, "equipment": plant.coater.pk, "grant": grant.pk, "hold": hold.pk, "hook": hook.pk,
-        "lane": stream.lane_id,
-        "line": line.pk, "loop": plant.loop.pk, "shift": shift.pk, "signal": signal.pk, "stream": stream.pk,
+        "change": change.pk, "equipment": plant.coater.pk, "grant": grant.pk, "hold": hold.pk, "hook": hook.pk,
+        "lane": stream.lane_id, "line": line.pk, "loop": plant.loop.pk, "shift": shift.pk, "signal": signal.pk,
+        "stream": stream.pk, "token": own.pk,
     }  # fmt: skip
     places: dict[str, object] = {f"{noun}_id": key for noun, key in of.items()}
     places |= {f"{noun}s.pk": key for noun, key in of.items()}
