@@ -16,9 +16,10 @@ from django.views.decorators.http import require_POST, require_safe
 from control.actions.authority import Right
 from control.actions.errors import Invalid, Refused
 from control.actions.idempotency import Answered
+from control.actions.kinds import LOOP
 from control.core.modes import Mode
 from control.core.r2r import deadband
-from control.models import Loop
+from control.models import Loop, Version
 from control.plantvalues import SHIFT_S
 from control.queries import loops as queries
 from control.queries import overview
@@ -27,6 +28,7 @@ from dashboards import hands, loop_form, modes, permissions, version_doors, vers
 from dashboards.views import refusals
 from dashboards.views.ladder import ladder
 
+LONGEST_ID = 18  # digits
 USUAL_WEIGHT = 0.1  # a second, where the estimator has no fixed one: only to smooth what is looked at
 
 
@@ -41,14 +43,13 @@ def page(request: HttpRequest, pk: int) -> HttpResponse:
 def tune(request: HttpRequest, pk: int) -> HttpResponse:
     """To the draft, or back to the page with everything that is wrong and as it was typed."""
     loop, sent = _found(request, pk), request.POST
-    loop.settings_number = _seen(request, loop)
+    loop.settings_number, draft = _seen(request, loop), _draft(request, loop)
     try:
         settings = loop_form.asked(loop, sent)
     except ValueError as why:
         return _again(request, pk, [str(why)])
     try:
-        told = {"reason": sent.get("reason", "")[:400]}
-        done = version_doors.tune(permissions.person(request), sent.get("key", ""), loop, settings, **told)
+        done = _kept(request, loop, draft, settings)
     except Refused as refusal:
         return refusals.shown(request, refusal, back=_at(loop))
     if done.status == 200:
@@ -59,6 +60,14 @@ def tune(request: HttpRequest, pk: int) -> HttpResponse:
     if not found:
         return refusals.page(request, done.status, done.answer, back=_at(loop))
     return _again(request, pk, [version_words.fault(fault) for fault in found])
+
+
+def _kept(request: HttpRequest, loop: Loop, draft: Version | None, settings: dict[str, Any]) -> Answered:
+    user, sent = permissions.person(request), request.POST
+    key, reason = sent.get("key", ""), sent.get("reason", "")[:400]
+    if draft is None:
+        return version_doors.tune(user, key, loop, settings, reason=reason)
+    return version_doors.edit(user, key, draft.pk, settings, seen=sent.get("seen", ""), reason=reason)
 
 
 def _again(request: HttpRequest, pk: int, mistakes: list[str]) -> HttpResponse:
@@ -86,6 +95,17 @@ def _found(request: HttpRequest, pk: int) -> Loop:
     return permissions.found(queries.visible_loops(permissions.line_ids(request)), pk=pk)
 
 
+def _draft(request: HttpRequest, loop: Loop) -> Version | None:
+    """The draft that is changed, if it is one: the page is then about its settings."""
+    told = (request.POST or request.GET).get("draft", "")
+    if not told.isdecimal() or len(told) > LONGEST_ID:
+        return None
+    rows = version_queries.visible([loop.equipment.line_id]).filter(kind=LOOP.key, scope=loop.pk)
+    draft: Version = permissions.found(rows, pk=int(told))
+    loop.settings = draft.content
+    return draft
+
+
 def _at(loop: Loop) -> str:
     return f"/loops/{loop.pk}/"
 
@@ -97,12 +117,14 @@ def _seen(request: HttpRequest, loop: Loop) -> int:
 
 
 def _context(request: HttpRequest, loop: Loop) -> dict[str, Any]:
+    draft = _draft(request, loop)
     line, streams = loop.equipment.line, queries.streams_of(loop)
     unit = next((stream.characteristic.unit for stream in streams.values()), "")
     return {
         "lines": permissions.lines(request),
         "line": line,
         "loop": loop,
+        "draft": draft,
         "zone": line.time_zone,
         "unit": unit,
         "numbers": loop_form.numbers(loop.settings),

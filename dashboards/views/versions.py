@@ -21,6 +21,7 @@ from control.actions import imports, versions
 from control.actions.authority import Right
 from control.actions.errors import Invalid, Refused
 from control.actions.idempotency import Answered
+from control.actions.kinds import LOOP
 from control.actions.signing import signatures
 from control.core.versions import TRANSITIONS, State, Verb
 from control.models import Line, Version
@@ -63,8 +64,10 @@ def form(request: HttpRequest, key: str, kind: str) -> HttpResponse:
 @login_required
 @require_safe
 def change(request: HttpRequest, pk: int) -> HttpResponse:
-    """A draft once more."""
+    """A draft once more; of a loop on the page of the loop."""
     version = _found(request, pk)
+    if version.kind == LOOP.key:
+        return redirect(f"{reverse('loop', args=[version.scope])}?draft={version.pk}")
     return render(request, "versions/form.html", _form(request, version.line, _table(version.kind), version))
 
 
@@ -230,7 +233,7 @@ def _verbs(request: HttpRequest, version: Version) -> set[str]:
     allowed: set[str] = set()
     if permissions.may(request, Right.CONFIGURE, version.line):
         allowed |= {"submit", "discard", *version_doors.SIGNED}
-        allowed |= {"edit"} if author in (None, me) and version.kind in version_form.FORMS else set()
+        allowed |= {"edit"} if author in (None, me) and version.kind in (LOOP.key, *version_form.FORMS) else set()
     if versions.may_review(version, permissions.person(request), permissions.now()):
         allowed |= {"rework", "reject", "recall", "retire", *version_doors.SIGNED}
     if author == me:

@@ -83,6 +83,34 @@ def test_an_engineer_sets_it_and_sees_who_did_what(plant: Plant, signed_in) -> N
     assert "version 2" in page
 
 
+def test_a_draft_that_was_sent_back_is_changed_on_the_page_of_its_loop(plant: Plant, signed_in) -> None:
+    engineer, now = signed_in("engineer"), timezone.now()
+    engineer.post(at(plant) + "tune/", form(plant.loop, deadband="0.09"))
+    version = Version.objects.latest("pk")
+    versions.submit(version.pk, actor=plant.person("engineer"), now=now)
+    versions.rework(version.pk, actor=plant.person("supervisor"), now=now, reason="Too wide")
+    assert f"/versions/{version.pk}/change/" in engineer.get(f"/versions/{version.pk}/").content.decode()
+    page = engineer.get(f"/versions/{version.pk}/change/", follow=True).content.decode()
+    assert 'value="0.09"' in page
+    assert "These are the settings of draft 2, not those in force." in page
+    told = {"draft": str(version.pk), "seen": version.sha256}
+    wrong = engineer.post(at(plant) + "tune/", form(plant.loop, deadband="-1", **told))
+    assert (wrong.status_code, "settings of draft 2" in wrong.content.decode()) == (422, True)
+    assert engineer.post(at(plant) + "tune/", form(plant.loop, deadband="0.07", **told)).status_code == 302
+    version.refresh_from_db()
+    assert (version.content["deadband"], version.state) == (0.07, "draft")
+    assert (
+        engineer.post(at(plant) + "tune/", form(plant.loop, deadband="0.08", **told)).status_code == 409
+    )  # seen before
+    assert Loop.objects.get().settings["deadband"] == 0.06
+
+
+@pytest.mark.parametrize("told", ["999999", "x", "", "-1", "٣", "9" * 40])
+def test_a_draft_that_there_is_not_is_none(plant: Plant, signed_in, told: str) -> None:
+    answer = signed_in("engineer").get(at(plant), {"draft": told})
+    assert answer.status_code == (404 if told in ("999999", "٣") else 200)
+
+
 def test_sending_the_page_as_it_stands_changes_no_gain_and_no_weight(plant: Plant, signed_in) -> None:
     engineer = signed_in("engineer")
     assert engineer.post(at(plant) + "tune/", form(plant.loop)).status_code == 409  # nothing is otherwise

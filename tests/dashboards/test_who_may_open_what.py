@@ -26,6 +26,7 @@ def pages(plant: Plant, change: Change) -> list[str]:
         f"/changes/{change.pk}/", f"/changes/{change.pk}/now/", f"/loops/{plant.loop.pk}/",
         f"/lines/{plant.line.key}/shift/", f"/lines/{plant.line.key}/shift/now/",
         f"/lines/{plant.line.key}/signals/", f"/lines/{plant.line.key}/signals/now/",
+        f"/lines/{plant.line.key}/versions/", f"/lines/{plant.line.key}/versions/recipe/new/",
     ]  # fmt: skip
 
 
@@ -75,6 +76,8 @@ def writes(plant: Plant, change: Change) -> dict[str, dict[str, object]]:
         f"/lines/{plant.line.key}/signals/acknowledge/": {"signal": raised(plant), "key": "k3"},
         f"/signals/{raised(plant)}/shelve/": {"minutes": "5", "reason": "x", "key": "k4"},
         f"/signals/{raised(plant)}/unshelve/": {"key": "k5"},
+        f"/lines/{plant.line.key}/versions/recipe/draft/": {"reason": "Because", "key": "k7"},
+        f"/lines/{plant.line.key}/hooks/make/": {"url": "https://hooks.example.com/", "action": "change.confirm"},
         f"/lines/{plant.line.key}/events/": {"kind": "splice", "minutes_ago": "0", "key": "k2"},
     }
 

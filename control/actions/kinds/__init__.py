@@ -9,4 +9,4 @@ from control.actions.kinds.tables import AUTHORITY, FIGURES
 
 KINDS: dict[str, Kind] = {kind.key: kind for kind in (RECIPE, FIGURES, AUTHORITY, LOOP)}
 
-__all__ = ["FIGURES", "KINDS", "RECIPE", "Content", "Kind"]
+__all__ = ["FIGURES", "KINDS", "LOOP", "RECIPE", "Content", "Kind"]
