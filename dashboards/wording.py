@@ -51,6 +51,7 @@ HINDSIGHT = {
     Verdict.SAME: gettext_lazy("No difference"),
     Verdict.HARMED: gettext_lazy("Would have harmed"),
 }
+FATES = {"edited": gettext_lazy("Other values of a person in its place")}
 SHIFT_CHANGES = {
     "open": gettext_lazy("Open at the end"),
     State.APPLIED: gettext_lazy("Applied"),

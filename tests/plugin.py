@@ -55,6 +55,8 @@ TOGETHER = {
     "tests/browser/test_the_whole_path.py": "installation",
     "tests/faults/test_a_write_survives_its_writer.py": "installation",
     "tests/browser/test_what_came_of_it.py": "installation",
+    "tests/faults/test_many_approvals.py": "installation",
+    "tests/faults/test_rights_end_without_redis.py": "installation",
     "tests/faults/test_a_restart_says_bye.py": "installation",
     "tests/faults/test_a_stop_holds_within_a_second.py": "installation",
     "tests/faults/test_a_second_start_finds_its_data.py": "installation",

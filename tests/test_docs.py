@@ -29,3 +29,9 @@ def test_every_setting_is_in_the_example(setting: str) -> None:
 def test_every_link_of_the_docs_leads_somewhere(page: Path) -> None:
     links = re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text())
     assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+def test_every_trial_of_the_docs_is_there() -> None:
+    named = set(re.findall(r"`(\w+/\w+\.py)`", (ROOT / "docs/trials.md").read_text()))
+    assert named
+    assert [path for path in named if not (ROOT / "tests" / path).exists()] == []

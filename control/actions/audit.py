@@ -54,8 +54,8 @@ def atomic() -> Iterator[None]:
         yield from _inner(outer)
         return
     mine: list[Recorded] = []
+    alone = transaction.get_autocommit()  # raises while the database is away: nothing may be left set then
     token = _collected.set(mine)
-    alone = transaction.get_autocommit()
     try:
         with transaction.atomic():
             yield

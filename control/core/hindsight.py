@@ -1,8 +1,8 @@
 """Was a "no" right? What a change that was not made would have changed, by what was measured instead.
 
-Each stream stood at r where its target is T, and would have stood at r + m with the move, m = after - do_nothing as it
-was foretold. In standard deviations of the prediction, as in control.core.effect (w = 1.645 / half_width), the streams
-together would have come nearer to their targets by
+Each stream stood at r where its target is T, and would have stood at r + m with the move: m is what the move would have
+added by its gains to whatever was done instead. In standard deviations of the prediction, as in control.core.effect
+(w = 1.645 / half_width), the streams together would have come nearer to their targets by
 
     sum ((r - T) w)^2 - sum ((r + m - T) w)^2  =  - 2 sum (r - T) m w^2 - sum (m w)^2
 

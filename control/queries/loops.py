@@ -9,7 +9,7 @@ from itertools import groupby
 
 import numpy as np
 from django.db import connection
-from django.db.models import Count, QuerySet
+from django.db.models import Case, CharField, Count, Q, QuerySet, Value, When
 from scipy.signal import lfilter
 
 from control.core.lifecycle import State
@@ -18,6 +18,7 @@ from control.core.types import FloatArray, MeasuredBy, Quality
 from control.models import AuditEntry, Change, Loop, ModeSpell, Stream
 
 LOOKED_AT = timedelta(hours=4)
+EDITED = "edited"  # a person's other values took its place
 RECORDED = timedelta(days=30)
 MADE = (State.APPLIED, State.VERIFYING, State.EFFECTIVE, State.INEFFECTIVE, State.REVERTED)
 EVERY_S = 5  # of the predictions of that time, one in so many seconds
@@ -55,7 +56,7 @@ def tuned(loop: Loop, most: int = 10) -> QuerySet[AuditEntry]:
 
 @dataclass(frozen=True, slots=True)
 class Fate:
-    """How many of a loop's recommendations were applied, rejected or expired, and how many of them with each verdict.
+    """How many of a loop's recommendations ended so, and how many of them with each verdict.
 
     Of what was applied the verdict is whether it was effective, of the others what it would have done.
     """
@@ -67,14 +68,16 @@ class Fate:
 
 def record(loop: Loop, since: datetime) -> list[Fate]:
     """What became of what the controller itself proposed."""
+    by_person = Q(state=State.SUPERSEDED, superseded_by__author__isnull=False, superseded_by__undoes=None)
     own = Change.objects.filter(loop=loop, author=None, proposed_at__gt=since)
-    told = own.order_by().values_list("state", "hindsight__verdict").annotate(n=Count("pk"))
+    ended = Case(When(by_person, then=Value(EDITED)), default="state", output_field=CharField())
+    told = own.annotate(ended=ended).order_by().values_list("ended", "hindsight__verdict").annotate(n=Count("pk"))
     counts = {(state, verdict): n for state, verdict, n in told}
     applied = {state: n for (state, _verdict), n in counts.items() if state in MADE}
     judged = {state: applied[state] for state in (State.EFFECTIVE, State.INEFFECTIVE) if state in applied}
     fates = [Fate(State.APPLIED, sum(applied.values()), {str(state): n for state, n in judged.items()})]
-    for outcome in (State.REJECTED, State.EXPIRED):
-        verdicts = {verdict: n for (state, verdict), n in counts.items() if state == outcome}
+    for outcome in (State.REJECTED, State.EXPIRED, EDITED):
+        verdicts = {verdict: n for (ended, verdict), n in counts.items() if ended == outcome}
         fates.append(Fate(outcome, sum(verdicts.values()), {key: n for key, n in verdicts.items() if key}))
     return fates
 

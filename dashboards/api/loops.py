@@ -57,7 +57,7 @@ class SpellOut(Schema):
 
 
 class FateOut(Schema):
-    outcome: str = Field(description="applied, rejected or expired")
+    outcome: str = Field(description="applied, rejected, expired, or edited: a person's other values took its place")
     number: int
     verdicts: dict[str, int] = Field(description="How many were effective, or would have helped, harmed, or neither")
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from django.utils.translation import gettext as _
 
 from control.core.hindsight import Verdict
-from control.models import Change
 from dashboards import wording
 from dashboards.views.outlooks import Card
 
@@ -37,7 +36,8 @@ def told(card: Card) -> Told | None:
     if not found:
         return None
     if not found.get("measured"):
-        return Told(_unknown(card.change), "unknown", [])
+        words = _("Too few streams were measured afterwards; what it would have done is not known.")
+        return Told(words, "unknown", [])
     names = card.names
     rows = [
         Row(names.get(one["stream"], one["stream"]), one["target"], one["stood"], one["stood"] + one["forgone"])
@@ -45,12 +45,6 @@ def told(card: Card) -> Told | None:
     ]
     verdict = Verdict(found["verdict"])
     return Told(f"{wording.HINDSIGHT[verdict]}. {_why(found['gain'])}", MARKS[verdict], rows)
-
-
-def _unknown(change: Change) -> str:
-    if (change.hindsight or {}).get("moved"):
-        return _("Another change came into the same foil; what this one would have done is not known.")
-    return _("Too few streams were measured afterwards; what it would have done is not known.")
 
 
 def _why(gain: float) -> str:

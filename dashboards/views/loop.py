@@ -143,7 +143,7 @@ def _context(request: HttpRequest, loop: Loop) -> dict[str, Any]:
 def _record(loop: Loop) -> list[tuple[str, int, list[tuple[str, int]]]]:
     """What became of its recommendations: how many, and of how many it is known what they did or would have done."""
     fates = queries.record(loop, permissions.now() - queries.RECORDED)
-    words = {str(key): str(said) for key, said in {**wording.STATES, **wording.HINDSIGHT}.items()}
+    words = {str(key): str(said) for key, said in {**wording.STATES, **wording.HINDSIGHT, **wording.FATES}.items()}
     return [
         (words[fate.outcome], fate.number, [(words[key], n) for key, n in sorted(fate.verdicts.items())])
         for fate in fates

@@ -2,11 +2,14 @@
 
 import json
 import math
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import partial
 from io import StringIO
+from random import Random
 
 import pytest
 from django.contrib.auth.models import User
@@ -18,6 +21,7 @@ from control.actions import audit
 from control.actions.errors import Conflict
 from control.models import AuditEntry, AuditHead
 from tests.factories import NOW, user
+from tests.trials import LONG_S, SEED, trial
 
 ROWS = 12
 
@@ -210,6 +214,53 @@ def test_tampering_is_found_and_the_first_bad_row_named(tamper: Callable, at: in
     assert audit.verify().first.number == first
 
 
+ALTERED = (
+    "at = at + interval '1 us'", "actor_name = actor_name || 'x'", "action = 'thing.keep'", "object_type = 'nothing'",
+    "object_id = object_id || '0'", "line_id = line_id + 1", "old = '{}'", "new = NULL",
+    "reason = translate(reason, 'd', 'b')", "hash = reverse(hash)", "previous_hash = reverse(previous_hash)",
+)  # fmt: skip
+
+
+def alter(cursor, at: int, what: str) -> int:
+    cursor.execute(f"UPDATE control_auditentry SET {what} WHERE number = %s", [at])  # noqa: S608 - one of ours
+    return at
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("course", [(6, 5), trial((200, SEED), "trial-200")], ids=str)
+def test_of_many_tamperings_drawn_by_chance_each_is_refused_or_found_and_nothing_else_is(course):
+    """The application may add a row and no more; the owner of the table lifts the guard, and is found out."""
+    times, seed = course
+    chance = Random(seed)
+    ways = [*TAMPERINGS, *(partial(alter, what=what) for what in ALTERED)]
+    write()
+    for _ in range(times):
+        tamper, at = chance.choice(ways), chance.randrange(1, ROWS)
+        if tamper is not _append:
+            with pytest.raises(DatabaseError, match="append-only"), transaction.atomic(), connection.cursor() as cursor:
+                tamper(cursor, at)
+        with transaction.atomic():
+            with as_owner() as cursor:
+                first = tamper(cursor, at)
+            assert audit.verify().first.number == first, (tamper, at)
+            transaction.set_rollback(True)
+        assert audit.verify().ok
+
+
+@pytest.mark.django_db
+@pytest.mark.trial
+@pytest.mark.timeout(LONG_S)
+def test_a_million_rows_are_verified_in_twenty_seconds():
+    told = (NOW, None, "tester", "thing.move", "thing", "1", 7, {"to": 60.0}, {"to": 60.3}, "drift")
+    with connection.cursor() as cursor:
+        for _ in range(200):
+            cursor.execute(*audit.appending(5000 * [audit.Recorded(*told)], commit=False))
+    began = time.monotonic()
+    assert audit.verify().rows == 1_000_000
+    took = time.monotonic() - began
+    assert took < 20.0, f"{took:.1f} s"
+
+
 @pytest.mark.django_db
 def test_a_chain_rewritten_whole_is_found_by_a_root_kept_elsewhere():
     write(3)
@@ -262,6 +313,17 @@ def test_rows_are_chained_and_committed_by_the_last_message_of_a_transaction():
 
 
 @pytest.mark.django_db(transaction=True)
+def test_what_is_done_after_the_database_was_away_is_recorded_again(monkeypatch):
+    connection.close()
+    with monkeypatch.context() as away:
+        away.setitem(connection.settings_dict, "NAME", "no_such_database")
+        with pytest.raises(DatabaseError), audit.atomic():
+            pass
+    write(2)
+    assert AuditEntry.objects.count() == 2
+
+
+@pytest.mark.django_db(transaction=True)
 def test_what_surrounds_a_transaction_is_not_committed_with_it():
     def outer() -> None:
         with transaction.atomic():
@@ -283,10 +345,11 @@ def test_what_is_to_follow_the_commit_does_follow_it():
 
 
 @pytest.mark.django_db(transaction=True)
-def test_many_writers_at_once_make_one_chain():
+@pytest.mark.parametrize(("writers", "each"), [(8, 25), pytest.param(16, 500, marks=pytest.mark.trial)])
+def test_many_writers_at_once_make_one_chain(writers, each):
     def write_some(writer: int) -> None:
         try:
-            for number in range(25):
+            for number in range(each):
                 with audit.atomic():
                     told = {"actor": f"writer {writer}", "now": NOW + timedelta(seconds=number)}
                     audit.record(action="thing.move", obj=("thing", number), **told)
@@ -294,7 +357,7 @@ def test_many_writers_at_once_make_one_chain():
         finally:
             connection.close()
 
-    with ThreadPoolExecutor(8) as pool:
-        list(pool.map(write_some, range(8)))
+    with ThreadPoolExecutor(writers) as pool:
+        list(pool.map(write_some, range(writers)))
     report = audit.verify()
-    assert (report.ok, report.rows) == (True, 8 * 25 * 2)
+    assert (report.ok, report.rows) == (True, writers * each * 2)

@@ -1,4 +1,4 @@
-"""Rejected and expired recommendations are scored by the foil that was made without them."""
+"""Recommendations that were not followed are scored by the foil that was made without them."""
 
 from datetime import timedelta
 
@@ -7,7 +7,7 @@ import pytest
 from control.actions import changes
 from control.core.lifecycle import State
 from control.core.types import MeasuredBy
-from control.models import AuditEntry, Change
+from control.models import AuditEntry, Change, Snapshot
 from control.queries import loops as queries
 from tests.factories import NOW, Plant, alive, offered, plant, point, reason_code, snapshot
 
@@ -34,10 +34,18 @@ def rejected(line: Plant, *, stood: float | None, lanes=(1, 2, 3, 4), by=Measure
     return change
 
 
-def measured(line: Plant, since, stood: float, lanes=(1, 2, 3, 4), by=MeasuredBy.GAUGE) -> None:
+def measured(line: Plant, since, stood: float, lanes=(1, 2, 3, 4), by=MeasuredBy.GAUGE, **held: float) -> None:
+    stands(line, since, **held)
     for lane in lanes:
         for seconds in range(35, 150, 20):
             point(line, f"loading/{lane}-top", since + seconds * SECOND, stood, by=by)
+
+
+def stands(line: Plant, since, **held: float) -> None:
+    """Where the machine stands in the window that is looked at."""
+    Snapshot.objects.filter(at__gt=since).delete()
+    for seconds in (40, 90, 140):
+        snapshot(line, since + seconds * SECOND, **held)
 
 
 def after(change: Change, now=DUE) -> Change:
@@ -95,12 +103,31 @@ def test_what_is_never_measured_is_said_to_be_unknown(line):
     assert after(change, DUE + 30 * MINUTE).hindsight == {"measured": False}
 
 
-def test_foil_into_which_another_change_came_tells_nothing(line):
+def test_what_somebody_set_by_hand_instead_counts(line):
+    change = rejected(line, stood=20.0)
+    stands(line, NOW, pump_top=61.0)  # he set the very same himself
+    found = after(change).hindsight
+    assert (found["verdict"], found["streams"][0]["forgone"]) == ("no_difference", pytest.approx(0.0))
+
+
+def test_while_nobody_knows_where_the_machine_stood_nothing_is_said(line):
     change = rejected(line, stood=19.6)
-    other = Change.objects.get()
-    other.pk, other.state, other.applied_at = None, State.VERIFYING, NOW + MINUTE
-    other.save(force_insert=True)
-    assert after(change).hindsight == {"measured": False, "moved": True}
+    Snapshot.objects.filter(at__gt=NOW).delete()
+    assert after(change).hindsight is None
+    assert after(change, DUE + 30 * MINUTE).hindsight == {"measured": False}
+
+
+@pytest.mark.parametrize(("stood", "verdict"), [(19.7, "would_have_helped"), (20.3, "would_have_harmed")])
+def test_what_a_person_changed_is_held_against_his_own_values(line, stood, verdict):
+    first = offered(line, pump_top=61.5)
+    told = {"version": first.version, "values": {"pump_top": 60.3}, "now": NOW}
+    edit = changes.edit(first.pk, actor=line.person("operator"), **told)
+    Change.objects.filter(pk=edit.pk).update(state=State.VERIFYING, applied_at=NOW + MINUTE)
+    measured(line, NOW + MINUTE, stood, pump_top=60.3)
+    first.refresh_from_db()
+    assert after(first, DUE + MINUTE - SECOND).hindsight is None
+    found = after(first, DUE + MINUTE).hindsight
+    assert (found["verdict"], found["streams"][0]["forgone"]) == (verdict, pytest.approx(0.33 * 1.2))
 
 
 @pytest.mark.parametrize("state", [State.SUPERSEDED, State.WITHDRAWN, State.BLOCKED])
@@ -113,13 +140,14 @@ def test_what_was_not_refused_is_not_looked_back_on(line, state):
 def test_the_record_of_a_loop_counts_what_became_of_its_recommendations(line):
     after(rejected(line, stood=19.6))
     row = Change.objects.get()
-    for state in (State.EFFECTIVE, State.EFFECTIVE, State.VERIFYING, State.EXPIRED, State.SUPERSEDED):
+    for state in (State.EFFECTIVE, State.EFFECTIVE, State.VERIFYING, State.EXPIRED, State.SUPERSEDED, State.SUPERSEDED):
         row.pk, row.state, row.hindsight = None, state, None
         row.save(force_insert=True)
-    row.pk, row.author, row.state = None, line.person("operator"), State.EFFECTIVE
+    row.pk, row.author, row.state, row.supersedes_id = None, line.person("operator"), State.EFFECTIVE, row.pk
     row.save(force_insert=True)
     found = queries.record(line.loop, NOW - MINUTE)
     assert [(fate.outcome, fate.number, fate.verdicts) for fate in found] == [
         (State.APPLIED, 3, {"effective": 2}), (State.REJECTED, 1, {"would_have_helped": 1}), (State.EXPIRED, 1, {}),
+        ("edited", 1, {}),
     ]  # fmt: skip
-    assert [fate.number for fate in queries.record(line.loop, NOW)] == [0, 0, 0]
+    assert [fate.number for fate in queries.record(line.loop, NOW)] == [0, 0, 0, 0]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from datetime import timedelta
 
 import pytest
@@ -24,6 +26,7 @@ from dashboards.outbox import Outbox
 from tests import factories
 from tests.dashboards.serving import Served
 from tests.factories import Plant
+from tests.trials import rounds
 
 pytestmark = pytest.mark.django_db(transaction=True)
 LANE = "loading/1-top"
@@ -272,19 +275,22 @@ def _date(line: Plant, cookie: str) -> None:
 WAYS = {_out: 4401, _password: 4401, _disabled: 4401, _role: 4409, _scope: 4409, _date: 4409}
 
 
+@pytest.mark.parametrize("sockets", rounds(1, 50))
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__.strip("_"))
 async def test_what_is_taken_away_is_refused_at_once_and_closes_the_socket_in_ten_seconds(
-    served: Served, line: Plant, way: Callable[[Plant, str], None]
+    served: Served, line: Plant, way: Callable[[Plant, str], None], sockets: int
 ) -> None:
     """Also who may still look, as a viewer: what he could do besides is gone."""
     await sync_to_async(factories.grant)(line.person("supervisor"), "viewer", line=line.line)
-    cookie = await session(served, line, "supervisor")
-    async with served.socket(cookie) as heard:
-        await heard.say(type="sub", stream=await sync_to_async(lane_of)(line), since=None)
-        await heard.next("snapshot")
+    cookie, lane = await session(served, line, "supervisor"), await sync_to_async(lane_of)(line)
+    async with AsyncExitStack() as held:
+        heard = [await held.enter_async_context(served.socket(cookie)) for _ in range(sockets)]
+        for one in heard:
+            await one.say(type="sub", stream=lane, since=None)
+            await one.next("snapshot")
         await sync_to_async(way)(line, cookie)
         assert await sync_to_async(_holds)(line, cookie) in (302, 403)
-        assert await heard.close_code(10.0) == WAYS[way]
+        assert set(await asyncio.gather(*(one.close_code(10.0) for one in heard))) == {WAYS[way]}
 
 
 def _holds(line: Plant, cookie: str) -> int:

@@ -90,7 +90,6 @@ def test_advice_is_typed_at_the_machine_and_no_button_promises_more(change: Chan
     ("hindsight", "words"),
     [
         ({"measured": False}, "Too few streams were measured afterwards"),
-        ({"measured": False, "moved": True}, "Another change came into the same foil"),
         (
             {"measured": True, "verdict": "would_have_helped", "gain": 2.4},
             "Would have helped. Nearer to the targets by +2.4",

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -80,6 +81,30 @@ def in_a_process(work: Callable[[], object]) -> int:
             os._exit(0)
     _, status = os.waitpid(pid, 0)
     return os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
+
+
+@contextmanager
+def stopped_at(of: object, name: str, work: Callable[[], object]) -> Iterator[None]:
+    """Another process does it, and stands still (SIGSTOP) right before that function; at the end it goes on."""
+    connections.close_all()
+    pid = os.fork()
+    if pid == 0:
+        true = getattr(of, name)
+
+        def late(*args: Any, **told: Any) -> Any:
+            os.kill(os.getpid(), signal.SIGSTOP)
+            return true(*args, **told)
+
+        setattr(of, name, late)
+        try:
+            work()
+        finally:
+            os._exit(0)
+    _, status = os.waitpid(pid, os.WUNTRACED)
+    assert os.WIFSTOPPED(status)
+    yield
+    os.kill(pid, signal.SIGCONT)
+    os.waitpid(pid, 0)
 
 
 def dying(of: object, name: str, when: str) -> None:

@@ -10,6 +10,7 @@ import pytest
 from control.actions import audit, changes, leases, writing
 from control.connectors.twin import TwinConnector
 from control.core.lifecycle import State
+from control.dispatcher import Connect
 from control.models import Change
 from tests.actions.test_writing_to_the_twin import DemoLine
 from tests.connectors.plcs import RunningPlc
@@ -24,6 +25,7 @@ from tests.faults.one_line import (
     let_the_lease_run_out,
     put_behind,
 )
+from tests.faulty import BadLine
 from tests.trials import SEED, trial
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -35,6 +37,8 @@ STEPS = [
     (TwinConnector, "read_back"),
     (writing, "confirm"),
 ]
+LAST_STEPS = [(writing, "adopt"), (writing, "fail"), (writing, "lose")]  # of a write that did not go well
+SHARES = {"lost_request": 0.2, "lost_reply": 0.2, "late": 0.2, "refused": 0.1}
 
 
 @pytest.fixture
@@ -50,9 +54,9 @@ def connect(demo: DemoLine):
     return lambda _equipment: demo.plc.connector()
 
 
-def killed_at(demo: DemoLine, of: object, name: str, when: str) -> int:
+def killed_at(demo: DemoLine, of: object, name: str, when: str, line: Connect | None = None) -> int:
     def work() -> None:
-        writer = dispatcher(demo, "doomed", connect(demo))
+        writer = dispatcher(demo, "doomed", line or connect(demo))
         dying(of, name, when)
         writer.run_once()
 
@@ -75,6 +79,36 @@ def test_a_dispatcher_killed_before_or_after_any_step_leaves_a_change_that_is_do
         assert (change.state, len(applied(demo, change))) == (State.APPLIED, 1), (name, when)
         put_behind(demo)
     assert audit.verify().ok
+
+
+@pytest.mark.parametrize("course", [(3, 4), trial((300, SEED), "trial")], ids=str)
+def test_killed_at_any_step_on_a_bad_line_too_nothing_is_doubled_or_guessed(demo, course):
+    """One dispatcher after the other dies at some step, while requests and replies are lost, late or refused."""
+    count, seed = course
+    chance = Random(seed)
+    points = [(of, name, when) for of, name in (*STEPS, *LAST_STEPS) for when in ("before", "after")]
+    for number in range(count):
+        change = approved(demo, number)
+        for _ in range(chance.randint(1, 3)):
+            bad = BadLine(demo.plc.connector, Random(chance.random()), SHARES)
+            killed_at(demo, *chance.choice(points), line=bad.connect)
+            let_the_lease_run_out()
+        successor = dispatcher(demo, f"successor {number}", connect(demo))
+        successor.run_once()
+        successor.stop()
+        settled(demo, change)
+        put_behind(demo)
+    assert audit.verify().ok
+
+
+def settled(demo: DemoLine, change: Change) -> str:
+    """How it ended, which is what the machine did by its own log; unless it is called unconfirmed."""
+    change.refresh_from_db()
+    times = len(applied(demo, change))
+    assert change.state in (*DONE, State.UNCONFIRMED, State.WRITE_FAILED)
+    assert times <= 1
+    assert times == (change.state in DONE) or change.state == State.UNCONFIRMED
+    return change.state
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
@@ -121,11 +155,7 @@ def test_killed_at_any_moment_while_many_are_approved_nothing_is_lost_doubled_or
         successor = dispatcher(demo, f"successor {number}", connect(demo))
         successor.run_once()
         successor.stop()
-        change.refresh_from_db()
-        times = len(applied(demo, change))
-        assert change.state in (*DONE, State.UNCONFIRMED, State.WRITE_FAILED)
-        assert times == (change.state in DONE) or change.state == State.UNCONFIRMED
-        ends.append(change.state)
+        ends.append(settled(demo, change))
         put_behind(demo)
     assert ends.count(State.UNCONFIRMED) <= 0.01 * count
     assert audit.verify().ok
