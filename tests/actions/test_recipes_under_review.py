@@ -107,7 +107,7 @@ def test_everything_that_is_wrong_is_said(line: Plant, content: dict[str, Any], 
 
 
 def test_a_loop_that_never_had_a_target_keeps_nobody_from_a_recipe(line: Plant) -> None:
-    del line.recipe.content["specs"]["coater.loading"]["target"]
+    line.recipe.content |= {"specs": {"coater.loading": {"lower": 19.4, "target": None, "upper": 20.6}}}
     line.recipe.save()
     assert drafted(line, {PUMP: 51.0}).content[PUMP] == 51.0
 
