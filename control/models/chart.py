@@ -20,8 +20,9 @@ class Limits(models.Model):
     ``mean`` and ``sigma`` are those of what is plotted: of a chart of groups of the groups' means.
 
     Stored is what is or was in force. Rows of a stream with the same ``number`` are one version (of the kind ``KIND``,
-    with that number), put in force together; a chart of single values is always among them. ``excluded`` says which points were left out and why: ``[{"from", "to", "points",
-    "reason"}]``; ``expected`` the false alarms foretold for a shift: ``{"per_shift", "by_rule": {bit: number}}``.
+    with that number), put in force together; a chart of single values is always among them. ``excluded`` says which
+    points were left out and why: ``[{"from", "to", "points", "reason"}]``; ``expected`` the false alarms foretold for a
+    shift: ``{"per_shift", "by_rule": {bit: number}}``.
     """
 
     class Chart(models.TextChoices):

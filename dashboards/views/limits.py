@@ -1,4 +1,4 @@
-"""The limits of one stream: their versions, what a window would give, and a draft, which is then reviewed like any other.
+"""The limits of one stream: their versions, what a window would give, and a draft, which is reviewed like any other.
 
 Looking writes nothing; the figures of a draft are found anew when it is stored, never sent by the browser.
 """

@@ -1,4 +1,4 @@
-"""An engineer draws limits from a window in a real browser and leaves a wild value out; a supervisor signs them there."""
+"""An engineer draws limits from a window in a real browser without a wild value; a supervisor signs them there."""
 
 from __future__ import annotations
 

@@ -179,7 +179,9 @@ def test_a_draft_that_nobody_wants_is_discarded_on_the_page(plant: Plant, stream
     client = signed_in("engineer")
     client.post(at(stream, "draft/"), {**form_on(client.get(at(stream)).content.decode()), "reason": "first"})
     page = client.get(at(stream)).content.decode()
-    action, key = re.findall(r'action="(/versions/\d+/decide/discard/)">.*?name="key" value="(\w+)"', page, re.DOTALL)[0]
+    form = re.search(r'action="(/versions/\d+/decide/discard/)">.*?name="key" value="(\w+)"', page, re.DOTALL)
+    assert form
+    action, key = form.groups()
     assert client.post(action, {"key": key}).status_code == 302
     assert Version.objects.get().state == "rejected"
     assert "Give it to review" not in client.get(at(stream)).content.decode()

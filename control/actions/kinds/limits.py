@@ -1,8 +1,8 @@
 """The control limits of a stream as a kind of version: every chart that judges it, with its rules.
 
-``charts`` has for each chart what it judges by and what it was found from, ``excluded`` what of the window was left out.
-None of it is ever typed: it is drawn from a window by control.actions.limits. Past charts, and whatever judges, read the
-rows of Limits that follow a version into force.
+``charts`` has for each chart what it judges by and what it was found from, ``excluded`` what of the window was left
+out. None of it is ever typed: control.actions.limits draws it from a window. Past charts, and whatever judges, read the
+rows of Limits that are written when a version comes into force.
 """
 
 from __future__ import annotations

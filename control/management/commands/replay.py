@@ -101,7 +101,7 @@ class Command(BaseCommand):
         self.stopped = True
 
     def train(self, replay: Replay, begin: int, upto: int) -> int:
-        """Store the first rows, then put estimators and first limits found from them in force; returns where to go on."""
+        """Store the first rows, put estimators and first limits found from them in force; returns where to go on."""
         self.feed(replay, begin, upto, 0.0, "history")
         if self.stopped:
             return len(replay)
