@@ -78,7 +78,7 @@ def draw(
 
     The first limits of a stream are in force from ``now``; any others wait for somebody to review them.
     """
-    done = Drawn([], [], refused := {})
+    done, waiting, refused = list[str](), list[str](), dict[str, str]()
     with audit.atomic():
         for stream in machines.streams_of(equipment):
             try:
@@ -87,12 +87,12 @@ def draw(
                 refused[stream.key] = str(why)
                 continue
             first = _begin(stream, equipment.line, content(rows, excluded), actor=actor, now=now, reason=reason)
-            (done.streams if first else done.waiting).append(stream.key)
-        told = {"drawn": done.streams, "waiting": done.waiting, "refused": refused, "from": since, "to": until}
+            (done if first else waiting).append(stream.key)
+        told = {"drawn": done, "waiting": waiting, "refused": refused, "from": since, "to": until}
         audit.record(
             actor=actor, action="limits.draw", obj=equipment, now=now, new=told, reason=reason, line=equipment.line_id
         )
-    return done
+    return Drawn(done, waiting, refused)
 
 
 def _begin(stream: Stream, line: Line, told: Content, *, actor: Actor, now: datetime, reason: str) -> bool:

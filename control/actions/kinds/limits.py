@@ -15,6 +15,7 @@ from control import events
 from control.actions import audit
 from control.actions.audit import Actor
 from control.actions.kinds.kind import Content, Kind, plainly
+from control.core.spc.rules import LENGTHS, ZONES
 from control.models import Limits, Line, Stream, Version, VersionState
 
 Chart = Limits.Chart
@@ -42,15 +43,21 @@ def _shown(told: Mapping[str, Any]) -> dict[str, Any]:
 
 def _of_a_chart(chart: str, told: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     if chart not in LIKE_SINGLE:
-        lines = {"lower": told["mean"] - 3 * told["sigma"], "upper": told["mean"] + 3 * told["sigma"]}
-        yield from ((name, {**told, **lines}[name]) for name in SHOWN)
+        mean, sigma = told["mean"], told["sigma"]
+        whole = {**told, "lower": mean - 3 * sigma, "upper": mean + 3 * sigma}
+        yield from ((name, whole[name]) for name in SHOWN)
     yield "rules", told["rules"]
     yield "per_shift", told["expected"].get("per_shift")
     for name, value in sorted(told["parameters"].items()):
-        if isinstance(value, str | int | float):
-            yield name, value
-        elif name == "others":
+        if name == "others":
             yield name, ", ".join(value)
+        elif isinstance(value, str | int | float) and not _goes_without_saying(name, told["rules"]):
+            yield name, value
+
+
+def _goes_without_saying(name: str, rules: int) -> bool:
+    """Zones are those of the set of rules, and a run that no rule looks at has no length."""
+    return name in ZONES or (name in LENGTHS and not LENGTHS[name] & rules)
 
 
 def write(version: Version, now: datetime) -> int | None:
@@ -67,12 +74,12 @@ def _take_effect(version: Version, *, actor: Actor, now: datetime) -> None:
     before = write(version, now)
     audit.record(
         actor=actor, action="limits.in_force", obj=stream, now=now, reason=version.reason, line=version.line_id,
-        old={"number": before}, new={"number": version.number, **in_short(version.content)},
+        old={"number": before}, new={"number": version.number, **_in_short(version.content)},
     )  # fmt: skip
     events.publish("plant", line_id=version.line_id, equipment_id=stream.lane.equipment_id)
 
 
-def in_short(told: Mapping[str, Any]) -> dict[str, Any]:
+def _in_short(told: Mapping[str, Any]) -> dict[str, Any]:
     """What the audit says of a version."""
     charts = told["charts"]
     one = charts[Chart.INDIVIDUALS]

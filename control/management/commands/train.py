@@ -1,4 +1,4 @@
-"""Train a line's prediction models and draw its control limits from what it measured; the first are in force at once."""
+"""Train a line's prediction models and draw its control limits from what it measured: the first are in force."""
 
 from __future__ import annotations
 
