@@ -307,9 +307,9 @@ def over_the_api(client: Client, stream: Stream, key: str = "k", **told: object)
 
 
 def test_limits_are_drafted_and_reviewed_over_the_api(plant: Plant, stream: Stream, signed_in: SignIn) -> None:
-    engineer, supervisor = signed_in("engineer"), signed_in("supervisor")
     plant.person("supervisor").set_password(PASSWORD)
     plant.person("supervisor").save()
+    engineer, supervisor = signed_in("engineer"), signed_in("supervisor")
     wild = Point.objects.get(value__gt=21).at.isoformat()
     told = {"charts": ["cusum"], "rule_set": "nelson", "lengths": {"run": 8},
             "excluded": [{"from": wild, "to": wild, "reason": "gauge cleaned"}]}  # fmt: skip
