@@ -4,7 +4,8 @@ Deliveries: 200 sockets in another process, one frame of a coater's second for a
 `websockets.broadcast` in turns, both in one server process. A round ends when the slowest socket has its last byte, and
 neither way closes a socket meanwhile: pings, which these clients leave unanswered, are off for both. Under way: a
 snapshot POSTed ten times a second through the ingest door, the pulse, a Celery worker, the pipeline, the bell and the
-hub, until its point is on the socket, with 1 and with 200 sockets; the slowest of the sockets counts. Run: python -m bench.fanout
+hub, until its point is on the socket, with 1 and with 200 sockets; the slowest of the sockets counts.
+Run: python -m bench.fanout
 """
 
 from __future__ import annotations
