@@ -100,6 +100,8 @@ def main() -> None:
         return
     from apcweb.places import make_var, wipe
 
+    for signum in (signal.SIGTERM, signal.SIGHUP):  # whoever ends us ends what we started
+        signal.signal(signum, signal.default_int_handler)
     folder = Path(tempfile.mkdtemp(prefix="apc-bench-"))
     folder.chmod(0o711 if os.geteuid() == 0 else 0o700)
     var, bare_var = folder / "var", make_var(folder / "bare")
@@ -198,7 +200,7 @@ def _postgres_bare(var: Path) -> tuple[float, float]:
 
 def _import_bare(var: Path) -> None:
     env = os.environ | _settings(var)
-    subprocess.run([sys.executable, "-c", "import apcweb.asgi"], check=True, cwd=ROOT, env=env)
+    subprocess.run([sys.executable, "-W", "ignore", "-c", "import apcweb.asgi"], check=True, cwd=ROOT, env=env)
 
 
 def _simulate_bare(var: Path) -> None:
