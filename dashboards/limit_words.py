@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy
 from control.actions.chart_choice import DEVIATION, GROUPS, MOVING_RANGE, STANDARDISED, lengths
 from control.actions.several_rows import FEWEST_GROUPS
 from control.core.spc.limits import FEWEST_VALUES
+from control.core.types import Rule
 from control.models import Limits
 from dashboards import wording
 
@@ -137,8 +138,8 @@ def own_lengths(parameters: Mapping[str, Any]) -> list[str]:
     return [f"{length(name)}: {parameters[name]}" for name, points in usual.items() if parameters[name] != points]
 
 
-def _rules(bits: int) -> str:
-    return wording.rule(bits) if bits else str(SPECIFICATION)
+def _rules(names: str) -> str:
+    return wording.rule(sum(Rule[name.upper()] for name in names.split(", "))) if names else str(SPECIFICATION)
 
 
 WORDED: dict[str, Callable[[Any], str]] = {"method": method, "rule_set": rule_set, "rules": _rules}

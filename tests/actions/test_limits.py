@@ -203,7 +203,7 @@ def test_a_review_shows_what_differs_from_the_limits_in_force(plant, stream):
     assert (mean.change, mean.percent) == pytest.approx((0.5, 2.5), rel=0.1)
     assert rows["i_mr.sigma"].percent == pytest.approx(100, rel=0.3)
     assert (rows["i_mr.rule_set"].old, rows["i_mr.rule_set"].new) == ("western_electric", "nelson")
-    assert (rows["ewma.rules"].old, rows["ewma.rules"].new) == (int(Rule.EWMA), None)
+    assert (rows["ewma.rules"].old, rows["ewma.rules"].new) == ("ewma", None)
     assert "ewma.mean" not in rows  # the same as that of the single values
 
 

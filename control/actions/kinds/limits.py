@@ -17,6 +17,7 @@ from control.actions.audit import Actor
 from control.actions.kinds.kind import Content, Kind, plainly
 from control.core.spc.rules import LENGTHS, ZONES
 from control.models import Limits, Line, Stream, Version, VersionState
+from control.queries.points import rule_names
 
 Chart = Limits.Chart
 LIKE_SINGLE = (Chart.EWMA, Chart.CUSUM, Chart.T2, Chart.MEWMA)  # of the very mean and sigma of the single values
@@ -46,7 +47,7 @@ def _of_a_chart(chart: str, told: Mapping[str, Any]) -> Iterator[tuple[str, Any]
         mean, sigma = told["mean"], told["sigma"]
         whole = {**told, "lower": mean - 3 * sigma, "upper": mean + 3 * sigma}
         yield from ((name, whole[name]) for name in SHOWN)
-    yield "rules", told["rules"]
+    yield "rules", ", ".join(rule_names(told["rules"]))
     yield "per_shift", told["expected"].get("per_shift")
     for name, value in sorted(told["parameters"].items()):
         if name == "others":
