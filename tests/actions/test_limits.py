@@ -15,6 +15,7 @@ from control.actions.chart_choice import Choice, Exclusion
 from control.actions.errors import Conflict, Invalid, NoPermission
 from control.core.types import Quality, Rule
 from control.models import AuditEntry, Limits, Measurement, Point, ProcessEvent, Recipe, Roll, Signature, Version
+from control.queries import handover
 from control.queries import limits as queries
 from tests import factories
 from tests.factories import NOW, Plant, hand, make_recipe
@@ -217,6 +218,13 @@ def test_every_chart_can_be_compared(plant, stream):
     told = {row.path: row.new for row in versions.difference(version)}
     assert {path.partition(".")[0] for path in told} == {"i_mr", "three_way", "ewma", "cusum", "residual", "excluded"}
     assert all(isinstance(value, str | int | float) for value in told.values())
+
+
+def test_the_report_of_the_shift_names_the_stream_once(plant, stream):
+    activated(plant, drafted(plant, stream))
+    (told,) = handover.report(plant.line, START, NOW + timedelta(seconds=1))["versions"]
+    assert (told["action"], told["object"], told["id"]) == ("limits.in_force", "stream", str(stream.pk))
+    assert told["by"] == plant.person("supervisor").username
 
 
 def test_limits_wait_for_the_next_roll(plant, stream):
