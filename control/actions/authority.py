@@ -90,8 +90,7 @@ def held(user: Person, now: datetime) -> frozenset[tuple[int, str]]:
 
 def peopled(line: Line, now: datetime) -> bool:
     """Whether anybody has a role on the line."""
-    in_force = Q(valid_to__isnull=True) | Q(valid_to__gt=now)
-    return Grant.objects.filter(_covers(line), in_force, valid_from__lte=now).exists()
+    return _in_force(now).filter(_covers(line)).exists()
 
 
 def require_at_site(user: Person, right: Right, site: Site, now: datetime) -> None:
@@ -114,8 +113,11 @@ def decides(held: frozenset[str], needs: str) -> bool:
 
 def valid(user: Person, now: datetime) -> QuerySet[Grant]:
     """The roles that hold at ``now``; a disabled account has none."""
-    in_force = Q(valid_to__isnull=True) | Q(valid_to__gt=now)
-    return Grant.objects.filter(in_force, user_id=user.pk or 0, user__is_active=True, valid_from__lte=now)
+    return _in_force(now).filter(user_id=user.pk or 0, user__is_active=True)
+
+
+def _in_force(now: datetime) -> QuerySet[Grant]:
+    return Grant.objects.filter(Q(valid_to__isnull=True) | Q(valid_to__gt=now), valid_from__lte=now)
 
 
 def _covers(line: Line) -> Q:

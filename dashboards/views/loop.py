@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import render
 from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST, require_safe
 
 from control.actions.authority import Right
-from control.actions.errors import Invalid, Refused
+from control.actions.errors import Invalid
 from control.actions.idempotency import Answered
 from control.actions.kinds import LOOP
 from control.core.modes import Mode
@@ -26,7 +25,7 @@ from control.queries import overview
 from control.queries import versions as version_queries
 from dashboards import hands, loop_form, modes, permissions, version_doors, version_words, wording
 from dashboards.names import Names
-from dashboards.views import refusals
+from dashboards.views import drafts, refusals
 from dashboards.views.ladder import ladder
 
 LONGEST_ID = 18  # digits
@@ -49,18 +48,13 @@ def tune(request: HttpRequest, pk: int) -> HttpResponse:
         settings = loop_form.asked(loop, sent)
     except ValueError as why:
         return _again(request, pk, [str(why)])
-    try:
-        done = _kept(request, loop, draft, settings)
-    except Refused as refusal:
-        return refusals.shown(request, refusal, back=_at(loop))
-    if done.status == 200:
-        said = _("This is a draft: give it to review, and it holds once somebody else has approved it.")
-        messages.success(request, said)
-        return redirect("version", done.answer["id"])
-    found = (done.answer.get("difference") or {}).get("faults")
-    if not found:
-        return refusals.page(request, done.status, done.answer, back=_at(loop))
-    return _again(request, pk, [version_words.fault(fault) for fault in found])
+    return drafts.kept(
+        request,
+        lambda: _kept(request, loop, draft, settings),
+        back=_at(loop),
+        again=lambda faults, _status: _again(request, pk, [version_words.fault(fault) for fault in faults]),
+        said=_("This is a draft: give it to review, and it holds once somebody else has approved it."),
+    )
 
 
 def _kept(request: HttpRequest, loop: Loop, draft: Version | None, settings: dict[str, Any]) -> Answered:

@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from django.contrib.auth.decorators import login_required
@@ -19,7 +19,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from control.actions import imports, versions
 from control.actions.authority import Right
-from control.actions.errors import Invalid, Refused
+from control.actions.errors import Invalid
 from control.actions.idempotency import Answered
 from control.actions.kinds import KINDS, LIMITS, LOOP
 from control.actions.signing import signatures
@@ -29,7 +29,7 @@ from control.queries import versions as queries
 from dashboards import hands, permissions, version_doors, version_form, version_words, wording
 from dashboards.instants import instant
 from dashboards.uploads import read
-from dashboards.views import refusals
+from dashboards.views import drafts, refusals
 
 NEWEST = 50
 
@@ -155,25 +155,28 @@ def _drafted(request: HttpRequest, context: dict[str, Any], act: Any) -> HttpRes
     sent = request.POST
     told = {"user": permissions.person(request), "key": sent.get("key", ""), "reason": sent.get("reason", "")[:400]}
     back = f"/lines/{context['line'].key}/versions/"
-    try:
-        done = act(told)
-    except Refused as refusal:
-        return refusals.shown(request, refusal, back=back)
-    if done.status == 200:
-        return redirect("version", done.answer["id"])
-    found = (done.answer.get("difference") or {}).get("faults")
-    if not found:
-        return refusals.page(request, done.status, done.answer, back=back)
+    return drafts.kept(
+        request,
+        lambda: act(told),
+        back=back,
+        again=lambda *faults: _typed_again(request, context, told["reason"], *faults),
+    )
+
+
+def _typed_again(
+    request: HttpRequest, context: dict[str, Any], reason: str, faults: Sequence[Mapping[str, Any]], status: int
+) -> HttpResponse:
+    sent = request.POST
     typed = {field.name: sent[field.name] for field in context["fields"] if field.name in sent}
     values = {field.name: field.value for field in context["fields"]} | typed
     present = {field.name: field.present for field in context["fields"]}
     again = {
-        "faults": [version_words.fault(fault, context["named"]) for fault in found],
-        "wrong": {fault["path"] for fault in found},
+        "faults": [version_words.fault(fault, context["named"]) for fault in faults],
+        "wrong": {fault["path"] for fault in faults},
         "fields": version_form.fields(context["kind"], context["line"], present, values),
-        "reason": told["reason"],
+        "reason": reason,
     }
-    return render(request, "versions/form.html", context | again, status=done.status)
+    return render(request, "versions/form.html", context | again, status=status)
 
 
 def _listed(rows: Iterable[Version]) -> list[tuple[Version, str]]:
