@@ -18,7 +18,7 @@ from control.actions.imports import Media
 from control.actions.signing import Hand
 from control.actions.versions import When
 from control.models import Line, Loop, Stream, Version
-from dashboards.doors import once
+from dashboards.doors import before, once
 from dashboards.permissions import now
 
 PLAIN: dict[str, Callable[..., Version]] = {  # of whoever is signed in
@@ -55,13 +55,14 @@ def tune(user: User, key: str, loop: Loop, settings: Mapping[str, Any], *, reaso
 
 def draw(user: User, key: str, stream: Stream, choice: Choice, *, reason: str) -> Answered:
     """A draft of limits; they are found before the transaction that stores them."""
-    asked: dict[str, Any] = {"actor": user, "now": now(), "reason": reason}
-    found = limits.found(stream, choice, **asked)
-
-    def act() -> Mapping[str, Any]:
-        return told(limits.keep(stream, found, source=Version.Source.API, **asked))
-
-    return once(user, key, "draw_limits", {"stream": stream.pk, "choice": asdict(choice), "reason": reason}, act)
+    asked = {"stream": stream.pk, "choice": asdict(choice), "reason": reason}
+    if (earlier := before(user, key, "draw_limits", asked)) is not None:
+        return earlier
+    by: dict[str, Any] = {"actor": user, "now": now(), "reason": reason}
+    found = limits.found(stream, choice, **by)
+    return once(
+        user, key, "draw_limits", asked, lambda: told(limits.keep(stream, found, source=Version.Source.API, **by))
+    )
 
 
 def bring(

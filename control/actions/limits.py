@@ -76,19 +76,21 @@ def draw(
 ) -> Drawn:
     """Find mean and sigma of each stream in ``[since, until)``.
 
-    The first limits of a stream are in force from ``now``; any others wait for somebody to review them.
+    The first limits of a stream are in force from ``now``; any others wait for somebody to review them. The line is
+    locked only once all are found.
     """
-    done, waiting, refused = list[str](), list[str](), dict[str, str]()
+    found, refused = dict[Stream, Content](), dict[str, str]()
+    for stream in machines.streams_of(equipment):
+        try:
+            found[stream] = content(*_rows(stream, since, until))
+        except ValueError as why:
+            refused[stream.key] = str(why)
+    told: dict[str, Any] = {"refused": refused, "from": since, "to": until}
     with audit.atomic():
-        for stream in machines.streams_of(equipment):
-            try:
-                rows, excluded = _rows(stream, since, until)
-            except ValueError as why:
-                refused[stream.key] = str(why)
-                continue
-            first = _begin(stream, equipment.line, content(rows, excluded), actor=actor, now=now, reason=reason)
-            (done if first else waiting).append(stream.key)
-        told = {"drawn": done, "waiting": waiting, "refused": refused, "from": since, "to": until}
+        first = {stream.key: _begin(stream, equipment.line, of, actor=actor, now=now, reason=reason)
+                 for stream, of in found.items()}  # fmt: skip
+        done, waiting = ([key for key, is_first in first.items() if is_first is which] for which in (True, False))
+        told |= {"drawn": done, "waiting": waiting}
         audit.record(
             actor=actor, action="limits.draw", obj=equipment, now=now, new=told, reason=reason, line=equipment.line_id
         )

@@ -397,6 +397,14 @@ def test_the_first_limits_of_a_machine_are_in_force_unsigned_as_what_it_was_set_
     assert not Signature.objects.exists()
 
 
+def test_the_line_is_locked_only_once_the_limits_of_all_its_streams_are_found(plant, stream):
+    with CaptureQueriesContext(connection) as asked:
+        drawn(plant, stream)
+    locked = [i for i, one in enumerate(asked.captured_queries) if " UPDATE" in one["sql"]]
+    read = [i for i, one in enumerate(asked.captured_queries) if 'FROM "control_measurement"' in one["sql"]]
+    assert max(read) < min(locked)
+
+
 def test_limits_drawn_once_more_for_a_machine_wait_for_a_review(plant, stream):
     drawn(plant, stream)
     Measurement.objects.all().delete()
