@@ -51,6 +51,7 @@ PATHS = {
     "call_every_s": gettext_lazy("Each operator is called at most once in"),
     "call_burst": gettext_lazy("So many calls may come at once to each operator"),
     "shelve_longest_s": gettext_lazy("A signal is shelved for at most"),
+    "recipe_settle_s": gettext_lazy("A machine is off its recipe after"),
     "auto_move": gettext_lazy("Automatic: a move"),
     "auto_shift": gettext_lazy("Automatic: moves of a shift together"),
     "auto_moves_per_hour": gettext_lazy("Automatic: moves an hour"),

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 
-from control.actions import audit, figures, sizing, watching
+from control.actions import audit, drifting, figures, sizing, watching
 from control.actions._move import move
 from control.actions.deciding import SYSTEM, escalate, load, moves_of, require_current
 from control.actions.effects import verify_due
@@ -26,6 +26,7 @@ MAY_EXPIRE = [state for state, verb in TRANSITIONS if verb is Verb.EXPIRE]
 def tend(now: datetime) -> None:
     """Everything that is due; called every second or so. Doing it twice, or at once in two places, changes nothing."""
     watching.watch(now)
+    drifting.watch(now)
     follow_due(now)
     expire_due(now)
     escalate_due(now)

@@ -118,6 +118,7 @@ def _signal(row: Signal) -> Json:
     return {
         "id": row.pk, "kind": row.kind, "stream": row.stream_id, "loop": row.loop_id, "key": where, "rule": row.rule,
         "priority": row.priority, "first_at": _iso(row.first_at), "last_at": _iso(row.last_at), "points": row.points,
+        "detail": row.detail,
     }  # fmt: skip
 
 
