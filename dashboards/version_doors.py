@@ -9,13 +9,13 @@ from typing import Any
 
 from django.contrib.auth.models import User
 
-from control.actions import imports, tuning, versions
+from control.actions import imports, retraining, tuning, versions
 from control.actions.errors import Invalid
 from control.actions.idempotency import Answered
 from control.actions.imports import Media
 from control.actions.signing import Hand
 from control.actions.versions import When
-from control.models import Line, Loop, Version
+from control.models import Line, Loop, TrainingRun, Version
 from dashboards.doors import once
 from dashboards.permissions import now
 
@@ -26,6 +26,7 @@ PLAIN: dict[str, Callable[..., Version]] = {  # of whoever is signed in
     "reject": versions.reject,
     "recall": versions.recall,
     "retire": versions.retire,
+    "again": versions.again,
 }
 SIGNED = ("approve", "put_in_force")
 
@@ -49,6 +50,15 @@ def tune(user: User, key: str, loop: Loop, settings: Mapping[str, Any], *, reaso
 
     asked = {"loop": loop.pk, "number": loop.settings_number, "content": settings, "reason": reason}
     return once(user, key, "tune_loop", asked, act)
+
+
+def submit_run(user: User, key: str, run: TrainingRun, *, reason: str) -> Answered:
+    """The challengers of a run before a reviewer."""
+
+    def act() -> Mapping[str, Any]:
+        return told(retraining.submit(run, actor=user, now=now(), reason=reason))
+
+    return once(user, key, "submit_run", {"run": run.pk, "reason": reason}, act)
 
 
 def bring(

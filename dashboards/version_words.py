@@ -17,6 +17,14 @@ KINDS = {
     "figures": gettext_lazy("Figures of the workflow"),
     "authority": gettext_lazy("Table of authority"),
     "loop": gettext_lazy("Settings of a loop"),
+    "estimators": gettext_lazy("Prediction models of a machine"),
+}
+ESTIMATED = {  # what is told of the estimator of a stream
+    "sha256": gettext_lazy("model"),
+    "kind": gettext_lazy("kind of model"),
+    "mae": gettext_lazy("mean error"),
+    "mae_of_last": gettext_lazy("mean error of always saying the last value"),
+    "coverage": gettext_lazy("share inside the interval"),
 }
 PATHS = {
     "product": gettext_lazy("Product"),
@@ -90,6 +98,7 @@ VERBS = {  # of the buttons that want nothing but a reason
     "recall": gettext_lazy("Take it out of the schedule"),
     "retire": gettext_lazy("Retire it"),
     "discard": gettext_lazy("Discard the draft"),
+    "again": gettext_lazy("Draft it again"),
 }
 FAULTS = {
     "unknown": gettext_lazy("nothing of that name can be set"),

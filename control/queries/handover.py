@@ -18,7 +18,7 @@ MOST = 100  # of one kind are told one by one; the number of all is told anyway
 OUTAGE_SCANS = 10  # so many missed scans are an outage
 LISTED = (State.APPLIED, State.REJECTED, State.EXPIRED, State.WRITE_FAILED)
 VERSIONED = (
-    "limits.activate", "limits.draw", "model.choose", "model.import", "training.promote",
+    "limits.activate", "limits.draw", "model.choose", "model.import",
     "estimator.activate", "plant.store", "version.activate", "version.put_in_force",
 )  # fmt: skip
 GAPS = """

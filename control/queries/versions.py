@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from django.db.models import QuerySet
 
 from control.core.versions import OPEN
-from control.models import AuditEntry, Line, Loop, Version, VersionState
+from control.models import AuditEntry, Equipment, Line, Loop, Version, VersionState
 
 
 def visible(line_ids: Iterable[int]) -> QuerySet[Version]:
@@ -26,6 +26,11 @@ def in_force(line: Line) -> dict[tuple[str, int], Version]:
 
 def loops(line: Line) -> QuerySet[Loop]:
     return Loop.objects.filter(equipment__line=line).select_related("equipment").order_by("pk")
+
+
+def predicted(line: Line) -> QuerySet[Equipment]:
+    """The machines that have streams to predict."""
+    return Equipment.objects.filter(line=line, lanes__streams__isnull=False).distinct().order_by("position")
 
 
 def waiting(line: Line) -> QuerySet[Version]:

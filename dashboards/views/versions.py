@@ -43,6 +43,7 @@ def page(request: HttpRequest, key: str) -> HttpResponse:
     return render(request, "versions/page.html", _shared(request, line) | {
         "kinds": [(kind, version_words.kind(kind), active.get((kind, line.pk))) for kind in version_form.FORMS],
         "loops": [(loop, active.get(("loop", loop.pk))) for loop in queries.loops(line)],
+        "machines": [(one, active.get(("estimators", one.pk))) for one in queries.predicted(line)],
         "waiting": queries.waiting(line),
         "versions": queries.of_line(line)[:NEWEST],
     })  # fmt: skip
@@ -112,9 +113,10 @@ def decide(request: HttpRequest, pk: int, verb: str) -> HttpResponse:
     version = _found(request, pk)
     if verb not in version_doors.PLAIN and verb not in version_doors.SIGNED:
         raise Http404("no such verb")
-    return refusals.answered(
-        request, lambda user, key: _decided(request, user, key, version, verb), reverse("version", args=[pk])
-    )
+    back = reverse("version", args=[pk])
+    if verb == "again":  # leads to the draft
+        back = f"{reverse('versions', args=[version.line.key])}#waiting"
+    return refusals.answered(request, lambda user, key: _decided(request, user, key, version, verb), back)
 
 
 @login_required
@@ -192,13 +194,14 @@ def _form(request: HttpRequest, line: Line, kind: str, version: Version | None =
         "title": version_words.kind(kind),
         "version": version,
         "reason": version.reason if version else "",
-        "named": version_form.named(kind, line),
+        "named": version_form.named(kind, line, line.pk),
         "fields": version_form.fields(kind, line, present, version.content if version else present),
     }
 
 
 def _review(request: HttpRequest, version: Version) -> dict[str, Any]:
-    rows, named = versions.difference(version), version_form.named(version.kind, version.line)
+    rows = versions.difference(version)
+    named = version_form.named(version.kind, version.line, version.scope)
     return _shared(request, version.line) | {
         "version": version,
         "title": version_words.kind(version.kind),
@@ -229,10 +232,12 @@ def _verbs(request: HttpRequest, version: Version) -> set[str]:
     possible = {str(verb) for state, verb in TRANSITIONS if state == State(version.state)}
     if Verb.ACTIVATE in possible and version.state == State.APPROVED:
         possible.add("put_in_force")
+    if version.state == State.SUPERSEDED:
+        possible.add("again")
     author, me = version.author_id, request.user.pk
     allowed: set[str] = set()
     if permissions.may(request, Right.CONFIGURE, version.line):
-        allowed |= {"submit", "discard", *version_doors.SIGNED}
+        allowed |= {"submit", "discard", "again", *version_doors.SIGNED}
         allowed |= {"edit"} if author in (None, me) and version.kind in (LOOP.key, *version_form.FORMS) else set()
     if versions.may_review(version, permissions.person(request), permissions.now()):
         allowed |= {"rework", "reject", "recall", "retire", *version_doors.SIGNED}

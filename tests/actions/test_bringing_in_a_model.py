@@ -57,7 +57,10 @@ def test_it_waits_for_a_run_and_nothing_is_in_force_yet(line, engineer):
 def test_after_its_run_it_is_proposed_and_a_person_puts_it_in_force(line, engineer):
     run = trainingrun.carry_out(brought(line, engineer).pk, clock=lambda: line.now)
     assert (run.state, run.error) == ("proposed", "")
-    retraining.promote(run, actor=engineer, now=line.now, reason="it was no worse")
+    version = retraining.submit(run, actor=engineer, now=line.now, reason="it was no worse")
+    reviewer = user("supervisor")
+    grant(reviewer, "supervisor", line=line.line)
+    versions.approve(version.pk, seen=version.sha256, by=hand(reviewer, line.now), then="now", now=line.now)
     rows = (
         Estimator.objects.filter(state="active")
         .select_related("stream__lane", "stream__characteristic")

@@ -1,4 +1,7 @@
-"""Train a line's prediction models and draw its control limits from what it has measured; in force at once."""
+"""Train a line's prediction models and draw its control limits from what it has measured; in force at once.
+
+So a line is set up: once people work on it, models that are in force are replaced by a reviewed version only.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
 from control.actions import estimators, limits
+from control.actions.errors import Refused
 from control.management.asking import add_by, asking
 from control.models import Line
 
@@ -46,7 +50,7 @@ class Command(BaseCommand):
         for machine in found.equipment.all():
             try:
                 trained = estimators.train(machine, **span, kinds=kinds)
-            except ValueError as error:
+            except (ValueError, Refused) as error:
                 raise CommandError(f"{machine.key}: {error}") from None
             drawn = limits.draw(machine, **span)
             self.stdout.write(f"{machine.key}: {len(trained.metrics)} models, limits of {len(drawn.streams)} streams")
