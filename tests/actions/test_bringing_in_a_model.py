@@ -1,4 +1,4 @@
-"""A model made elsewhere: tried on its own, trained around, compared, and put in force by a person."""
+"""A model made elsewhere: tried on its own, trained around, compared, and put in force by a second person."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import struct
 
 import pytest
 
-from control.actions import _outside_trial, outside_models, retraining, trainingrun
+from control.actions import _outside_trial, outside_models, retraining, trainingrun, versions
 from control.actions.errors import Conflict, Invalid, NoPermission
 from control.models import AuditEntry, Estimator, TrainingRun
 from tests.core.onnx_files import INT64, field, linear, model, node, tensor, value
-from tests.factories import grant, user
+from tests.factories import grant, hand, user
 from tests.running import running
 
 pytestmark = pytest.mark.django_db

@@ -27,22 +27,20 @@ def plant() -> Plant:
 def stored(
     plant: Plant, stream: str, mae: float, *, state: str = "active", run: TrainingRun | None = None
 ) -> Estimator:
-    """A model that always says the same; which one it is stands in its intercept."""
-    linear = {"kind": "ridge", "tags": [], "weight": [], "intercept": mae}
+    """A model of the pump alone; which one it is stands in its intercept."""
+    linear = {"kind": "ridge", "coef": [0.0, 0.0, 0.0], "intercept": 20.0 + mae}
+    inputs = {"tags": ["pump_top"], "window_s": 30.0, "mean": [60.0, 0.0, 0.0], "scale": [1.0, 1.0, 1.0]}
     content = {
-        "main": linear, "reference": linear, "metrics": {"mae": mae, "coverage": 0.9},
+        "version": 2, "stream": stream, "inputs": {**inputs, "similarity": [[1.0]], "gsi_threshold": 1.0},
+        "physics": {"kind": "none"}, "gains": {"pump_top": 0.33}, "main": linear, "reference": linear,
+        "label_mean": 20.0, "label_sigma": 0.1, "residual_sigma": 0.1, "half_width": 0.2, "bias_weight": 0.3,
+        "ri_threshold": 0.5, "metrics": {"mae": mae, "coverage": 0.9},
         "window": {"from_s": NOW.timestamp() - 3600, "to_s": NOW.timestamp()},
     }  # fmt: skip
     row = estimators.version(plant.streams[stream], content, NOW)
     row.state, row.run, row.effective_from = state, run, NOW if state == "active" else None
     row.save(force_insert=True)
     return row
-
-
-@pytest.fixture(autouse=True)
-def _no_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What stands for models here predicts nothing, so no gain of it is judged."""
-    monkeypatch.setattr(estimators, "note_gates", lambda equipment: {})
 
 
 def in_force(plant: Plant) -> dict[str, float]:
@@ -197,8 +195,8 @@ def test_a_model_that_did_not_pass_is_in_no_version(trained: Plant) -> None:
     TrainingRun.objects.update(state="not_better", verdict={"passed": False})
     worse = stored(trained, LANES[0], 0.3, state="rejected", run=run)
     told = {"actor": trained.person("engineer"), "now": NOW, "reason": "x"}
+    asked = {LANES[0]: {"sha256": worse.sha256}}
     with pytest.raises(Invalid):
-        asked = {LANES[0]: {"sha256": worse.sha256}}
         versions.draft("estimators", trained.line, trained.coater.pk, asked, **told)
 
 
