@@ -211,6 +211,16 @@ class SignatureAdmin(ReadOnly):
     show_full_result_count = False
 
 
+@admin.register(models.ApiToken)
+class ApiTokenAdmin(ReadOnly):
+    """Whose scripts may come in; nobody sees what with."""
+
+    list_display = ("name", "user", "acts", "created_at", "expires_at", "revoked_at", "used_at")
+    list_filter = ("acts",)
+    search_fields = ("name", "user__username")
+    exclude = ("token_sha256", "of_password")
+
+
 @admin.register(models.Grant)
 class GrantAdmin(Signed, Remembered):
     """Roles: given and ended, never altered and never deleted."""

@@ -23,10 +23,11 @@ def of_form(request: HttpRequest) -> Hand:
 def hand(request: HttpRequest, signer: str = "", password: str = "") -> Hand:
     """The hand that acts. ``signer`` is who signs, the one who is signed in if nobody is named.
 
-    A password given by the one who is signed in holds for a while; anybody else gives his each time.
+    A password given by the one who is signed in holds for a while; anybody else, and a script, gives it each time.
     """
-    me, now = permissions.person(request), permissions.now()
-    where = {"station": Station.of(request).name or address(request), "address": address(request)}
+    me, now, token = permissions.person(request), permissions.now(), permissions.token(request)
+    station = f"token {token}" if token else Station.of(request).name or address(request)
+    where = {"station": station, "address": address(request)}
     foreign = signer.strip() not in ("", me.get_username())
     if not password:
         if foreign:
@@ -35,7 +36,8 @@ def hand(request: HttpRequest, signer: str = "", password: str = "") -> Hand:
     person = signing.prove(signer.strip() or me.get_username(), password, address=where["address"], now=now)
     if person != me:
         return Hand(person, proved_at=now, screen_of=me, **where)
-    request.session[PROVED] = now.isoformat()
+    if token is None:
+        request.session[PROVED] = now.isoformat()
     return Hand(me, proved_at=now, **where)
 
 
@@ -46,7 +48,7 @@ def check(request: HttpRequest, signer: str, password: str) -> None:
 
 
 def proved_at(request: HttpRequest) -> datetime | None:
-    told = request.session.get(PROVED)
+    told = None if permissions.token(request) else request.session.get(PROVED)
     return parse_datetime(told) if told else None
 
 

@@ -11,7 +11,7 @@ from django.http import Http404, HttpRequest
 
 from control.actions import authority
 from control.actions.authority import Right, Role
-from control.models import Line, Site
+from control.models import ApiToken, Line, Site
 
 M = TypeVar("M", bound=Model)
 
@@ -23,6 +23,12 @@ def now() -> datetime:
 def person(request: HttpRequest) -> User:
     """The signed-in user, the row itself: actions store it."""
     return User.objects.get(pk=request.user.pk)
+
+
+def token(request: HttpRequest) -> ApiToken | None:
+    """The token with which the person is here, if it is not a session."""
+    found: ApiToken | None = getattr(request, "api_token", None)
+    return found
 
 
 def lines(request: HttpRequest) -> QuerySet[Line]:

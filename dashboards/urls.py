@@ -20,6 +20,7 @@ from dashboards.views import (
     signal,
     station,
     stop,
+    token,
     versions,
 )
 
@@ -85,6 +86,9 @@ urlpatterns = [
     path("audit/", audit.page, name="audit"),
     path("audit.csv", audit.table, name="audit_csv"),
     path("audit.jsonl", audit.lines, name="audit_jsonl"),
+    path("tokens/", token.page, name="tokens"),
+    path("tokens/make/", token.make, name="token_make"),
+    path("tokens/<int:pk>/revoke/", token.revoke, name="token_revoke"),
     path("sign/", sign.check, name="sign"),
     path("station/", station.choose, name="station"),
     path("api/v1/", api.urls),

@@ -14,6 +14,7 @@ from .rollvalue import RollCursor, RollValue
 from .shift import Handover, ShiftNote
 from .signature import Guesses, Signature
 from .stability import LoopStability
+from .token import ApiToken
 from .trace import Intake, Measurement, SetAside, Snapshot
 from .training import TrainingPlan, TrainingRun
 from .version import Version, VersionState
@@ -21,6 +22,7 @@ from .webhook import Webhook
 
 __all__ = [
     "Answer",
+    "ApiToken",
     "Area",
     "AuditEntry",
     "AuditHead",

@@ -24,10 +24,12 @@ from dashboards.api import (
     rolls,
     shifts,
     signals,
+    tokens,
     versions,
 )
 from dashboards.api.gate import guarded, not_found
 from dashboards.api.ingest import DESCRIPTION as INGEST
+from dashboards.bearer import PersonalToken
 
 CODES = {400: "bad_request", 403: "forbidden", 404: "not_found", 409: "conflict", 422: "invalid", 429: "too_many"}
 
@@ -50,7 +52,7 @@ api = Api(
     title="apcweb",
     version="1",
     description="Times are UTC, ISO 8601. An error is {code, detail, difference}; what you may not see is not found.",
-    auth=django_auth,
+    auth=[PersonalToken(), django_auth],
     docs_url=None,
     docs_decorator=require_safe,
     urls_namespace="api",
@@ -68,6 +70,7 @@ api.add_router("", hooks.router)
 api.add_router("", loops.router)
 api.add_router("", versions.router)
 api.add_router("", people.router)
+api.add_router("", tokens.router)
 
 
 def _answer(request: HttpRequest, status: int, code: str, detail: Any, **more: Any) -> HttpResponse:

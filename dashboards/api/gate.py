@@ -16,7 +16,7 @@ from django.db.models import Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from ninja.decorators import decorate_view
 
-from control.actions import grants
+from control.actions import grants, tokens
 from control.actions.authority import Right
 from control.actions.errors import NoPermission, NotFound, Refused
 from control.models import Equipment, Grant, Hold, Lane, Line, Loop, Site, Stream
@@ -88,6 +88,8 @@ def _named(request: HttpRequest, path: dict[str, Any]) -> Model | None:
             return permissions.found(SEEN[name](permissions.line_ids(request)), pk=told)
         if name == "grant_id" and told.isdecimal():
             return permissions.found(grants.administered(permissions.person(request), permissions.now()), pk=told)
+        if name == "token_id" and told.isdecimal():
+            return permissions.found(tokens.of(permissions.person(request)), pk=told)
     return None
 
 

@@ -17,25 +17,29 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from django.utils import timezone
 from psycopg.sql import SQL, Identifier
 
+from control.actions import tokens
 from control.actions.plant import new_token
 from control.models import Change, Grant, Handover, Hold, Limits, Signal, TrainingRun, Version, Webhook
 from dashboards import version_doors
 from dashboards.api.versions import OF_VERB
 from dashboards.views.change import VERBS as change_verbs  # noqa: N811
-from tests.factories import Plant
+from tests.factories import Plant, hand
 
 ACTORS = (
     "nobody", "outsider", "viewer", "operator", "supervisor", "engineer", "admin", "auditor", "superuser", "source",
+    "token",
 )  # fmt: skip
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 REFUSED = ("door", "401", "403", "404", "405")
 TOKEN = "the token of a gateway"
+BY_TOKEN = ("source", "token")  # who come without a session
 WRITES = re.compile(r'\s*(?:INSERT INTO|UPDATE|DELETE FROM)\s+"?(\w+)', re.IGNORECASE)
 PARAMETER = re.compile(r"<(?:\w+:)?(\w+)>")
 SEVERAL = {"key", "pk"}  # names that mean something else under each address
 SIGNING = ("signature_needed", "wrong_password")
 APART = {  # what a refusal leaves behind: that it was one, and how often a password was tried
     "control_auditentry", "control_audithead", "control_answer", "control_guesses", "django_session",
+    "control_apitoken",  # when it was last used
 }  # fmt: skip
 
 HOOK = {"url": "https://example.com/", "actions": ["change.approve"], "nonce": "n", "sent": 0}
@@ -120,6 +124,7 @@ class World:
             "models/<int:pk>/plan/": {"then": "propose"},
             "shifts/<int:pk>/notes/": {"text": "x"},
             "sign/": {"password": "not this one"},
+            "tokens/make/": {"name": "x", "days": "1"},
             "signals/<int:pk>/close/": {"cause": "batch", "action_taken": "Waited"},
             "signals/<int:pk>/shelve/": {"minutes": "5"},
             "streams/<int:pk>/limits/draft/": {"method": "moving_range"},
@@ -155,6 +160,8 @@ class World:
             "versions/<version_id>/edit": {**seen, "content": {}},
             "lines/<line_id>/webhooks": {"url": "https://example.com/", "actions": ["change.approve"], "reason": "x"},
             "webhooks/<hook_id>/try": {},
+            "tokens": {"name": "x", "days": 1},
+            "tokens/<token_id>/revoke": {},
             "signals/<signal_id>/unshelve": {},
         }  # fmt: skip
         return bodies.get(address.removeprefix("api/v1/"), {"reason": "x"})
@@ -185,10 +192,11 @@ def world(plant: Plant, change: Change) -> World:
     shift = Handover.objects.create(line=line, starts_at=now - timedelta(hours=8), ends_at=now)
     hook = Webhook.objects.create(**HOOK, line=line, created_by=plant.person("engineer"), created_at=now)
     grant = Grant.objects.filter(user=plant.person("viewer")).latest("pk")
+    own = tokens.make("own", days=1, acts=True, by=hand(plant.person("operator"), now), now=now)[0]
     of = {
         "change": change.pk, "equipment": plant.coater.pk, "grant": grant.pk, "hold": hold.pk, "hook": hook.pk,
-        "lane": stream.lane_id,
-        "line": line.pk, "loop": plant.loop.pk, "shift": shift.pk, "signal": signal.pk, "stream": stream.pk,
+        "lane": stream.lane_id, "line": line.pk, "loop": plant.loop.pk, "shift": shift.pk, "signal": signal.pk,
+        "stream": stream.pk, "token": own.pk,
     }  # fmt: skip
     places: dict[str, object] = {f"{noun}_id": key for noun, key in of.items()}
     places |= {f"{noun}s.pk": key for noun, key in of.items()}
@@ -281,10 +289,19 @@ def _met(answer: Any) -> str:
     return "sign" if answer.status_code == 403 and signs else str(answer.status_code)
 
 
+def bearer(name: str, plant: Plant) -> dict[str, str]:
+    """What a machine, or a script of the operator, sends to be let in; nothing for those who have a session."""
+    if name not in BY_TOKEN:
+        return {}
+    now, by = timezone.now(), plant.person("operator")
+    secret = TOKEN if name == "source" else tokens.make("x", days=1, acts=True, by=hand(by, now), now=now)[1]
+    return {"Authorization": f"Bearer {secret}"}
+
+
 def who(name: str, plant: Plant) -> Client:
     """A browser, or a script, of somebody."""
-    if name == "source":
-        return Client(headers={"Authorization": f"Bearer {TOKEN}"})
+    if headers := bearer(name, plant):
+        return Client(headers=headers)
     client = Client()
     if name != "nobody":
         client.force_login(plant.person({"superuser": "root"}.get(name, name)))

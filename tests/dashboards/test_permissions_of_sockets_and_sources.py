@@ -17,7 +17,7 @@ from control.actions.plant import new_token
 from control.models import Cursor
 from dashboards import consumers, feeds
 from tests import factories
-from tests.dashboards.doors import ACTORS, TOKEN
+from tests.dashboards.doors import ACTORS, BY_TOKEN, TOKEN, bearer
 from tests.dashboards.serving import Served
 from tests.dashboards.test_permissions import rows_of
 from tests.factories import Plant
@@ -43,7 +43,7 @@ def keys(plant: Plant) -> dict[str, int]:
 
 
 def session_of(served: Served, plant: Plant, actor: str) -> str | None:
-    if actor in ("nobody", "source"):
+    if actor in ("nobody", *BY_TOKEN):
         return None
     return served.cookie(plant.person({"superuser": "root"}.get(actor, actor)))
 
@@ -77,7 +77,7 @@ def test_only_a_source_sends_data(served: Served, plant: Plant) -> None:
     met: dict[str, dict[str, str]] = {f"api/v1/ingest/{kind}": {} for kind in ingest.KINDS}
     for actor in ACTORS:
         session = session_of(served, plant, actor)
-        headers = {"Authorization": f"Bearer {TOKEN}"} if actor == "source" else {}
+        headers = bearer(actor, plant)
         cookies = {"apc_session": session} if session else {}
         with httpx.Client(base_url=f"http://127.0.0.1:{served.port}", cookies=cookies, headers=headers) as client:
             for address, row in met.items():

@@ -201,6 +201,11 @@ class Found(NamedTuple):
     def lost(self) -> bool:
         return bool(self.told["change.lose"])
 
+    @property
+    def followed(self) -> bool:
+        """It was seen to stand at the machine without having been written."""
+        return bool(self.told["change.follow"])
+
 
 def found(site: Installation, changes: Iterable[int]) -> dict[int, Found]:
     ids = list(changes)
@@ -234,7 +239,7 @@ def check(site: Installation, asked: list[Asked]) -> Counter[str]:
     for change, what in came.items():
         assert what.state not in UNDER_WAY, (change, what)
         assert what.done <= what.told["change.approve"] <= 1, (change, what)
-        assert what.lost or what.done == (what.state in DONE), (change, what)
+        assert what.lost or what.followed or what.done == (what.state in DONE), (change, what)
         steps = sum(count for action, count in what.told.items() if not action.endswith(".refused"))
         assert steps == what.version, (change, what)
     return Counter("looked up" if what.lost else what.state for what in came.values())

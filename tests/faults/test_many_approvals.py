@@ -9,6 +9,7 @@ import threading
 from collections import Counter
 from contextlib import suppress
 
+import httpx
 import pytest
 
 from tests.faults.many import DONE, Crowd, check, found, persistently
@@ -76,9 +77,9 @@ def test_killed_again_and_again_nothing_acknowledged_is_lost_doubled_or_guessed(
     chance = random.Random(seed)
     with Killer(installation, seed, kills, pause_s) as killer:
         asked = Crowd(installation, loses=lambda: chance.random() < LOST).approve(count)
+    persistently(lambda: httpx.get(f"{installation.url}/readyz").raise_for_status())
     ends = check(installation, asked)
     print(f"{len(asked)} asked, killed {dict(killer.killed)}, ended {dict(ends)}")
     assert sum(len(one.acknowledged) for one in asked) >= count
     assert ends["looked up"] <= max(1, 0.01 * count), ends
-    persistently(lambda: installation.signed_in("viewer").get("/readyz").raise_for_status())
     assert the_audit_is_whole(installation)

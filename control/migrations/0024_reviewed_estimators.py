@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("control", "0022_recipe_drift"),
+        ("control", "0023_recipe_drift"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

@@ -2,7 +2,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("control", "0021_changes_in_parts")]
+    dependencies = [("control", "0022_api_tokens")]
 
     operations = [
         migrations.AddField(
