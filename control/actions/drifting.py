@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from textwrap import shorten
 from typing import NamedTuple
 
 import numpy as np
@@ -38,11 +39,11 @@ WITH scan AS (
         ORDER BY at DESC, sequence DESC LIMIT 1) s
     WHERE r.state = 'active')
 SELECT r.line_id, scan.id, p.path, t.unit, t.slot, t.deadband, scan.at,
-    CASE WHEN made.counts THEN made.to_value ELSE p.told::float8 END,
+    CASE WHEN made.counts THEN made.to_value ELSE p.told::text::float8 END,
     CASE WHEN made.counts THEN made.applied_at ELSE coalesce(r.effective_from, scan.at) END,
     CASE WHEN scan.quality[t.slot + 1] = %(good)s THEN scan.values[t.slot + 1] END
 FROM scan JOIN control_recipe r ON r.id = scan.recipe_id
-CROSS JOIN LATERAL jsonb_each_text(r.content -> 'set_points') AS p (path, told)
+CROSS JOIN LATERAL jsonb_each(r.content -> 'set_points') AS p (path, told)
 JOIN control_tag t ON t.equipment_id = scan.id AND p.path = concat(scan.key, '.', t.key)
 LEFT JOIN LATERAL (
     SELECT newest.*, newest.applied_at >= r.effective_from OR newest.applied_at >= (
@@ -52,7 +53,8 @@ LEFT JOIN LATERAL (
     FROM (SELECT m.to_value, c.applied_at FROM control_setpointmove m JOIN control_change c ON c.id = m.change_id
         WHERE m.tag_id = t.id AND NOT m.left_out AND c.applied_at IS NOT NULL ORDER BY m.id DESC LIMIT 1) newest
     ) made ON true
-WHERE NOT EXISTS (SELECT FROM control_setpointmove f WHERE f.tag_id = t.id AND f.in_flight)
+WHERE jsonb_typeof(p.told) = 'number'
+    AND NOT EXISTS (SELECT FROM control_setpointmove f WHERE f.tag_id = t.id AND f.in_flight)
 ORDER BY r.line_id, scan.id, t.slot
 """
 
@@ -199,7 +201,7 @@ def _tell(line_id: int, found: Mapping[str, Off], back: set[str], told: Sequence
     elif new:
         signals.raise_(
             Line.objects.get(pk=line_id), KIND, now=now, priority=PRIORITY,
-            detail=", ".join(one.words for one in new.values()),
+            detail=shorten(", ".join(one.words for one in new.values()), 200, placeholder=" …"),
             told={path: [one.differs.expected, one.differs.found] for path, one in new.items()},
         )  # fmt: skip
 

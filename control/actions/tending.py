@@ -26,13 +26,13 @@ MAY_EXPIRE = [state for state, verb in TRANSITIONS if verb is Verb.EXPIRE]
 def tend(now: datetime) -> None:
     """Everything that is due; called every second or so. Doing it twice, or at once in two places, changes nothing."""
     watching.watch(now)
-    drifting.watch(now)
     follow_due(now)
     expire_due(now)
     escalate_due(now)
     approve_unopposed(now)
     verify_due(now)
     look_back_due(now)
+    drifting.watch(now)
 
 
 def expire_due(now: datetime) -> None:
