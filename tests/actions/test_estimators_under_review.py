@@ -178,6 +178,7 @@ def test_kind_and_figures_are_those_of_the_stored_model_whatever_a_draft_says(tr
     [
         {LANES[0]: {"sha256": "0" * 64}},
         {LANES[0]: {"sha256": 7}},
+        {LANES[0]: {"sha256": "\0"}},
         {LANES[0]: {}},
         {LANES[0]: "ridge"},
         {LANES[0]: None},

@@ -6,6 +6,7 @@ was in force before, can be in a version; what was in force before comes back as
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
@@ -19,7 +20,7 @@ from control.core.bounded import Fault
 from control.models import Equipment, Estimator, Line, TrainingRun, Version, VersionState
 
 FIGURES = ("mae", "mae_of_last", "coverage")  # of the last block of its training; see core.vm.training
-SHA = "sha256"
+SHA, HASH = "sha256", re.compile("[0-9a-f]{64}")
 
 
 def of_streams(rows: Iterable[Estimator]) -> Content:
@@ -48,9 +49,10 @@ def _scope(line: Line, scope: int) -> Equipment | None:
 
 def _named(equipment: Equipment, content: Mapping[str, Any]) -> dict[str, Estimator]:
     """The newest stored estimator of each stream that has the hash that the content says, and may be in force."""
-    asked = {stream: told[SHA] for stream, told in content.items() if isinstance(told, Mapping) and SHA in told}
+    asked = {stream: told.get(SHA) for stream, told in content.items() if isinstance(told, Mapping)}
+    hashes = [sha for sha in asked.values() if isinstance(sha, str) and HASH.fullmatch(sha)]
     may = Q(effective_from__isnull=False) | Q(state=VersionState.DRAFT) | Q(run__verdict__passed=True)
-    rows = _of(equipment).filter(may, sha256__in=[sha for sha in asked.values() if isinstance(sha, str)])
+    rows = _of(equipment).filter(may, sha256__in=hashes)
     return {row.stream.key: row for row in rows if asked.get(row.stream.key) == row.sha256}
 
 
