@@ -37,7 +37,7 @@ check: $(VENV)/installed-dev $(MOS) ## style, types, who imports whom, migration
 	  && $(BIN)/python -W ignore::RuntimeWarning manage.py makemigrations --check --dry-run \
 	  && $(BIN)/python manage.py check --deploy --fail-level WARNING
 
-bench: $(VENV)/installed-dev ## how fast it is and how well it predicts and controls, beside the figures to beat; some twelve minutes
+bench: $(VENV)/installed-dev ## how fast it is and how well it predicts and controls, beside the figures to beat; some fifteen minutes
 	@$(BIN)/python -m bench
 
 pictures: $(VENV)/installed-dev ## draw the pictures of docs/concepts.md anew from the digital twin; needs Chromium

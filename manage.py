@@ -2,6 +2,7 @@
 """The command line of the project."""
 
 import os
+import secrets
 import sys
 
 
@@ -9,6 +10,9 @@ def main() -> None:
     if sys.version_info < (3, 11):
         sys.exit(f"apc needs Python 3.11 or newer; this is {sys.version.split()[0]}.")
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "apcweb.settings")
+    if sys.argv[1:2] == ["help"] or {"-h", "--help"} & set(sys.argv):  # nothing is signed: any secret will do
+        for name in ("APC_SECRET_KEY", "APC_AUDIT_KEY"):
+            os.environ.setdefault(name, secrets.token_urlsafe(50))
     try:
         from django.core.exceptions import ImproperlyConfigured
         from django.core.management import execute_from_command_line

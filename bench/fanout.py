@@ -1,9 +1,11 @@
 """From a POST to the browser: deliveries a second beside a bare broadcast, and how long a point is under way.
 
 Deliveries: 200 sockets in another process, one frame of a coater's second for all of them, rounds of the hub and of
-`websockets.broadcast` in turns, both in one server process. Under way: a snapshot POSTed ten times a second through
-the ingest door, the pulse, a Celery worker, the pipeline, the bell and the hub, until its point is on the socket, with
-1 and with 200 sockets; the slowest of the sockets counts. Run: python -m bench.fanout
+`websockets.broadcast` in turns, both in one server process. A round ends when the slowest socket has its last byte, and
+neither way closes a socket meanwhile: pings, which these clients leave unanswered, are off for both. Under way: a
+snapshot POSTed ten times a second through the ingest door, the pulse, a Celery worker, the pipeline, the bell and the
+hub, until its point is on the socket, with 1 and with 200 sockets; the slowest of the sockets counts.
+Run: python -m bench.fanout
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ from bench.scratch import ROOT, installation, table
 CLIENTS, ROUNDS, MESSAGES = 200, 15, 60  # a round fits into what a socket may have waiting
 POSTS, PERIOD_S, WARM_UP = 200, 0.1, 20
 BARE_PORT, OURS_PORT = 18_431, 18_432
+STALLED_S = 60  # without a byte for any socket: what is missing will not come
 
 
 class Client(asyncio.Protocol):
@@ -119,11 +122,12 @@ async def _serve(pipe) -> None:
         await socket.wait_closed()
 
     config = uvicorn.Config(
-        asgi.application, port=OURS_PORT, log_config=None, lifespan="off", ws_per_message_deflate=False
-    )
+        asgi.application, port=OURS_PORT, log_config=None, lifespan="off", ws_per_message_deflate=False,
+        ws_ping_interval=None,
+    )  # fmt: skip
     server = uvicorn.Server(config)
     task, loop = asyncio.create_task(server.serve()), asyncio.get_running_loop()
-    async with serve_bare(stay, "127.0.0.1", BARE_PORT, compression=None):
+    async with serve_bare(stay, "127.0.0.1", BARE_PORT, compression=None, ping_interval=None):
         while not server.started:  # noqa: ASYNC110 - uvicorn offers nothing to wait for
             await asyncio.sleep(0.01)
         pipe.send("ready")
@@ -168,9 +172,12 @@ async def _round(pipe, group: list[Client], way: str, name: str, text: str) -> f
     begin = time.perf_counter()
     pipe.send((way, name, text))
     size = MESSAGES * (len(text) + (2 if len(text) < 126 else 4))
+    came, moved = sum(before), begin
     while any(client.bytes - was < size for client, was in zip(group, before, strict=True)):
         await asyncio.sleep(0.002)
-        if time.perf_counter() - begin > 60:
+        if came != (came := sum(client.bytes for client in group)):
+            moved = time.perf_counter()
+        elif time.perf_counter() - moved > STALLED_S:
             raise SystemExit(f"{way}: frames were lost")
     return CLIENTS * MESSAGES / (time.perf_counter() - begin)
 

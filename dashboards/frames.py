@@ -114,7 +114,7 @@ def _streams(lane: Lane, start: datetime, end: datetime) -> list[StreamFrame]:
     recipes = queries.recipes_between(lane.equipment.line_id, start, end)
     steps: dict[int, list[LimitsStep]] = {}
     for row in queries.limits_between(lane, start, end).filter(chart=Limits.Chart.INDIVIDUALS):
-        steps.setdefault(row.stream_id, []).extend(_steps(row, start, end))
+        steps.setdefault(row.stream_id, []).extend(_steps(row, row.begun, start, end))
     framed = []
     for stream in queries.streams_of(lane):
         specs = _specs(stream.key, lane.equipment.key, recipes)
@@ -146,14 +146,13 @@ def _specs(stream: str, machine: str, recipes: Iterable[tuple[Recipe, datetime, 
     return found
 
 
-def _steps(row: Limits, start: datetime, end: datetime) -> Iterator[LimitsStep]:
+def _steps(row: Limits, begun: datetime, start: datetime, end: datetime) -> Iterator[LimitsStep]:
     """One, or of a short-run chart one for every recipe."""
-    assert row.effective_from is not None
     if "nominal" not in row.parameters:
-        yield _step(row, None, row.effective_from, row.effective_to)
+        yield _step(row, None, begun, row.effective_to)
         return
-    recipes = limit_queries.recipes_begun(row.stream, max(start, row.effective_from), row.effective_to or end)
-    begins = [row.effective_from, *recipes]
+    recipes = limit_queries.recipes_begun(row.stream, max(start, begun), row.effective_to or end)
+    begins = [begun, *recipes]
     targets = limit_queries.targets(row.stream, np.array([at.timestamp() for at in begins]))
     for begin, until, target in zip(begins, [*begins[1:], row.effective_to], targets.tolist(), strict=True):
         yield _step(row, None if np.isnan(target) else target, begin, until)

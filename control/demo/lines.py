@@ -107,10 +107,15 @@ class DemoLine:
 def load(name: str, hours: float, *, actor: Actor, now: datetime) -> DemoLine:
     """The line of ``fixtures/plants/<name>.toml`` with a twin that lives through a past shift of so many hours."""
     stored = store(name, actor=actor, now=now)
-    key = stored.line.key
-    parameters = line_parameters(_toml(PATHS[name]), _toml(FIXTURES / "twins" / f"{key}.toml"))
-    twin = Twin(parameters, past_shift(hours), SEED ^ crc32(key.encode()))
-    return DemoLine(stored.line, twin, ingest.known(ingest.raw(), stored.source.pk), now)
+    return DemoLine(stored.line, twin(name, hours), ingest.known(ingest.raw(), stored.source.pk), now)
+
+
+def twin(name: str, hours: float) -> Twin:
+    """The machines of ``fixtures/plants/<name>.toml``, about to live through a past shift of so many hours."""
+    plant_file = _toml(PATHS[name])
+    key = plant_file["line"]["key"]
+    parameters = line_parameters(plant_file, _toml(FIXTURES / "twins" / f"{key}.toml"))
+    return Twin(parameters, past_shift(hours), SEED ^ crc32(key.encode()))
 
 
 def store(name: str, *, actor: Actor, now: datetime) -> plant.Stored:

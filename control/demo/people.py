@@ -36,15 +36,26 @@ def make(site: Site, password: str, *, now: datetime) -> People:
     return people
 
 
+def welcome(site: Site, *, now: datetime) -> None:
+    """A site that somebody brings into a demo is the business of its accounts too: who replays a file wants to look."""
+    with audit.atomic():
+        for user in User.objects.filter(username__in=ROLES, is_active=True):
+            _role(user, site, user.username, now)
+
+
 def _account(site: Site, role: str, password: str, now: datetime) -> User:
     user = User.objects.filter(username=role).first()
     if user is None:
         user = User.objects.create_user(role, password=password, first_name=role.capitalize(), last_name="Demo")
+    _role(user, site, role, now)
+    return user
+
+
+def _role(user: User, site: Site, role: str, now: datetime) -> None:
     if not user.grants.filter(role=role, site=site).exists():
         grant = Grant.objects.create(user=user, role=role, site=site, valid_from=now)
         told = {"user_id": user.pk, "role": role, "site_id": site.pk, "valid_from": now}
         audit.record(actor=SYSTEM, action="grant.give", obj=grant, now=now, new=told)
-    return user
 
 
 def _of_administrators() -> Q:

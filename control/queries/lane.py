@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
-from django.db.models import Q, QuerySet
+from django.db.models import Case, Exists, F, OuterRef, Q, QuerySet, Value, When
+from django.db.models.functions import Least
 
-from control.models import CauseCode, Lane, Limits, Recipe, Roll, SetPointMove, Signal, Stream
+from control.models import CauseCode, Lane, Limits, Point, Recipe, Roll, SetPointMove, Signal, Stream
+
+NEWEST = 200  # of the last points one is the youngest: gauge values are of foil made a little earlier
 
 
 def visible_lanes(line_ids: Iterable[int]) -> QuerySet[Lane]:
@@ -19,13 +22,26 @@ def streams_of(lane: Lane) -> QuerySet[Stream]:
 
 
 def limits_between(lane: Lane, start: datetime, end: datetime) -> QuerySet[Limits]:
-    """Every version that was in force for some of the time."""
+    """Every version that was in force for some of the time, since ``begun``.
+
+    Foil made before a chart's first limits, such as that of a replayed year, is drawn under those.
+    """
+    of_chart = Limits.objects.filter(stream=OuterRef("stream"), chart=OuterRef("chart"))
+    earlier = of_chart.filter(effective_from__lt=OuterRef("effective_from"))
+    begun = Case(When(Exists(earlier), then=F("effective_from")), default=Least(F("effective_from"), Value(start)))
     return (
-        Limits.objects.filter(stream__lane=lane, effective_from__lt=end)
-        .filter(Q(effective_to__isnull=True) | Q(effective_to__gt=start))
+        Limits.objects.filter(stream__lane=lane, effective_from__isnull=False)
+        .annotate(begun=begun)
+        .filter(Q(effective_to__isnull=True) | Q(effective_to__gt=start), begun__lt=end)
         .select_related("stream__lane__equipment")
         .order_by("stream_id", "chart", "effective_from")
     )
+
+
+def newest_at(lane: Lane) -> datetime | None:
+    """When the newest piece of foil was made that the lane's charts show; of a replayed file, years ago."""
+    of_machine = Point.objects.filter(equipment=lane.equipment_id).order_by("-seq")
+    return max(of_machine.values_list("at", flat=True)[:NEWEST], default=None)
 
 
 def recipes_between(line_id: int, start: datetime, end: datetime) -> list[tuple[Recipe, datetime, datetime | None]]:

@@ -31,7 +31,7 @@ def part(request: HttpRequest, pk: int) -> HttpResponse:
 
 def _shown(request: HttpRequest, lane: Lane) -> dict[str, Any]:
     """Every stream of the lane with its capability, None where too little was measured."""
-    line, window = lane.equipment.line, _window(request)
+    line, window = lane.equipment.line, _window(request, lane)
     streams = list(lane_queries.streams_of(lane))
     found = {one.stream.pk: one for one in queries.capable(lane, streams, overview.active_recipe(line), *window)}
     return {
@@ -43,11 +43,12 @@ def _shown(request: HttpRequest, lane: Lane) -> dict[str, Any]:
     }
 
 
-def _window(request: HttpRequest) -> tuple[datetime, datetime]:
-    """The one the address names, as the charts read it, or its last 24 h; without a sensible one the last half hour."""
+def _window(request: HttpRequest, lane: Lane) -> tuple[datetime, datetime]:
+    """The one the address names, as the charts read it, or its last 24 h; else the last half hour of what there is."""
     start, end = instant(request.GET.get("from", "")), instant(request.GET.get("to", ""))
     if start and end and start < end:
         return max(start, end - MOST), end
-    now, told = permissions.now(), request.GET.get("span", "")
+    now, newest, told = permissions.now(), lane_queries.newest_at(lane), request.GET.get("span", "")
+    end = min(newest + LEAST, now) if newest else now
     span = timedelta(seconds=int(told)) if told.isascii() and told.isdigit() and len(told) < 7 else USUAL
-    return now - min(MOST, max(LEAST, span)), now
+    return end - min(MOST, max(LEAST, span)), end

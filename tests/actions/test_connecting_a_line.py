@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.utils import timezone
 
-from control.models import AuditEntry, Line, Loop, Source, Tag
+from control.actions import audit
+from control.actions.authority import roles
+from control.demo import people
+from control.models import AuditEntry, Grant, Line, Loop, Source, Tag
 from tests import factories
 
 PLANTS = Path(__file__).parents[2] / "fixtures" / "plants"
@@ -102,3 +107,25 @@ def test_training_says_what_it_could_not_train(capsys: pytest.CaptureFixture[str
 def test_training_wants_a_sensible_span() -> None:
     with pytest.raises(CommandError, match="hours"):
         call_command("train", "cathode-1", "--hours", "nan")
+
+
+def test_in_a_demo_a_line_that_is_brought_in_is_shown_to_its_accounts_and_nobody_has_to_say_who_he_is(
+    settings: Any,
+) -> None:
+    settings.APC_DEMO = True
+    site = factories.make_area().site
+    with audit.atomic():
+        demo = people.make(site, "a-demo-password", now=timezone.now())
+    for _ in range(2):
+        call_command("load_plant", PLANTS / "continuous_line.toml")
+    line = Line.objects.get(key="continuous-line")
+    seen = {user.username: roles(user, line, timezone.now()) for user in demo}
+    assert seen == {name: {name} for name in people.ROLES}
+    assert Grant.objects.count() == 2 * len(demo)
+
+
+def test_outside_a_demo_nobody_is_given_a_role_by_loading_a_line() -> None:
+    factories.plant()
+    before = Grant.objects.count()
+    call_command("load_plant", PLANTS / "continuous_line.toml")
+    assert Grant.objects.count() == before

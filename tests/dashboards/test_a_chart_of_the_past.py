@@ -1,4 +1,4 @@
-"""A chart of the past is drawn with the specification that was in force then."""
+"""A chart of the past is drawn with the specification and the limits that were in force then."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from control.models import Recipe, Roll, VersionState
+from control.models import Limits, Recipe, Roll, VersionState
 from dashboards.frames import SpecStep, frame
 from tests import factories
 from tests.factories import Plant
@@ -89,3 +89,26 @@ def test_foil_made_before_the_first_recipe_is_drawn_under_it(plant: Plant, now: 
 def test_without_a_recipe_there_is_no_specification(plant: Plant, now: datetime) -> None:
     forget(plant)
     assert specs(plant, now - HOUR, now) == []
+
+
+def limits(plant: Plant, start: datetime, end: datetime) -> list[tuple[float, datetime, datetime | None]]:
+    stream = plant.streams["loading/1-top"]
+    (found,) = [one for one in frame(stream.lane, start, end).streams if one.id == stream.pk]
+    return [(step.mean, step.start, step.end) for step in found.limits]
+
+
+def in_force(plant: Plant, number: int, **told: Any) -> None:
+    about = {"stream": plant.streams["loading/1-top"], "chart": Limits.Chart.INDIVIDUALS, "method": "moving_range"}
+    window = {"window_from": told["effective_from"], "window_to": told["effective_from"]}
+    Limits.objects.create(**about, **window, number=number, sigma=0.03, n=100, rules=1, **told)
+
+
+def test_limits_step_and_foil_made_before_the_first_is_drawn_under_them(plant: Plant, now: datetime) -> None:
+    Limits.objects.all().delete()
+    first, second = now - 3 * HOUR, now - HOUR
+    in_force(plant, 1, mean=20.0, state=VersionState.SUPERSEDED, effective_from=first, effective_to=second)
+    in_force(plant, 2, mean=20.1, state=VersionState.ACTIVE, effective_from=second)
+    begun, years = now - 8 * HOUR, timedelta(days=2000)
+    assert limits(plant, begun, now) == [(20.0, begun, second), (20.1, second, None)]
+    assert limits(plant, now - HOUR / 2, now) == [(20.1, second, None)]
+    assert limits(plant, now - years, now - years + HOUR) == [(20.0, now - years, second)]

@@ -9,6 +9,7 @@ from datetime import timedelta
 import numpy as np
 import pytest
 from django.db import connection
+from django.db.models import F
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
@@ -212,6 +213,14 @@ def test_the_capability_is_that_of_the_values_in_the_window(plant: Plant, stream
     text = signed_in("viewer").get(f"/lanes/{stream.lane_id}/capability/", {"span": "3600"}).content.decode()
     values = [float(one) for one in re.findall(r"<b>(\d+\.\d+)</b>", text)]
     assert values[:5] == pytest.approx([4.0] * 5, rel=0.1)
+
+
+def test_of_a_replayed_file_the_capability_is_that_of_its_last_values(
+    plant: Plant, stream: Stream, signed_in: SignIn
+) -> None:
+    Point.objects.update(at=F("at") - timedelta(days=2))
+    text = signed_in("viewer").get(f"/lanes/{stream.lane_id}/capability/", {"span": "3600"}).content.decode()
+    assert f'<td class="n">{N}<small>' in text
 
 
 def test_the_page_of_a_lane_does_not_wait_for_its_capability(plant: Plant, stream: Stream, signed_in: SignIn) -> None:

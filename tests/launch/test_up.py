@@ -24,8 +24,9 @@ from apcweb.places import wipe
 from tests.trials import rounds, seeds
 
 ROOT = Path(__file__).parents[2]
-PATIENCE_S = 60
+PATIENCE_S = 240  # an empty database is migrated while other workers start, too
 PARTS = ("postgres", "valkey-server", "apcweb.web")
+pytestmark = [pytest.mark.timeout(500)]
 
 
 class Up:

@@ -9,7 +9,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
 from control.actions.plant import PlantFileError, read, store
-from control.management.asking import add_by, asking
+from control.management.asking import add_by, asking, show_in_demo
 from control.models import Line
 
 
@@ -29,6 +29,7 @@ class Command(BaseCommand):
         now, line = timezone.now(), Line.objects.filter(key=plant.line.key).first()
         actor = asking(line, options["by"], "plant.store", now=now, reason=reason)
         stored = store(plant, actor=actor, reason=reason, now=now)
+        show_in_demo(stored.line, now=now)
         self.stdout.write(f"{stored.line.key}: {len(stored.added)} added, {len(stored.changed)} changed")
         for label in stored.changed:
             self.stdout.write(f"  changed: {label}")

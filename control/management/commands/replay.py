@@ -18,7 +18,7 @@ from control import history
 from control.actions import estimators, ingest, limits, pipeline, plant
 from control.actions.errors import Refused
 from control.actions.replaying import Replay
-from control.management.asking import add_by, asking
+from control.management.asking import add_by, asking, show_in_demo
 from control.models import Estimator, Line
 
 STEP_S = 0.2  # of real time between two bodies
@@ -66,6 +66,7 @@ class Command(BaseCommand):
         known = Line.objects.filter(key=described.line.key).first()
         self.actor = asking(known, options["by"], "plant.store", now=now, reason=reason)
         stored = plant.store(described, actor=self.actor, reason=reason, now=now)
+        show_in_demo(stored.line, now=now)
         replay = Replay(ingest.known(ingest.raw(), stored.source.pk), table.at_us, table.feeds)
         self.line, self.inline, self.stopped = stored.line, options["inline"], False
         self.most_rows = bodies(table)
