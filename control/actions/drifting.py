@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from textwrap import shorten
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from django.db import connection
@@ -101,9 +101,9 @@ def watch(now: datetime) -> None:
 
 
 def _held(now: datetime) -> Iterable[Held]:
-    asked = {"now": now, "skew": situation.CLOCK_SKEW, "scans": situation.FRESH_SCANS, "good": int(Quality.GOOD)}
+    asked: dict[str, Any] = {"now": now, "skew": situation.CLOCK_SKEW, "scans": situation.FRESH_SCANS}
     with connection.cursor() as cursor:
-        cursor.execute(HELD, asked)
+        cursor.execute(HELD, {**asked, "good": int(Quality.GOOD)})
         return [Held(*row) for row in cursor.fetchall()]
 
 
@@ -159,7 +159,7 @@ def _settled(rows: Sequence[Held], settle: timedelta) -> Iterable[Off]:
     values = _columns(told, [row.slot for row in rows])
     expected = np.array([row.expected for row in rows])
     tolerance = np.array([row.differs(row.expected).tolerance for row in rows])
-    for k in np.flatnonzero(recipe_drift.off(values, expected, tolerance, _moving(machine, told))):
+    for k in np.flatnonzero(recipe_drift.off(values, expected, tolerance, _moving(machine, told))).tolist():
         yield Off(rows[k], rows[k].differs(float(np.nanmean(values[:, k]))))
 
 

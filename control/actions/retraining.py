@@ -132,7 +132,7 @@ def submit(run: TrainingRun, *, actor: User, now: datetime, reason: str) -> Vers
             raise Invalid("reason_needed", "Putting estimators in force needs a reason.")
         if in_review(run) is not None:
             raise Conflict("in_review", "It waits for a reviewer already.")
-        asked = {"actor": actor, "now": now, "reason": reason}
+        asked: dict[str, Any] = {"actor": actor, "now": now, "reason": reason}
         version = versions.draft(
             ESTIMATORS.key, line, run.equipment_id, _challengers(run), source=Version.Source.TRAINING, **asked
         )

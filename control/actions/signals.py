@@ -20,8 +20,8 @@ from control.models import CauseCode, Line, Loop, Signal
 
 NOTE = """
 INSERT INTO control_signal AS open (line_id, kind, stream_id, rule, priority, first_at, last_at, last_seq, points,
-    value, raised_at, action_taken, detail)
-SELECT e.line_id, 'rule', told.*, %(now)s, '', '' FROM unnest(
+    value, raised_at, action_taken, detail, told)
+SELECT e.line_id, 'rule', told.*, %(now)s, '', '', '{}' FROM unnest(
     %(stream_id)s::int8[], %(rule)s::int2[], %(priority)s::int2[], %(first_at)s::timestamptz[],
     %(last_at)s::timestamptz[], %(last_seq)s::int8[], %(points)s::int4[], %(value)s::float8[])
     AS told (stream_id, rule, priority)

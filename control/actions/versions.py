@@ -64,7 +64,7 @@ def again(version_id: int, *, actor: User, now: datetime, reason: str) -> Versio
             raise Conflict("never_in_force", "It never was in force.", standing(version))
         of, row = known(version.kind, version.line, version.scope)
         whole, now_is = _sound(of, row, held(of, row, version)), present(version.kind, version.scope, row)
-        told = {"source": Source.PAGE, "actor": actor, "now": now, "reason": reason}
+        told: dict[str, Any] = {"source": Source.PAGE, "actor": actor, "now": now, "reason": reason}
         return _draft(of, version.line, version.scope, now_is, whole, **told)
 
 

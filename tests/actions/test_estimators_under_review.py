@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.db import connection
 
-from control.actions import estimators, machines, retraining, versions
+from control.actions import audit, estimators, machines, retraining, versions
 from control.actions.errors import Conflict, Invalid, NoPermission
 from control.models import AuditEntry, Estimator, TrainingPlan, TrainingRun, Version
 from tests import factories
@@ -53,7 +53,10 @@ def proposed(plant: Plant, **mae: float) -> TrainingRun:
     active = Estimator.objects.filter(stream__lane__equipment=plant.coater, state="active")
     run = TrainingRun.objects.create(
         equipment=plant.coater, state="proposed", asked_at=NOW, asked_by=plant.person("engineer"),
-        verdict={"passed": True, "champion": retraining.set_hash(active)},
+        verdict={
+            "passed": True, "why": "", "detail": "", "ratio": 0.5, "streams": {},
+            "champion": retraining.set_hash(active),
+        },
     )  # fmt: skip
     for lane, value in mae.items():
         stored(plant, f"loading/{lane[-1]}-top", value, state="draft", run=run)
@@ -219,7 +222,8 @@ def standing(plant: Plant, run: TrainingRun) -> None:
         equipment=plant.coater, then="put_in_force", decided_by=plant.person("engineer"), decided_at=NOW,
         approved_by=plant.person("supervisor"), approved_at=NOW, reason="Nights",
     )  # fmt: skip
-    retraining.put_in_force(run, row, LATER)
+    with audit.atomic():
+        retraining.put_in_force(run, row, LATER)
 
 
 def test_a_plan_that_two_stand_for_puts_in_force_and_the_version_names_the_second(trained: Plant) -> None:

@@ -15,7 +15,8 @@ NAN = float("nan")
 def is_off(*values: float, expected: float = 60.0, deadband: float = 0.1, moving: bool = True) -> bool:
     scans = np.array(values)[:, None]
     ran = np.full(len(values), moving)
-    return bool(off(scans, np.array([expected]), np.array([deadband]), ran)[0])
+    tolerance = Difference(expected, expected, deadband).tolerance
+    return bool(off(scans, np.array([expected]), np.array([tolerance]), ran)[0])
 
 
 @pytest.mark.parametrize(
@@ -52,7 +53,8 @@ def test_single_precision_is_no_difference_where_there_is_no_deadband(expected):
 def test_several_parameters_are_judged_each_for_itself(expected, deadband, shifts):
     values = expected + np.array(shifts)
     both = np.stack([values, np.full(len(values), expected)], axis=1)
-    found = off(both, np.array([expected] * 2), np.array([deadband] * 2), np.ones(len(values), bool))
+    tolerance = Difference(expected, expected, deadband).tolerance
+    found = off(both, np.array([expected] * 2), np.array([tolerance] * 2), np.ones(len(values), bool))
     assert not found[1]
     assert found[0] == is_off(*values, expected=expected, deadband=deadband)
 

@@ -73,7 +73,7 @@ def _shown(content: Mapping[str, Any]) -> dict[str, Any]:
 def _take_effect(version: Version, *, actor: Actor, now: datetime) -> None:
     equipment = Equipment.objects.select_related("line").get(pk=version.scope)
     rows = _named(equipment, version.content)
-    runs = {row.run_id for row in rows.values() if row.effective_from is None}
+    runs = {row.run_id for row in rows.values() if row.run_id and row.effective_from is None}
     for row in _of(equipment).filter(state=VersionState.ACTIVE):
         if row.stream.key not in rows:
             estimators.supersede(row, now)
