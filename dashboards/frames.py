@@ -14,6 +14,7 @@ from control.queries import lane as queries
 from control.queries import limits as limit_queries
 from control.queries import process_events
 from dashboards import wording
+from dashboards.names import Names
 
 ZONE_STEP = timedelta(hours=1)
 LONGEST = timedelta(days=400)  # a frame is not asked about for longer
@@ -179,9 +180,11 @@ def _rolls(lane: Lane, start: datetime, end: datetime) -> Iterator[Event]:
 
 def _process(lane: Lane, start: datetime, end: datetime) -> Iterator[Event]:
     """What happened to the machine, on this lane's side of the web."""
+    names = Names(lane.equipment.line_id)
     for row in process_events.between(lane.equipment, start, end):
         if process_events.concerns(row, lane.side):
-            yield Event(at=row.at, kind="process", text=" · ".join(part for part in (str(row), row.note) if part))
+            note = names.event_note(row.equipment_id, row.note)
+            yield Event(at=row.at, kind="process", text=" · ".join(part for part in (str(row), note) if part))
 
 
 def _aware(at: datetime) -> datetime:

@@ -9,6 +9,7 @@ from control.core.process_events import Kind
 from control.models import Change, Equipment, Line, Loop, Mode, ProcessEvent, Signal, Stream, Tag
 from control.queries import changes as queries
 from dashboards import wording
+from dashboards.names import Names
 
 Json = Mapping[str, Any]
 KINDS = ("open", "applied", "rejected", "expired", "write_failed")
@@ -28,8 +29,8 @@ def shown(report: Json, line: Line) -> dict[str, Any]:
         "calls": report.get("calls"),
         "holds": _named(report["holds"], "loop", loops),
         "outages": _named(report["outages"], "equipment", machines),
-        "events": [row | {"words": _event(row)} for row in _named(report["events"], "equipment", machines)],
-        "versions": report["versions"],
+        "events": _events(report["events"], line, machines),
+        "versions": [dict(row) | {"thing": _subject(row, machines, loops)} for row in report["versions"]],
     }
 
 
@@ -84,6 +85,23 @@ def _streams(rows: Iterable[Json]) -> dict[int, Stream]:
 
 def _named(rows: Iterable[Json], name: str, things: Mapping[int, Any]) -> list[dict[str, Any]]:
     return [dict(row) | {"thing": things.get(row[name])} for row in rows]
+
+
+def _events(rows: Iterable[Json], line: Line, machines: Mapping[int, Equipment]) -> list[dict[str, Any]]:
+    names = Names(line.pk)
+    return [
+        row | {"words": _event(row), "note": names.event_note(row["equipment"], row["note"])}
+        for row in _named(rows, "equipment", machines)
+    ]
+
+
+def _subject(row: Json, machines: Mapping[int, Equipment], loops: Mapping[int, Loop]) -> str:
+    """What something new was put in force for, where it is one machine, loop or stream, and not the whole line."""
+    known: dict[str, Mapping[int, Any]] = {"equipment": machines, "loop": loops}
+    if row["object"] == "stream":
+        known["stream"] = _streams([{"stream": int(row["id"])}])
+    found = known.get(row["object"], {})
+    return str(found.get(int(row["id"]), "")) if found else ""
 
 
 def _event(row: Json) -> str:

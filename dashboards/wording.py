@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -164,19 +164,29 @@ SPELLS = {
     LIFTED: gettext_lazy("Good data came again"),
 }
 CONDITIONS = {
-    Condition.SUPERVISED_DAYS: gettext_lazy("%(needed)s days in supervised mode: %(has)s so far"),
+    Condition.SUPERVISED_DAYS: gettext_lazy("%(needed)s in supervised mode: %(has)s so far"),
     Condition.DECISIONS: gettext_lazy("%(needed)s decisions: %(has)s so far"),
     Condition.ACCEPTED: gettext_lazy("%(needed)s %% of them accepted: %(has)s %%"),
     Condition.EFFECTIVE: gettext_lazy("%(needed)s %% of the changes effective: %(has)s %%"),
-    Condition.VM_ERROR: gettext_lazy("Every roll within its predicted interval for %(needed)s h: %(has)s h"),
+    Condition.VM_ERROR: gettext_lazy("Every roll within its predicted interval for %(needed)s: %(has)s"),
     Condition.INPUTS_GOOD: gettext_lazy("Inputs and predictions good: %(has)s streams are not"),
     Condition.RECIPE: gettext_lazy("A recipe is approved and in force"),
-    Condition.HANDSHAKE: gettext_lazy("The machine answers the dispatcher: last heard %(has)s s ago"),
+    Condition.HANDSHAKE: gettext_lazy("The machine answers the dispatcher; last heard: %(has)s"),
     Condition.NO_PRIORITY_1: gettext_lazy("No open signal of the highest priority: %(has)s open"),
     Condition.NOT_HELD: gettext_lazy("No HOLD"),
-    Condition.CALM: gettext_lazy("%(needed)s min since the loop last went down: %(has)s min"),
+    Condition.CALM: gettext_lazy("%(needed)s since the loop last went down: %(has)s"),
 }
 SHARES = (Condition.ACCEPTED, Condition.EFFECTIVE)
+DURATIONS = {  # seconds in a unit of the figure
+    Condition.SUPERVISED_DAYS: 86400.0,
+    Condition.VM_ERROR: 3600.0,
+    Condition.HANDSHAKE: 1.0,
+    Condition.CALM: 1.0,
+}
+ENDLESS = {
+    Condition.HANDSHAKE: gettext_lazy("never"),
+    Condition.CALM: gettext_lazy("it never did"),
+}
 CONCERNS = {
     Concern.WRONG_SIGN: gettext_lazy(
         "The machine answers the other way round than the loop assumes: check the signs of its gains before anything is"
@@ -216,17 +226,50 @@ NEEDS = {
 }
 
 
+BLOCKS = {
+    "mode_does_not_write": gettext_lazy("the loop is in a mode in which apcweb does not write"),
+    "approver_lost_permission": gettext_lazy("who approved it may no longer approve it"),
+    "changed_since": gettext_lazy("the line is no longer as it was when the change was approved"),
+    "inputs_not_good": gettext_lazy("the predictions behind it are no longer reliable"),
+    "machine_silent": gettext_lazy("the machine sends no data"),
+    "machine_not_ready": gettext_lazy("the machine is not in remote mode, or an interlock is open"),
+    "set_point_moved": gettext_lazy("a set-point was moved at the machine meanwhile"),
+    "tag_in_flight": gettext_lazy("another write to the same parameter is under way"),
+    "no_connector": gettext_lazy("there is no connection by which this machine can be written to"),
+}
+WRITTEN = {  # reasons that the system writes in its own words
+    "wild reading": gettext_lazy("wild reading"),
+    "the shift so far": gettext_lazy("the shift so far"),
+    "the demo's plant": gettext_lazy("the demo's plant"),
+    "the plan": gettext_lazy("the plan"),
+}
+
+
 def condition(one: Met) -> str:
     """A condition of automatic mode with its figure and what is needed."""
-    scale = 100.0 if one.condition in SHARES else 1.0 / 60.0 if one.condition is Condition.CALM else 1.0
-    told = {"has": _figure(scale * one.has), "needed": _figure(scale * one.needed)}
+    told = {"has": _figure(one.condition, one.has), "needed": _figure(one.condition, one.needed)}
     return str(CONDITIONS[one.condition]) % told
 
 
-def _figure(value: float) -> str:
+def _figure(condition: Condition, value: float) -> str:
+    """As a person would say it: a length of time, a share in percent, or a number."""
     if not math.isfinite(value):
-        return "∞"
+        return str(ENDLESS[condition])
+    if condition in DURATIONS:
+        told = duration(DURATIONS[condition] * value)
+        return _("%(duration)s ago") % {"duration": told} if condition is Condition.HANDSHAKE else told
+    value *= 100.0 if condition in SHARES else 1.0
     return f"{value:.0f}" if value >= 100 or value == int(value) else f"{value:.3g}"
+
+
+def duration(seconds: float) -> str:
+    """A length of time in its largest unit."""
+    if seconds < 100:
+        return _("%(n)d s") % {"n": seconds}
+    if seconds < 6000:
+        return _("%(n)d min") % {"n": seconds // 60}
+    hours, days = int(seconds // 3600), int(seconds // 86400)
+    return _("%(n)d h") % {"n": hours} if hours < 48 else ngettext("%(n)d day", "%(n)d days", days) % {"n": days}
 
 
 def spell(row: ModeSpell) -> str:
@@ -254,8 +297,9 @@ def stability(row: LoopStability) -> str:
 
 
 def silence(reason: str) -> str:
-    """Why a loop fell silent and took a change back: a stored code, or text as a person wrote it."""
-    return str(SILENCES.get(reason, reason))
+    """Why a loop fell silent, or what became of a change: a stored code, or text as a person wrote it."""
+    known = (words[reason] for words in (SILENCES, NEEDS, BLOCKS, WRITTEN) if reason in words)  # type: ignore[index]
+    return str(next(known, reason))
 
 
 def rule(bit: int) -> str:
@@ -267,19 +311,19 @@ def signal(row: Signal) -> str:
     return rule(row.rule) if row.kind == Signal.Kind.RULE else str(row.get_kind_display())
 
 
-def contribution(name: str, streams: dict[str, str]) -> str:
-    """A named part of a move: the deviation of a stream, or one of the controller's own terms."""
+def contribution(name: str, streams: dict[str, str], signal: Callable[[str], str]) -> str:
+    """A named part of a move: the deviation of a stream, one of the controller's own terms, or a signal by its name."""
     if name in streams:
         return _("Deviation of %(stream)s") % {"stream": streams[name]}
     if name in CONTRIBUTIONS:
         return str(CONTRIBUTIONS[name])
-    return _("Fed forward: %(signal)s") % {"signal": name}
+    return _("Fed forward: %(signal)s") % {"signal": signal(name)}
 
 
-def constraint(text: str) -> str:
-    """``pump_top:high`` and the like."""
+def constraint(text: str, named: Callable[[str], str] = str) -> str:
+    """``pump_top:high`` and the like; ``named`` knows what the tag is called."""
     what, _sep, kind = text.rpartition(":")
-    return f"{what}: {CONSTRAINTS[kind]}" if what and kind in CONSTRAINTS else str(CONSTRAINTS.get(text, text))
+    return f"{named(what)}: {CONSTRAINTS[kind]}" if what and kind in CONSTRAINTS else str(CONSTRAINTS.get(text, text))
 
 
 def percent(move: SetPointMove) -> float | None:

@@ -141,8 +141,8 @@ class Plc:
         self._clients.add(task)
         try:
             await self._talk(reader, writer)
-        except (OSError, TimeoutError):
-            pass  # the client went away
+        except (OSError, TimeoutError, asyncio.CancelledError):
+            pass  # the client went away, or we end; a task that ends cancelled is told as an error (Python 3.11)
         finally:
             self._clients.discard(task)
             writer.close()

@@ -14,7 +14,6 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
 
 from control.actions import signing
 from control.core.lifecycle import State
@@ -29,7 +28,7 @@ NOTHING = "–"
 @register.filter
 def number(value: float | str | None, decimals: int = 2) -> str:
     """A number, or a dash; what a template could not find at all arrives as empty text."""
-    return NOTHING if value is None or isinstance(value, str) else f"{value:.{decimals}f}"
+    return NOTHING if value is None or isinstance(value, str) else f"{value:z.{decimals}f}"
 
 
 @register.filter
@@ -39,7 +38,7 @@ def meaning_words(code: str) -> str:
 
 @register.filter
 def signed(value: float | str | None, decimals: int = 2) -> str:
-    return NOTHING if value is None or isinstance(value, str) else f"{value:+.{decimals}f}"
+    return NOTHING if value is None or isinstance(value, str) else f"{value:+z.{decimals}f}"
 
 
 @register.simple_tag(takes_context=True)
@@ -65,16 +64,6 @@ def plant_time(at: datetime | str | None, zone: str) -> SafeString | str:
     return format_html('<time datetime="{}">{} {}</time>', at.isoformat(), local.strftime(pattern), local.tzname())
 
 
-def duration(seconds: float) -> str:
-    """A length of time in its largest unit."""
-    if seconds < 100:
-        return _("%(n)d s") % {"n": seconds}
-    if seconds < 6000:
-        return _("%(n)d min") % {"n": seconds // 60}
-    hours, days = int(seconds // 3600), int(seconds // 86400)
-    return _("%(n)d h") % {"n": hours} if hours < 48 else ngettext("%(n)d day", "%(n)d days", days) % {"n": days}
-
-
 @register.simple_tag
 def age(at: datetime | str | None) -> SafeString | str:
     """How old something is; counted on by the browser, and marked once it is old."""
@@ -82,7 +71,7 @@ def age(at: datetime | str | None) -> SafeString | str:
         return _("never")
     seconds = max(0.0, (timezone.now() - at).total_seconds())
     marks = format_html(' class="{}"', "old") if seconds > OLD_S else ""
-    return format_html('<span{} data-age="{}">{}</span>', marks, at.isoformat(), duration(seconds))
+    return format_html('<span{} data-age="{}">{}</span>', marks, at.isoformat(), wording.duration(seconds))
 
 
 @register.simple_tag
@@ -165,35 +154,20 @@ def delta(move: Any) -> float:
     return float(move.to_value - move.from_value)
 
 
-@register.filter
-def constraint_words(constraint: str) -> str:
-    return wording.constraint(constraint)
-
-
 @register.simple_tag(takes_context=True)
 def may_audit(context: dict[str, Any]) -> bool:
     return permissions.audits(context["request"])
 
 
 @register.simple_tag(takes_context=True)
-def history(context: dict[str, Any], obj: Model) -> SafeString | str:
-    """The way to all the audit tells of a thing, for those who may look into it."""
+def history(context: dict[str, Any], obj: Model, before: str = "") -> SafeString | str:
+    """The way to all the audit tells of a thing, after what stands before it, for those who may look into it."""
     if not permissions.audits(context["request"]):
         return ""
     address = f"{reverse('audit')}?{urlencode({'object': f'{obj._meta.model_name}:{obj.pk}'})}"
-    return format_html('<a href="{}">{}</a>', address, _("History"))
+    return format_html('{}<a href="{}">{}</a>', before, address, _("History"))
 
 
 @register.filter
 def action_words(action: str) -> str:
     return wording.action(action)
-
-
-@register.filter
-def plain_json(value: Any) -> str:
-    """What was stored, short: ``state: approved, version: 3``."""
-    if isinstance(value, dict):
-        return ", ".join(f"{key}: {plain_json(item)}" for key, item in value.items() if item is not None)
-    if isinstance(value, list):
-        return ", ".join(plain_json(item) for item in value)
-    return "" if value is None else str(value)

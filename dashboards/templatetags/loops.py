@@ -28,14 +28,6 @@ def setting_value(value: Any) -> str:
     return plainly(value) if isinstance(value, int | float) else str(value or NOTHING)
 
 
-@register.filter
-def signal_words(told: dict[str, Any]) -> str:
-    """A measured disturbance by its tag, or by the machine the foil comes from and what it measures there."""
-    if told.get("tag"):
-        return str(told["tag"])
-    return f"{told['equipment']}: {', '.join(' + '.join(lane) for lane in told['streams'])}"
-
-
 @register.simple_tag(takes_context=True)
 def typed(context: dict[str, Any], name: str, value: Any) -> str:
     """What was typed into a field of a form that was refused, else what is in force."""

@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from control.core.vm.metrology import Doubt
 from control.models import Stream, TrainingPlan, TrainingRun
 from dashboards import wording
-from dashboards.templatetags.apc import NOTHING, duration
+from dashboards.templatetags.apc import NOTHING
 
 register = template.Library()
 RIGHT = (0.87, 0.93)  # of a 90 % interval
@@ -45,7 +45,7 @@ def unlocalized(value: float) -> str:
 
 @register.filter
 def duration_words(seconds: float) -> str:
-    return duration(seconds)
+    return wording.duration(seconds)
 
 
 @register.simple_tag

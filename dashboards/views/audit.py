@@ -15,7 +15,7 @@ from django.views.decorators.http import require_safe
 
 from control.models import AuditEntry
 from control.queries.audit import Asked
-from dashboards import audits, permissions
+from dashboards import audit_words, audits, permissions
 from dashboards.instants import instant
 
 A_PAGE = 50
@@ -31,7 +31,8 @@ def page(request: HttpRequest) -> HttpResponse:
     asked = request.GET.copy()
     asked.pop("page", None)
     context: dict[str, Any] = {"lines": permissions.lines(request), "page": "audit", "rows": rows, "asked": request.GET}
-    return render(request, "audit/page.html", context | {"query": asked.urlencode()})
+    context |= {"shown": audit_words.shown(rows), "query": asked.urlencode()}
+    return render(request, "audit/page.html", context)
 
 
 @login_required

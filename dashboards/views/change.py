@@ -129,6 +129,7 @@ def _now(request: HttpRequest, change: Change) -> dict[str, Any]:
         "parts": split,
         "parts_alone": parts.rows(card) if split else [],
         "left_out": parts.left_out(change),
+        "constraints": [wording.constraint(one, card.signal) for one in change.evidence.get("constraints", ())],
         "hindsight": hindsights.told(card),
         "advised": undecided and not Mode(change.loop.actual_mode).writes,
         "zone": change.line.time_zone,

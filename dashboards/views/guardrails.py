@@ -38,7 +38,7 @@ def guardrails(change: Change, now: datetime) -> list[Guard]:
         Guard(_("No HOLD"), not situation.on_hold(loop)),
         Guard(_("The loop's mode lets apcweb write"), Mode(loop.actual_mode).writes, loop.get_actual_mode_display()),
         Guard(_("Machine data is fresh"), now_is.fresh(loop.equipment, now)),
-        Guard(_("Set-points are as proposed"), not away, ", ".join(away)),
+        Guard(_("Set-points are as proposed"), not away, ", ".join(str(m.tag) for m in moves if m.tag.key in away)),
         Guard(_("Inside the machine's limits and somebody's authority"), sizing.role(needed) != NOBODY, why),
         Guard(
             _("Recipe, limits and models unchanged"), change.evidence["versions"] == situation.versions(loop)

@@ -25,6 +25,7 @@ from control.queries import loops as queries
 from control.queries import overview
 from control.queries import versions as version_queries
 from dashboards import hands, loop_form, modes, permissions, version_doors, version_words, wording
+from dashboards.names import Names
 from dashboards.views import refusals
 from dashboards.views.ladder import ladder
 
@@ -118,7 +119,7 @@ def _seen(request: HttpRequest, loop: Loop) -> int:
 
 def _context(request: HttpRequest, loop: Loop) -> dict[str, Any]:
     draft = _draft(request, loop)
-    line, streams = loop.equipment.line, queries.streams_of(loop)
+    line, streams, names = loop.equipment.line, queries.streams_of(loop), Names(loop.equipment.line_id)
     unit = next((stream.characteristic.unit for stream in streams.values()), "")
     return {
         "lines": permissions.lines(request),
@@ -134,6 +135,7 @@ def _context(request: HttpRequest, loop: Loop) -> dict[str, Any]:
         "waiting": version_queries.waiting(line).filter(kind="loop", scope=loop.pk),
         "may_configure": permissions.may(request, Right.CONFIGURE, line),
         "record": _record(loop),
+        "fed": [(names.fed(loop.equipment_id, one), one["gains"]) for one in loop.settings.get("feed_forward", ())],
         **ladder(request, loop),
         **loop_form.table(loop, streams, overview.active_recipe(line)),
         **_cost(loop),

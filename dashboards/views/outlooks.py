@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -12,7 +12,9 @@ from control.models import Change, Equipment, Recipe, SetPointMove, Stream
 from control.queries import overview as queries
 from dashboards import wording
 from dashboards.figures import Outlook, outlook
+from dashboards.names import Names
 
+StreamsOf = Callable[[Equipment], dict[str, Stream]]
 SHOWN = 0.0005  # half of the last digit on the page
 
 
@@ -25,6 +27,11 @@ class Card:
     outlooks: list[Outlook]
     confidence: str
     speed: float | None
+    line_names: Names
+
+    def signal(self, key: str) -> str:
+        """What a tag is called, or a signal that is fed forward."""
+        return self.line_names.signal(self.change.loop.equipment_id, key)
 
     @property
     def names(self) -> dict[str, str]:
@@ -43,7 +50,7 @@ class Card:
         names = dict.fromkeys(name for amounts in moves for name in amounts)
         rows = [(name, [amounts.get(name) for amounts in moves]) for name in names]
         return [
-            (wording.contribution(name, self.names), row)
+            (wording.contribution(name, self.names, self.signal), row)
             for name, row in rows
             if any(abs(amount or 0.0) >= SHOWN for amount in row)
         ]
@@ -51,11 +58,13 @@ class Card:
 
 def cards(changes: Iterable[Change]) -> list[Card]:
     """Cards of some changes; plant facts are read once for all of them."""
-    recipe_of, streams_of, speed_of = cache(_recipe), cache(_streams), cache(queries.web_speed)
-    return [
-        _card(change, recipe_of(change.line_id), streams_of(change.loop.equipment), speed_of(change.loop.equipment))
-        for change in changes
-    ]
+    recipe_of, streams_of, speed_of, names_of = cache(_recipe), cache(_streams), cache(queries.web_speed), cache(Names)
+    found = []
+    for change in changes:
+        machine, seen = change.loop.equipment, _outlooks(change, recipe_of(change.line_id), streams_of)
+        told = (seen, confidence(seen), speed_of(machine), names_of(change.line_id))
+        found.append(Card(change, wording.sentence(change, seen), *told))
+    return found
 
 
 def _recipe(line_id: int) -> Recipe | None:
@@ -67,9 +76,9 @@ def _streams(equipment: Equipment) -> dict[str, Stream]:
     return {stream.key: stream for stream in rows}
 
 
-def _card(change: Change, recipe: Recipe | None, streams: dict[str, Stream], speed: float | None) -> Card:
-    seen = [_outlook(item, recipe, streams.get(item["stream"])) for item in expected(change)]
-    return Card(change, wording.sentence(change, seen), seen, confidence(seen), speed)
+def _outlooks(change: Change, recipe: Recipe | None, streams_of: StreamsOf) -> list[Outlook]:
+    streams = streams_of(change.loop.equipment)
+    return [_outlook(item, recipe, streams.get(item["stream"])) for item in expected(change)]
 
 
 def _outlook(item: dict[str, Any], recipe: Recipe | None, stream: Stream | None) -> Outlook:

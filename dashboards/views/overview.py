@@ -22,6 +22,7 @@ from control.queries import overview as queries
 from control.queries.overview import StreamNow
 from dashboards import permissions, wording
 from dashboards.figures import Bar, Risk, bar, risk, worst
+from dashboards.names import Names
 
 SIGNALS = 12  # the newest that fit beside the lanes
 EVENTS = 6
@@ -133,7 +134,7 @@ def _now(line: Line) -> dict[str, Any]:
     recipe = queries.active_recipe(line)
     machines = _machines(equipment, queries.streams_now(equipment, recipe))
     now = permissions.now()
-    board = signals.board(line, now)
+    board, names = signals.board(line, now), Names(line.pk)
     speeds = {machine.equipment.pk: machine.speed for machine in machines}
     return {
         "follow": follow,
@@ -148,7 +149,9 @@ def _now(line: Line) -> dict[str, Any]:
         "signals_open": len(board.calling),
         "quiet": len(board.waiting) + len(board.shelved),
         "rate": attention.rate(line.pk, now),
-        "events": process_events.of_line(line)[:EVENTS],
+        "events": [
+            (row, names.event_note(row.equipment_id, row.note)) for row in process_events.of_line(line)[:EVENTS]
+        ],
     }
 
 

@@ -212,3 +212,12 @@ def test_a_twin_left_alone_steps_by_itself(folder):
         connector = running.connector()
         first = connector.read(wait_s=5.0)[-1].sequence
         assert sequences(connector.read(first, wait_s=5.0))[0] == first + 1
+
+
+def test_a_twin_that_ends_while_clients_wait_for_news_tells_of_no_error(folder, caplog):
+    with RunningPlc(folder) as running:
+        waiting = [running.connector() for _ in range(3)]
+        running.step(1)
+        assert [sequences(one.read()) for one in waiting] == [[1]] * 3
+    assert running.failure is None
+    assert [record.getMessage() for record in caplog.records if record.name == "asyncio"] == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import translation
@@ -11,6 +12,7 @@ from django.utils import translation
 from control.actions import loops
 from control.models import Change
 from dashboards.permissions import now
+from dashboards.templatetags.apc import number, signed
 from tests.dashboards.conftest import PASSWORD
 from tests.factories import Plant
 
@@ -100,6 +102,33 @@ def test_the_page_says_the_change_in_one_sentence_with_contributions(change: Cha
     page = signed_in("operator").get(f"/changes/{change.pk}/").content.decode()
     assert "Raise Pump top by 0.5 % (60.00 to 60.30 rpm)" in page
     assert "+0.300" in page
+
+
+def test_what_was_fed_forward_and_the_limits_that_were_met_are_told_by_the_names_of_the_tags(
+    change: Change, signed_in: SignIn
+) -> None:
+    shares = [{"name": "solids", "amount": 0.3}, {"name": "coater:loading", "amount": 0.1}]
+    change.moves.update(contributions=shares)
+    constraints = ["pump_top:high", "coater:loading/1-top:not_fed", "sum_zero"]
+    Change.objects.filter(pk=change.pk).update(evidence=change.evidence | {"constraints": constraints})
+    page = signed_in("operator").get(f"/changes/{change.pk}/").content.decode()
+    assert "Fed forward: Solids" in page
+    assert "Fed forward: Coater: Loading" in page
+    assert "Pump top: upper machine limit" in page
+    assert "Coater: Loading, Lane 1 top: late or missing" in page
+    assert "moves that must cancel" in page
+
+
+def test_the_inbox_says_which_guardrail_blocked_a_change(change: Change, signed_in: SignIn) -> None:
+    Change.objects.filter(pk=change.pk).update(state="blocked", reason="machine_silent")
+    assert "Blocked by a guardrail" in (page := signed_in("operator").get("/inbox/").content.decode())
+    assert "the machine sends no data" in page
+
+
+@pytest.mark.parametrize(("value", "told"), [(-0.0004, "+0.000"), (-0.0006, "-0.001"), (0.0, "+0.000")])
+def test_what_rounds_to_nothing_has_no_minus(value: float, told: str) -> None:
+    assert signed(value, 3) == told
+    assert number(value, 3) == told.removeprefix("+")
 
 
 def test_the_inbox_rejects_what_is_ticked_and_leaves_what_has_changed(change: Change, signed_in: SignIn) -> None:

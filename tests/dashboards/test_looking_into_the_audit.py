@@ -13,7 +13,8 @@ from django.contrib import admin
 from django.test import Client
 from django.urls import reverse
 
-from control.actions import audit
+from control.actions import audit, process_events
+from control.core.process_events import Event, Kind
 from control.models import AuditEntry, Change
 from tests import factories
 from tests.factories import NOW, Plant
@@ -133,6 +134,33 @@ def test_a_table_has_every_column_that_was_hashed_and_no_cell_that_runs(recorded
     assert row["reason"] == "'=HYPERLINK(1)"
     assert row["old"] == '{"a":"=1+1","b":1.5}'
     assert row["at"] == "2026-11-21T12:00:00.000000+00:00"
+
+
+def test_the_page_names_things_and_rounds_numbers_which_the_files_keep_whole(plant: Plant, signed_in: SignIn) -> None:
+    tag, value = plant.tags["pump_top"], 69.77073855145628
+    told = {"moves": [{"tag": tag.pk, "to": value}], "state": "approved"}
+    with audit.atomic():
+        audit.record(
+            actor="pipeline", action="change.approve", obj=plant.loop, now=NOW, line=plant.line.pk,
+            old={"state": "proposed", "version": 3}, new=told | {"version": 3},
+        )  # fmt: skip
+    client = signed_in("auditor")
+    page = client.get("/audit/").content.decode()
+    assert "Tag: Pump top" in page
+    assert "to: 69.771," in page
+    assert "State: proposed → approved" in page
+    assert "Version: 3<" in page
+    assert f"Loop {plant.loop}</a>" in page
+    assert str(value) in b"".join(client.get("/audit.csv").streaming_content).decode()
+
+
+def test_an_event_of_the_process_is_told_in_the_audit_as_on_its_page(plant: Plant, signed_in: SignIn) -> None:
+    seen = [(Event(Kind.BATCH_CHANGE, NOW.timestamp()), "solids 6 → 7")]
+    process_events.seen(plant.coater.pk, plant.line.pk, seen, actor="pipeline", now=NOW, taken_at=NOW)
+    page = signed_in("auditor").get("/audit/").content.decode()
+    assert "Process event " in page
+    assert "Machine: Coater" in page
+    assert "Solids 6 → 7" in page
 
 
 def test_the_end_of_the_chain_is_given_signed_to_those_who_may_audit(recorded: Plant, signed_in: SignIn) -> None:

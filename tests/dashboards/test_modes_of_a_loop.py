@@ -14,7 +14,7 @@ from django.utils import timezone
 from control.actions import loops
 from control.core.demotion import Trigger
 from control.core.modes import Mode
-from control.core.promotion import Condition
+from control.core.promotion import Condition, Met
 from control.models import Hold, Loop, ModeSpell, Signature
 from dashboards import wording
 from tests.dashboards.conftest import PASSWORD
@@ -44,6 +44,21 @@ def test_the_page_lists_every_condition_and_says_which_are_not_met(plant: Plant,
     assert "the loop cannot be released yet" in page
     assert page.count("<td>✓ met") == 4
     assert "mode/" not in page
+
+
+@pytest.mark.parametrize(
+    ("condition", "has", "needed", "told"),
+    [
+        (Condition.SUPERVISED_DAYS, 0.339, 7.0, "7 days in supervised mode: 8 h so far"),
+        (Condition.VM_ERROR, 0.00474, 24.0, "Every roll within its predicted interval for 24 h: 17 s"),
+        (Condition.HANDSHAKE, 20.4, 30.0, "The machine answers the dispatcher; last heard: 20 s ago"),
+        (Condition.HANDSHAKE, float("inf"), 30.0, "The machine answers the dispatcher; last heard: never"),
+        (Condition.CALM, float("inf"), 1800.0, "30 min since the loop last went down: it never did"),
+        (Condition.ACCEPTED, 0.5, 0.9, "90 % of them accepted: 50 %"),
+    ],
+)
+def test_a_condition_is_told_as_a_person_would(condition: Condition, has: float, needed: float, told: str) -> None:
+    assert wording.condition(Met(condition, False, has, needed)) == told
 
 
 def test_a_supervisor_asks_for_a_mode_on_the_page(plant: Plant, signed_in: SignIn) -> None:

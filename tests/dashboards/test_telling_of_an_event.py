@@ -33,6 +33,26 @@ def test_an_operator_tells_of_an_event_and_sees_it(plant: Plant, signed_in: Sign
     assert "new cartridge" in page
 
 
+@pytest.mark.parametrize(
+    ("noted", "told"),
+    [
+        ("solids 6 → 7", "고형분 6 → 7"),
+        ("coater, 20: 1062.0 m", "코터, 롤 20, 1062.0 m"),
+        ("nmc v1 → nmc v2", "nmc v1 → nmc v2"),
+        ("pump 2 is loud", "pump 2 is loud"),
+    ],
+)
+def test_what_the_system_noted_of_an_event_names_things_in_the_language_of_the_reader(
+    plant: Plant, signed_in: SignIn, noted: str, told: str
+) -> None:
+    plant.coater.tags.filter(key="solids").update(name_ko="고형분")
+    now = timezone.now()
+    row = {"equipment": plant.coater, "kind": "batch_change", "at": now, "recorded_at": now, "note": noted}
+    ProcessEvent.objects.create(**row)
+    client = signed_in("operator")
+    assert told in client.get(f"/lines/{plant.line.key}/now/", headers={"Accept-Language": "ko"}).content.decode()
+
+
 def test_a_form_sent_twice_is_one_event(plant: Plant, signed_in: SignIn) -> None:
     client = signed_in("operator")
     assert [tell(client, plant).status_code for _ in range(2)] == [302, 302]

@@ -200,7 +200,23 @@ def test_it_says_what_is_fed_forward(plant: Plant, signed_in) -> None:
     }
     plant.loop.save()
     page = signed_in("viewer").get(at(plant)).content.decode()
-    assert "Fed forward: <b>solids</b>, by 0.286, 0.286, 0.286, 0.286 mg/cm2" in page
+    assert "Fed forward: <b>Solids</b>, by 0.286, 0.286, 0.286, 0.286 mg/cm2" in page
+
+
+def test_what_the_machine_before_measures_is_fed_forward_by_its_names(plant: Plant, signed_in) -> None:
+    told = {"tag": None, "equipment": "coater", "streams": [["loading/1-top", "gone/1"]], "gains": [6.25]}
+    plant.loop.settings = plant.loop.settings | {"feed_forward": [told]}
+    plant.loop.save()
+    page = signed_in("viewer").get(at(plant), headers={"Accept-Language": "ko"}).content.decode()
+    assert "피드포워드: <b>코터: 로딩량, 레인 1 상면 + gone/1</b>" in page
+
+
+def test_who_may_not_look_into_the_history_reads_no_dangling_dot(plant: Plant, signed_in) -> None:
+    heads = {
+        name: signed_in(name).get(at(plant)).content.decode().partition("</h1>")[0] for name in ("viewer", "engineer")
+    }
+    assert heads["viewer"].endswith(f"{plant.line}</a></small>")
+    assert heads["engineer"].endswith("History</a></small>")
 
 
 def test_the_overview_leads_to_it(plant: Plant, signed_in) -> None:

@@ -12,8 +12,9 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
 
-from control.actions import shifts
-from control.models import Handover, ShiftNote, Signature
+from control.actions import audit, shifts
+from control.models import Change, Handover, ShiftNote, Signature
+from tests import factories
 from tests.dashboards.conftest import PASSWORD
 from tests.factories import Plant
 
@@ -149,3 +150,30 @@ def test_an_earlier_shift_is_found_by_its_number_and_another_lines_is_not(
 
 def test_a_line_that_has_no_shift_yet_has_a_page(plant: Plant, signed_in: SignIn) -> None:
     assert "within a minute" in page(signed_in("operator"), plant)
+
+
+def test_what_was_put_in_force_names_the_machine_and_says_why_in_the_language_of_the_reader(
+    plant: Plant, signed_in: SignIn
+) -> None:
+    now = timezone.now()
+    Handover.objects.create(line=plant.line, starts_at=now - timedelta(hours=1), ends_at=now + timedelta(hours=7))
+    told = {"action": "limits.draw", "now": now, "line": plant.line.pk, "actor": "train"}
+    with audit.atomic():
+        audit.record(obj=plant.coater, reason="the shift so far", **told)
+        audit.record(obj=plant.streams["loading/1-top"], reason="the shift so far", **told)
+        audit.record(obj=plant.line, **told | {"action": "plant.store"})
+    found = signed_in("viewer").get(f"/lines/{plant.line.key}/shift/", headers={"Accept-Language": "ko"})
+    part = found.content.decode().split("<h2>버전</h2>")[1]
+    assert part.count("<span>코터 · ") == 1
+    assert "<span>로딩량, 레인 1 상면 · " in part
+    assert part.count("지금까지의 근무") == 2
+
+
+def test_a_change_that_was_put_before_the_supervisor_says_in_words_why(plant: Plant, signed_in: SignIn) -> None:
+    now = timezone.now()
+    Handover.objects.create(line=plant.line, starts_at=now - timedelta(hours=1), ends_at=now + timedelta(hours=7))
+    factories.snapshot(plant, now)
+    change = factories.offered(plant, now, pump_top=61.0)
+    Change.objects.filter(pk=change.pk).update(state="expired", reason="move_too_large")
+    assert "the move is large" in (found := page(signed_in("viewer"), plant))
+    assert "move_too_large" not in found

@@ -124,6 +124,7 @@ def test_from_an_empty_folder_to_a_page_and_ctrl_c_ends_every_child(up: Up) -> N
     assert f"open {up.url}/" in up.said()
     process.send_signal(signal.SIGINT)
     assert process.wait(PATIENCE_S) == 0
+    assert up.said().splitlines()[-2:] == ["apc: stopping", "apc: everything has ended"]
     wait_until(lambda: not up.processes(), lambda: f"still alive: {up.processes()}")
 
 
@@ -131,7 +132,7 @@ def test_a_second_one_on_the_same_folder_is_refused_and_harms_nothing(up: Up) ->
     up.running()
     second = up.start()
     assert second.wait(PATIENCE_S) != 0
-    assert "another `up` already runs" in up.said()
+    assert up.said().strip() == f"apc: another `up` already runs on {up.var}, at {up.url}/."
     assert httpx.get(f"{up.url}/healthz").status_code == 200
 
 
@@ -166,6 +167,7 @@ def test_a_taken_port_stops_the_start_before_anything_is_made(empty: Up) -> None
         other.listen()
         process = empty.start()
         assert process.wait(PATIENCE_S) != 0
+    assert empty.said().startswith(f"apc: port {empty.port}")
     assert "set APC_PORT" in empty.said()
     assert len(empty.said().strip().splitlines()) == 1
     assert not (empty.var / "postgresql").exists()

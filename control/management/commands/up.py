@@ -11,13 +11,14 @@ from contextlib import ExitStack
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException
 from ipaddress import ip_address
+from pathlib import Path
 from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.contrib.staticfiles.finders import get_finders
 from django.core.management import call_command
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand
 from django.db import connections
 from django.utils import timezone
 
@@ -50,16 +51,22 @@ class Command(BaseCommand):
             signal.signal(signum, signal.default_int_handler)
         try:
             with ExitStack() as held:
-                self.run(held, options["workers"], options["only"])
+                try:
+                    self.run(held, options["workers"], options["only"])
+                except KeyboardInterrupt:
+                    self.say("stopping")
+                    raise
         except KeyboardInterrupt:
             self.say("everything has ended")
         except ServerError as error:
-            raise CommandError(str(error)) from error
+            sys.exit(f"apc: {error}")
 
     def run(self, held: ExitStack, workers: int, only: str | None) -> None:
         var = make_var(settings.APC_VAR_DIR)
-        held.enter_context(locked(var / "up.lock", f"another `up` already runs on {var}."))
+        lock = var / "up.lock"  # who holds it has written his address into it
+        held.enter_context(locked(lock, f"another `up` already runs on {var}{at(lock)}."))
         door = listen(settings.APC_BIND, settings.APC_PORT, held)
+        lock.write_text(address())
         servers = self.start_servers(held)
         self.prepare_database()
         self.collect_static()
@@ -120,7 +127,7 @@ class Command(BaseCommand):
                 raise ServerError(f"no page answered within {PAGE_S:.0f} s; the reason is in the lines above.")
             supervisor.look()
             time.sleep(LOOK_EVERY_S)
-        self.say(f"open http://{f'[{host}]' if ':' in host else host}:{settings.APC_PORT}/")
+        self.say(f"open {address()}")
         if settings.APC_DEMO:
             self.say(f"sign in as {', '.join(DEMO_ACCOUNTS)}; password {demo_password()}")
 
@@ -158,6 +165,18 @@ def newest_static() -> float:
     """When the youngest static file was last changed, in epoch seconds."""
     found = ((storage, path) for finder in get_finders() for path, storage in finder.list([]))
     return max(storage.get_modified_time(path).timestamp() for storage, path in found)
+
+
+def at(lock: Path) -> str:
+    """Where the one that holds the lock serves, as a part of a sentence."""
+    told = lock.read_text() if lock.exists() else ""
+    return f", at {told}" if told else ""
+
+
+def address() -> str:
+    """Where a local visitor finds the pages."""
+    host = local_name(settings.APC_BIND)
+    return f"http://{f'[{host}]' if ':' in host else host}:{settings.APC_PORT}/"
 
 
 def local_name(bound: str) -> str:
