@@ -140,6 +140,7 @@ class World:
                        "reason": "x"},
             "changes/<change_id>/approve": {"version": version},
             "changes/<change_id>/reject": {"version": version, "reason": "sensor_odd"},
+            "changes/reject": {"changes": [{"id": self.change.pk, "version": version}], "reason": "sensor_odd"},
             "changes/<change_id>/ask": {"version": version},
             "changes/<change_id>/withdraw": {"version": version, "reason": "x"},
             "changes/<change_id>/edit": {"version": version, "values": {"pump_top": 60.2}, "reason": "x"},
