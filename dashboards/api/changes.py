@@ -17,7 +17,6 @@ from control.core.lifecycle import State
 from control.models import Change, SetPointMove
 from control.queries import changes as queries
 from dashboards import decisions, hands, permissions
-from dashboards.api.gate import needs
 from dashboards.api.schemas import (
     Approval,
     ChangeDetailOut,
@@ -32,6 +31,7 @@ from dashboards.api.schemas import (
     Undoing,
     Word,
 )
+from dashboards.gate import needs
 
 router = Router(tags=["changes"])
 REFUSALS = {401: Failure, 404: Failure, 422: Failure}

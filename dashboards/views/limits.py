@@ -37,6 +37,7 @@ from control.models import Limits, Stream
 from control.queries import limits as queries
 from control.queries import overview
 from dashboards import diagrams, forms, limit_words, permissions, wording
+from dashboards.gate import asks_for
 from dashboards.views import refusals
 
 USUAL_WINDOW = timedelta(hours=2)
@@ -100,6 +101,7 @@ def page(request: HttpRequest, pk: int) -> HttpResponse:
 
 @login_required
 @require_POST
+@asks_for(Right.CONFIGURE, "stream_id")
 def draft(request: HttpRequest, pk: int) -> HttpResponse:
     stream, person = _found(request, pk), permissions.person(request)
     told = {"actor": person, "now": permissions.now(), "reason": request.POST.get("reason", "")[:400]}
