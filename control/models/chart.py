@@ -23,6 +23,12 @@ class Limits(models.Model):
 
     class Chart(models.TextChoices):
         INDIVIDUALS = "i_mr", _("Individuals and moving range")
+        P = "p", _("Share of defectives (p)")
+        NP = "np", _("Number of defectives (np)")
+        LANEY_P = "laney_p", _("Share of defectives, Laney (p′)")
+        U = "u", _("Defects per unit (u)")
+        C = "c", _("Number of defects (c)")
+        LANEY_U = "laney_u", _("Defects per unit, Laney (u′)")
         MEAN_RANGE = "xbar_r", _("Means and ranges of groups (Xbar-R)")
         MEAN_DEVIATION = "xbar_s", _("Means and standard deviations of groups (Xbar-S)")
         THREE_WAY = "three_way", _("Three-way chart of groups (I-MR-R/S)")

@@ -55,6 +55,7 @@ class Point(models.Model):
     doubt = models.SmallIntegerField(
         default=0, help_text="core.vm.metrology.Doubt: why a measured value is not believed"
     )
+    n = models.FloatField(null=True, help_text="Size of the sample whose rate the value is, of what is counted")
 
     class Meta:
         managed = False
