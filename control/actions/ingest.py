@@ -189,9 +189,10 @@ def _pieces(machine: KnownEquipment, scans: list[Scan]) -> MeasurementBlock:
         raise LookupError(f"{machine.key} sends a prediction as if it had been measured")
     found = [(scan.sequence * PIECES_A_SCAN + i, piece) for scan in scans for i, piece in enumerate(scan.measurements)]
     sound = [not _counts.fault(machine.counted.get(piece.stream, ""), piece.value, piece.n) for _, piece in found]
-    said = [piece.quality if so else max(piece.quality, Quality.BAD) for (_, piece), so in zip(found, sound, strict=True)]
+    said = np.array([piece.quality for _, piece in found], np.int64)
     value = np.array([piece.value for _, piece in found], np.float64)
-    value, quality = judged(np.where(sound, value, np.nan), np.array(said, np.int64), -np.inf, np.inf)
+    said, value = np.where(sound, said, np.maximum(said, Quality.BAD)), np.where(sound, value, np.nan)
+    value, quality = judged(value, said, -np.inf, np.inf)
     return MeasurementBlock(
         equipment=machine,
         at_us=np.array([round(piece.taken_at * 1e6) for _, piece in found], np.int64),

@@ -136,6 +136,11 @@ def streams_of(equipment: Equipment) -> list[Stream]:
     return list(rows.order_by("id"))
 
 
+def predictable(equipment: Equipment) -> list[Stream]:
+    """Those that are measured: nothing predicts a count."""
+    return [stream for stream in streams_of(equipment) if not stream.characteristic.counted]
+
+
 def stream_configs(equipment: Equipment, streams: Sequence[Stream], recipe: Recipe | None) -> list[StreamConfig]:
     """Each stream's specification and charts."""
     active = Limits.objects.filter(stream__in=streams, state=VersionState.ACTIVE)
@@ -183,7 +188,7 @@ def _of_counts(charts: Mapping[str, Limits]) -> ChartConfig | None:
     row = next((charts[kind] for kind in Limits.COUNTS if kind in charts), None)
     if row is None:
         return None
-    return ChartConfig(row.mean, row.sigma * sqrt(row.parameters["n"]), RuleSet.of(row.rules, row.parameters))
+    return ChartConfig(row.mean, row.sigma * sqrt(row.parameters["sample"]), RuleSet.of(row.rules, row.parameters))
 
 
 def _lanes(told: Mapping[str, Any]) -> tuple[tuple[str, ...], Reference]:

@@ -32,7 +32,7 @@ def size(table: str, model: str) -> migrations.RunSQL:
 
 
 class Migration(migrations.Migration):
-    dependencies = [("control", "0022_api_tokens")]
+    dependencies = [("control", "0023_limits_reviewed")]
 
     operations = [
         migrations.AddField(

@@ -94,8 +94,7 @@ class StreamNow:
         """Lower and upper control limit of the individuals chart."""
         if self.limits is None:
             return None
-        mean, sigma = self.limits.under(self.target)
-        return mean - 3 * sigma, mean + 3 * sigma
+        return Limits.lines(self.limits.chart, *self.limits.under(self.target))
 
 
 def equipment_of(line: Line) -> QuerySet[Equipment]:
@@ -120,8 +119,8 @@ def streams_now(equipment: Iterable[Equipment], recipe: Recipe | None) -> list[S
 
 
 def active_limits(streams: Iterable[Stream]) -> dict[int, Limits]:
-    """The active individuals chart of each stream."""
-    rows = Limits.objects.filter(stream__in=streams, chart=Limits.Chart.INDIVIDUALS, state=VersionState.ACTIVE)
+    """The active chart of single values of each stream."""
+    rows = Limits.objects.filter(stream__in=streams, chart__in=Limits.SINGLE, state=VersionState.ACTIVE)
     return {row.stream_id: row for row in rows}
 
 

@@ -18,7 +18,7 @@ import numpy as np
 from control.core.spc import laney, p_chart, u_chart
 from control.core.spc.capability import MOVING_RANGE_EFFICIENCY
 from control.core.spc.lines import Lines
-from control.core.types import BoolArray, FloatArray, IntArray, Rule
+from control.core.types import FloatArray, Rule
 
 DEFECTIVES, DEFECTS = "defectives", "defects"
 FIT = Rule.BEYOND_3_SIGMA | Rule.RUN_ONE_SIDE | Rule.TREND | Rule.ALTERNATING  # the others presume normal zones
@@ -79,17 +79,38 @@ def phase_one(rates: FloatArray, sizes: FloatArray, kind: Kind) -> Found:
     counts, chart = rates * sizes, p_chart if kind.family == "p" else u_chart
     if kept.sum() < FEWEST:
         raise ValueError(f"limits need at least {FEWEST} values, there are {kept.sum()}")
+    if not np.ptp(rates[kept]) > 0:
+        raise ValueError("the values do not vary: no limits can be drawn from them")
     if kind.one_size and np.ptp(sizes[kept]) > 0:
         raise ValueError("the samples are not of one size: the chart of their rates has lines for each")
     mean = chart.centre(counts[kept], sizes[kept])
-    if not (mean > 0 and (kind.of == DEFECTS or mean < 1)):
-        raise ValueError("the values do not vary: no limits can be drawn from them")
     wider = laney.sigma_z(counts, sizes, mean, kind.family)
     if kind.wider and not wider > 0:
         raise ValueError("the values do not vary: no limits can be drawn from them")
     of_one = float(chart.sigma(mean, np.ones(1))[0])
     size = float(np.median(sizes[kept]))
     return Found(mean, of_one * (wider if kind.wider else 1.0), size, wider, int(kept.sum()))
+
+
+@dataclass(frozen=True, slots=True)
+class Chance:
+    """Samples of one ``size`` in which nothing but chance is at work: the process whose false alarms are foretold.
+
+    ``sigma`` is that of their rate; on Laney's charts it is wider than counting alone explains, and taken as normal.
+    """
+
+    mean: float
+    sigma: float
+    size: float
+    kind: Kind
+
+    def simulate(self, n: int, rng: np.random.Generator) -> FloatArray:
+        """Rates of ``n`` samples."""
+        if self.kind.wider:
+            return np.asarray(self.mean + self.sigma * rng.standard_normal(n))
+        if self.kind.of == DEFECTIVES:
+            return np.asarray(rng.binomial(round(self.size), self.mean, n) / self.size)
+        return np.asarray(rng.poisson(self.size * self.mean, n) / self.size)
 
 
 def standardised(rates: FloatArray, sizes: FloatArray, mean: float, sigma_1: float) -> FloatArray:
@@ -104,12 +125,6 @@ def lines(mean: float, sigma_1: float, sizes: FloatArray, of: str) -> Lines:
     return Lines(np.maximum(mean - reach, 0.0), np.full(len(sizes), mean), upper)
 
 
-def beyond(rates: FloatArray, sizes: FloatArray, found: Found) -> BoolArray:
-    """Which samples (k,) lie beyond their lines."""
-    with np.errstate(invalid="ignore"):
-        return np.asarray(np.abs(standardised(rates, sizes, found.mean, found.sigma_1)) > 3.0)
-
-
-def fits(rules: int | IntArray) -> bool:
+def fits(rules: Rule) -> bool:
     """Whether a set of rules means something on a chart of counts."""
-    return not int(rules) & ~int(FIT)
+    return not rules & ~FIT
