@@ -26,7 +26,8 @@ def limits_between(lane: Lane, start: datetime, end: datetime) -> QuerySet[Limit
 
     Foil made before a chart's first limits, such as that of a replayed year, is drawn under those.
     """
-    of_chart = Limits.objects.filter(stream=OuterRef("stream"), chart=OuterRef("chart"))
+    same = Q(chart=OuterRef("chart")) | Q(chart__in=Limits.COUNTS)  # of which a stream has one at a time
+    of_chart = Limits.objects.filter(same, stream=OuterRef("stream"))
     earlier = of_chart.filter(effective_from__lt=OuterRef("effective_from"))
     begun = Case(When(Exists(earlier), then=F("effective_from")), default=Least(F("effective_from"), Value(start)))
     return (

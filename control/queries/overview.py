@@ -106,11 +106,11 @@ def active_recipe(line: Line) -> Recipe | None:
 
 
 def streams_now(equipment: Iterable[Equipment], recipe: Recipe | None) -> list[StreamNow]:
-    """Every stream of some machines of one line, in the order of lanes from the operator side."""
+    """What is measured on some machines of one line, in the order of lanes from the operator side."""
     ids = [machine.pk for machine in equipment]
     newest = _newest(ids)
     streams = (
-        Stream.objects.filter(lane__equipment__in=ids)
+        Stream.objects.filter(lane__equipment__in=ids, characteristic__counted="")
         .select_related("lane__equipment", "characteristic")
         .order_by("lane__equipment__position", "characteristic_id", "-lane__side", "lane__number")
     )

@@ -79,6 +79,7 @@ class PointOut(Schema):
     verdict: str
     rules: list[str]
     doubt: str = Field("", description="Why a measured value is not believed: range, alone, identity, gauge_lab")
+    n: float | None = Field(None, description="Of what is counted: the size of the sample whose rate the value is")
 
 
 class PointsOut(Schema):

@@ -25,7 +25,7 @@ SIGNALS = 20
 LONGEST_FILE = timedelta(days=31)
 COLUMNS = (
     "seq", "stream", "by", "at", "plant_time", "known_at", "roll", "web_m", "value", "low", "high", "predicted",
-    "quality", "verdict", "rules", "doubt",
+    "quality", "verdict", "rules", "doubt", "n",
 )  # fmt: skip
 
 

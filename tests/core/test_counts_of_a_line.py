@@ -1,4 +1,4 @@
-"""Counts in the live pass: rates of samples of any size, in whatever portions they come, judged as their charts judge."""
+"""Counts in the live pass: rates of samples of any size, judged as their charts do, in whatever portions."""
 
 from __future__ import annotations
 
@@ -116,7 +116,8 @@ def test_the_handbooks_samples_are_judged_in_a_pass_as_the_handbook_does(name, k
     assert (drawn.lower[0], one.mean, drawn.upper[0]) == pytest.approx(
         (expected["lcl"], expected["center"], expected["ucl"]), abs=tol
     )
-    line = Machine("coater", (), (StreamConfig("flaws/1", chart=ChartConfig(one.mean, one.sigma_1, SETS["beyond_3_sigma"]), counted=True),))  # fmt: skip
+    chart = ChartConfig(one.mean, one.sigma_1, SETS["beyond_3_sigma"])
+    line = Machine("coater", (), (StreamConfig("flaws/1", chart=chart, counted=True),))
     rules, _ = passed(line, sampled(found, sizes.astype(float)))
     assert list(np.flatnonzero(rules & Rule.BEYOND_3_SIGMA) + 1) == expected["beyond_1based"]
 
