@@ -1,4 +1,4 @@
-"""Counts on the pages: the chart is chosen and drafted like any other, and drawn with lines by the size of each sample."""
+"""Counts on the pages: the chart is chosen and drafted like any other, and has lines by the size of each sample."""
 
 from __future__ import annotations
 
