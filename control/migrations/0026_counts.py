@@ -32,7 +32,7 @@ def size(table: str, model: str) -> migrations.RunSQL:
 
 
 class Migration(migrations.Migration):
-    dependencies = [("control", "0023_limits_reviewed")]
+    dependencies = [("control", "0025_reviewed_estimators")]
 
     operations = [
         migrations.AddField(
