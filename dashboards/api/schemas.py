@@ -44,6 +44,7 @@ class StreamOut(Schema):
     key: str
     characteristic: str
     unit: str
+    counted: str = Field(description="defectives or defects of what is counted, empty of what is measured")
     lower: float | None
     target: float | None
     upper: float | None
