@@ -1,4 +1,4 @@
-"""What was done about a signal is a code, with words of one's own where they say more; admins change them afterwards."""
+"""What was done about a signal is a code, with words of one's own where they say more; admins change the codes."""
 
 import django.db.models.deletion
 from django.db import migrations, models
