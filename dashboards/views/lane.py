@@ -78,6 +78,7 @@ def _context(request: HttpRequest, lane: Lane) -> dict[str, Any]:
         "signals": signals,
         "content": " ".join(f"{one.pk}:{one.last_seq}:{one.closed_at is None}" for one in signals),
         "causes": queries.causes(),
+        "actions": queries.actions(),
         "may_answer": permissions.may(request, Right.ANSWER_SIGNAL, line),
     }
 
