@@ -54,7 +54,7 @@ def checks_of(machine: Machine) -> Checks:
     mean, spread = (estimator.label_mean, estimator.label_sigma) if estimator else (nothing, nothing)
     centre = np.where(np.isfinite(target), target, mean)
     centre[[stream.counted for stream in streams]] = np.nan  # a rate far from the usual one is news, not an error
-    trained = estimator.bias_weight.tolist() if estimator else [0.0] * len(streams)
+    trained = np.nan_to_num(estimator.bias_weight).tolist() if estimator else [0.0] * len(streams)
     return Checks(
         centre=centre,
         reach=metrology.plausible(centre, spread),
