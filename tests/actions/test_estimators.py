@@ -85,7 +85,7 @@ def test_once_people_work_on_a_line_the_command_keeps_its_models_and_draws_limit
     grant(user("engineer"), "engineer", line=line.line)
     for state in ("active", "in_review"):
         with pytest.raises(CommandError, match="for review"):
-            call_command("train", line.line.key, hours=timedelta(days=300), stdout=StringIO())
+            call_command("train", line.line.key, hours=timedelta(days=300), by="engineer", stdout=StringIO())
         assert Version.objects.filter(kind="limits", state=state).exists()
     assert not Estimator.objects.exclude(state="active").exists()
     assert AuditEntry.objects.filter(action="estimator.train.refused").exists()
