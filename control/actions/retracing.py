@@ -39,11 +39,14 @@ class Drawn:
     series: list[Series]
 
 
-def panels(lane: Lane) -> list[str]:
-    """Which panels show something of a lane under the limits in force, or did under earlier ones."""
+def panels(lane: Lane) -> dict[str, set[int]]:
+    """Which panels show something of a lane's streams (ids) under the limits in force, or did under earlier ones."""
     rows = Limits.objects.filter(stream__lane=lane, effective_from__isnull=False)
-    found = {key for chart, rules in rows.values_list("chart", "rules").distinct() for key in _panels(chart, rules)}
-    return [key for key in retrace.PANELS if key in found]
+    found: dict[str, set[int]] = {}
+    for stream, chart, rules in rows.values_list("stream_id", "chart", "rules").distinct():
+        for key in _panels(chart, rules):
+            found.setdefault(key, set()).add(stream)
+    return {key: found[key] for key in retrace.PANELS if key in found}
 
 
 def _panels(chart: str, rules: int) -> list[str]:
