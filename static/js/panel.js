@@ -4,6 +4,7 @@ import { fillRows } from "./table.js";
 
 const LEAST_MS = 1000; // between two questions, and ten times as long as the last answer took
 const EASE = 10;
+const LABEL = 2; // as high a share of this chart as of a large one
 const MARKS = ["circle", "diamond"];
 
 export class Panel {
@@ -113,12 +114,19 @@ function layoutOf(stream, frame, words, clock, range) {
     .map(([text, value]) => ({ xref: "paper", x: 1.005, xanchor: "left", yref: "y", y: value, text: `${text} ${value.toFixed(stream.decimals)}`, showarrow: false, font: { size: 12, color: colour.text } }));
   const unique = labels.filter((one, i) => labels.findIndex((other) => other.text === one.text) === i);
   return {
-    annotations: apart(unique, [y[0], y[0] + (y[1] - y[0]) * 2.4]), margin: { l: 56, r: 110, t: 8, b: 40 }, paper_bgcolor: colour.card, plot_bgcolor: colour.raised, showlegend: true,
+    annotations: within(apart(unique, [y[0], y[0] + (y[1] - y[0]) * LABEL]), y[1]), margin: { l: 56, r: 110, t: 8, b: 40 }, paper_bgcolor: colour.card, plot_bgcolor: colour.raised, showlegend: true,
     legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom", font: { size: 12 } }, font: { family: "system-ui, Noto Sans, Noto Sans CJK KR, sans-serif", size: 13, color: colour.text },
     hovermode: "closest", dragmode: matchMedia("(pointer: coarse)").matches ? false : "pan", uirevision: "same",
     xaxis: { type: "linear", range, tickmode: "array", tickvals: ticks.values, ticktext: ticks.labels, gridcolor: colour.line, zeroline: false },
-    yaxis: { range: y, fixedrange: true, gridcolor: colour.line, zeroline: false, tickformat: `.${stream.decimals}f` },
+    yaxis: { range: y, fixedrange: true, gridcolor: colour.line, zeroline: false },
   };
+}
+
+/** Labels that were moved out at the top are let down together. */
+function within(labels, top) {
+  const over = Math.max(0, ...labels.map((one) => one.y - top));
+  for (const one of labels) one.y -= over;
+  return labels;
 }
 
 /** What is there of values and lines in the window, and a tenth more on either side. */
