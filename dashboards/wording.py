@@ -76,6 +76,29 @@ RULES = {
     Rule.MULTIVARIATE: gettext_lazy("Lanes together beyond their limit"),
     Rule.SPREAD: gettext_lazy("Spread within a group beyond its limit"),
 }
+PANELS = {  # of control.core.retrace
+    "mr": gettext_lazy("Moving range"),
+    "ewma": gettext_lazy("EWMA"),
+    "cusum": gettext_lazy("CUSUM"),
+    "mean": gettext_lazy("Means of groups"),
+    "spread": gettext_lazy("Spread within groups"),
+    "error": gettext_lazy("Error of the prediction"),
+    "t2": gettext_lazy("Hotelling T²"),
+    "mewma": gettext_lazy("Multivariate EWMA"),
+}
+STATISTICS = {  # a series of theirs
+    "moving_range": gettext_lazy("moving range"),
+    "moving_range_of_means": gettext_lazy("moving range of means"),
+    "ewma": gettext_lazy("EWMA"),
+    "cusum_high": gettext_lazy("C+, upwards"),
+    "cusum_low": gettext_lazy("C−, downwards"),
+    "mean": gettext_lazy("mean of a group"),
+    "range": gettext_lazy("range of a group"),
+    "deviation": gettext_lazy("standard deviation of a group"),
+    "error": gettext_lazy("measured less predicted"),
+    "t2": gettext_lazy("T² of the lanes"),
+    "mewma": gettext_lazy("T² of their average"),
+}
 RISKS = {
     Risk.NORMAL: gettext_lazy("Normal"),
     Risk.WATCH: gettext_lazy("Watch"),

@@ -15,7 +15,7 @@ from itertools import pairwise
 import numpy as np
 
 from control.core import several, together
-from control.core.machine import ChartConfig, Machine, StreamConfig
+from control.core.machine import ChartConfig, Machine
 from control.core.spc import cusum, ewma, individuals
 from control.core.spc.rules import LONGEST, ON_LINE, RuleSet, broken, restandardised
 from control.core.state import ChartState, StreamState
@@ -111,7 +111,7 @@ def frame_of(machine: Machine) -> Frame:
         upper=np.array([stream.upper for stream in streams]),
         feedback=np.array([int(stream.feedback) for stream in streams], np.int64),
         beyond=np.array([_outermost(stream.chart) for stream in streams]),
-        values=Family.of(_of_values(stream) for stream in streams),
+        values=Family.of(of_values(stream.chart, counted=stream.counted) for stream in streams),
         errors=Family.of(_of_errors(stream.chart) for stream in streams),
         several=any(stream.chart and (stream.chart.groups or stream.chart.averaged) for stream in streams),
     )
@@ -121,8 +121,7 @@ def _outermost(chart: ChartConfig | None) -> float:
     return chart.rules.beyond if chart and Rule.BEYOND_3_SIGMA in chart.rules.rules else np.inf
 
 
-def _of_values(stream: StreamConfig) -> tuple[float, float, Design]:
-    chart, counted = stream.chart, stream.counted
+def of_values(chart: ChartConfig | None, *, counted: bool = False) -> tuple[float, float, Design]:
     if chart is None:
         return (*NO_LIMITS[:2], replace(UNJUDGED, counted=True)) if counted else NO_LIMITS
     design = Design(chart.rules, chart.ewma, chart.cusum, short_run=chart.short_run, counted=counted)
@@ -236,7 +235,7 @@ def _continued(
         if stage > 0:
             begun = [ChartState(state.mean, state.sigma, short_run=state.short_run) for state in begun]
         last = told.at_s[positions[:, -1]].tolist()
-        bits[positions], stand = _judged(family.designs[kind], begun, z[positions], last)
+        bits[positions], stand = continued(family.designs[kind], begun, z[positions], last)
         if family.designs[kind].counted and told.n is not None:
             stand = _sized(begun, stand, told.n[positions])
         states.update(zip(streams, stand, strict=True))
@@ -251,7 +250,7 @@ def _stretches(taken: IntArray, told: _Told) -> list[list[int]]:
     return [positions[begin:end] for begin, end in pairwise(ends)]
 
 
-def _judged(
+def continued(
     design: Design, begun: list[ChartState], z: FloatArray, last_at_s: list[float]
 ) -> tuple[IntArray, list[ChartState]]:
     """Go on with the charts of some streams over their values ``z`` (streams, n)."""

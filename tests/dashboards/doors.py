@@ -170,7 +170,7 @@ class World:
     def query(self) -> str:
         now = timezone.now().strftime("%Y-%m-%dT%H:%M:%SZ")
         before = (timezone.now() - timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
-        return f"?from={before}&to={now}&kind=figures&when={now}"
+        return f"?from={before}&to={now}&kind=figures&when={now}&panel=ewma"
 
 
 def _file() -> SimpleUploadedFile:
