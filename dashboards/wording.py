@@ -76,6 +76,29 @@ RULES = {
     Rule.MULTIVARIATE: gettext_lazy("Lanes together beyond their limit"),
     Rule.SPREAD: gettext_lazy("Spread within a group beyond its limit"),
 }
+PANELS = {  # of control.core.retrace
+    "mr": gettext_lazy("Moving range"),
+    "ewma": gettext_lazy("EWMA"),
+    "cusum": gettext_lazy("CUSUM"),
+    "mean": gettext_lazy("Means of groups"),
+    "spread": gettext_lazy("Spread within groups"),
+    "error": gettext_lazy("Error of the prediction"),
+    "t2": gettext_lazy("Hotelling T²"),
+    "mewma": gettext_lazy("Multivariate EWMA"),
+}
+STATISTICS = {  # a series of theirs
+    "moving_range": gettext_lazy("moving range"),
+    "moving_range_of_means": gettext_lazy("moving range of means"),
+    "ewma": gettext_lazy("EWMA"),
+    "cusum_high": gettext_lazy("C+, upwards"),
+    "cusum_low": gettext_lazy("C−, downwards"),
+    "mean": gettext_lazy("mean of a group"),
+    "range": gettext_lazy("range of a group"),
+    "deviation": gettext_lazy("standard deviation of a group"),
+    "error": gettext_lazy("measured less predicted"),
+    "t2": gettext_lazy("T² of the lanes"),
+    "mewma": gettext_lazy("T² of their average"),
+}
 RISKS = {
     Risk.NORMAL: gettext_lazy("Normal"),
     Risk.WATCH: gettext_lazy("Watch"),
@@ -405,7 +428,7 @@ REFUSALS = {
     "not_a_model": gettext_lazy("This file is not taken as a model."),
     "training_under_way": gettext_lazy("A training is under way: wait for its end, or cancel it."),
     "not_models": gettext_lazy("The models cannot be chosen like this."),
-    "action_needed": gettext_lazy("Say what was done, or that nothing was."),
+    "action_needed": gettext_lazy("Say in words what was done."),
     "already_closed": gettext_lazy("Somebody has answered this signal already."),
     "no_limits": gettext_lazy("No limits can be drawn from what was chosen."),
     "not_now": gettext_lazy("An event lies at most a week back and not ahead."),
@@ -482,6 +505,8 @@ REFUSALS = {
 }
 DIFFERENCES = {
     "state": gettext_lazy("State"),
+    "cause": gettext_lazy("Cause"),
+    "action": gettext_lazy("What was done"),
     "version": gettext_lazy("Version"),
     "since": gettext_lazy("Since"),
     "by": gettext_lazy("By"),

@@ -129,7 +129,7 @@ class World:
             "shifts/<int:pk>/notes/": {"text": "x"},
             "sign/": {"password": "not this one"},
             "tokens/make/": {"name": "x", "days": "1"},
-            "signals/<int:pk>/close/": {"cause": "batch", "action_taken": "Waited"},
+            "signals/<int:pk>/close/": {"cause": "batch", "action": "watched"},
             "signals/<int:pk>/shelve/": {"minutes": "5"},
             "streams/<int:pk>/limits/draft/": {"method": "moving_range"},
             "lines/<slug:key>/versions/<slug:kind>/import/": {"file": _file()},
@@ -158,7 +158,7 @@ class World:
             "shifts/<shift_id>/notes": {"text": "x"},
             "shifts/<shift_id>/give": {},
             "shifts/<shift_id>/accept": {},
-            "signals/<signal_id>/close": {"cause": "batch", "action_taken": "Waited"},
+            "signals/<signal_id>/close": {"cause": "batch", "action": "watched"},
             "signals/<signal_id>/shelve": {"minutes": 5, "reason": "x"},
             "streams/<stream_id>/limits": {"from": "2026-01-01T00:00Z", "to": "2026-01-02T00:00Z", "reason": "x"},
             "versions/<version_id>/approve": {**seen, "when": "now"},
@@ -175,7 +175,7 @@ class World:
     def query(self) -> str:
         now = timezone.now().strftime("%Y-%m-%dT%H:%M:%SZ")
         before = (timezone.now() - timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
-        return f"?from={before}&to={now}&kind=figures&when={now}"
+        return f"?from={before}&to={now}&kind=figures&when={now}&panel=ewma"
 
 
 def _file() -> SimpleUploadedFile:
