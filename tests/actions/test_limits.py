@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from datetime import timedelta
 
 import numpy as np
@@ -17,6 +18,7 @@ from control.models import AuditEntry, Limits, Measurement, Point, ProcessEvent,
 from control.queries import limits as queries
 from tests import factories
 from tests.factories import NOW, Plant, make_recipe
+from tests.running import shared
 
 pytestmark = pytest.mark.django_db
 EVERY_S = 10
@@ -24,11 +26,17 @@ N = 400
 START = NOW - timedelta(seconds=N * EVERY_S)
 
 
+@pytest.fixture(scope="module")
+def known(django_db_setup, django_db_blocker):
+    with shared(django_db_blocker):
+        found = factories.plant()
+        measured(found, np.random.default_rng(1).normal(20.0, 0.1, N))
+        yield found
+
+
 @pytest.fixture
-def plant() -> Plant:
-    found = factories.plant()
-    measured(found, np.random.default_rng(1).normal(20.0, 0.1, N))
-    return found
+def plant(known) -> Plant:
+    return deepcopy(known)
 
 
 @pytest.fixture

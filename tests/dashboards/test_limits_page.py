@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from copy import deepcopy
 from datetime import timedelta
 
 import numpy as np
@@ -13,11 +14,14 @@ from django.db.models import F
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
+from pytest_django import DjangoDbBlocker
 
 from control.core.types import Quality
 from control.models import AuditEntry, Limits, Point, Recipe, Stream
 from control.queries import limits as queries
+from tests.dashboards.conftest import equipped
 from tests.factories import Plant, make_recipe
+from tests.running import shared
 
 SignIn = Callable[[str], Client]
 EVERY_S, N = 5, 600
@@ -25,21 +29,37 @@ READS = ("supervisor", "engineer", "admin", "auditor")
 DOES_NOT = ("viewer", "operator")
 
 
+@pytest.fixture(scope="module")
+def known(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[Plant]:
+    with shared(django_db_blocker):
+        found = equipped()
+        measured(found)
+        yield found
+
+
+@pytest.fixture
+def plant(known: Plant, db: None) -> Plant:
+    return deepcopy(known)
+
+
 @pytest.fixture
 def stream(plant: Plant) -> Stream:
+    return plant.streams["loading/1-top"]
+
+
+def measured(plant: Plant) -> None:
     """Fifty minutes of gauge values up to now, with one wild one."""
     start = timezone.now().replace(microsecond=0) - timedelta(seconds=EVERY_S * N)
     values = np.random.default_rng(11).normal(20.0, 0.05, N)
     values[100] = 21.5
-    found = plant.streams["loading/1-top"]
+    stream = plant.streams["loading/1-top"]
     Point.objects.bulk_create(
         Point(
-            equipment=plant.coater, seq=i + 1, at=start + timedelta(seconds=EVERY_S * i), known_at=start, stream=found,
+            equipment=plant.coater, seq=i + 1, at=start + timedelta(seconds=EVERY_S * i), known_at=start, stream=stream,
             by=1, roll=7, web_m=0.0, value=value, quality=Quality.GOOD, verdict=0, rules=0,
         )
         for i, value in enumerate(values)
     )  # fmt: skip
-    return found
 
 
 def at(stream: Stream, more: str = "") -> str:
