@@ -408,7 +408,6 @@ REFUSALS = {
     "action_needed": gettext_lazy("Say what was done, or that nothing was."),
     "already_closed": gettext_lazy("Somebody has answered this signal already."),
     "no_limits": gettext_lazy("No limits can be drawn from what was chosen."),
-    "not_a_draft": gettext_lazy("This version is no draft any more."),
     "not_now": gettext_lazy("An event lies at most a week back and not ahead."),
     "already_recorded": gettext_lazy("This event is recorded already."),
     "no_kind": gettext_lazy("Choose what happened, and on which side."),
@@ -421,11 +420,17 @@ REFUSALS = {
     "not_under_way": gettext_lazy("The run has ended already."),
     "not_proposed": gettext_lazy("The run no longer waits for a decision."),
     "champion_changed": gettext_lazy("Other estimators are in force than those it was compared with."),
+    "needs_review": gettext_lazy(
+        "Estimators are in force: retrain on the model health page and submit them for review."
+    ),
+    "in_review": gettext_lazy("It waits for a reviewer already."),
+    "never_in_force": gettext_lazy("It never was in force."),
     "own_version": gettext_lazy("Author and approver are different people, always."),
     "not_your_draft": gettext_lazy("Only its author changes a draft; make one of your own."),
     "nothing_changed": gettext_lazy("This is what is in force already."),
     "base_changed": gettext_lazy("What it was drafted from is no longer in force: look at it again."),
     "another_version": gettext_lazy("Another version of the same waits for its time already."),
+    "drawn": gettext_lazy("Limits are drawn from what was measured, never typed or brought in: draw others."),
     "in_force": gettext_lazy("A version of it is in force: draft another."),
     "not_ahead": gettext_lazy("Give a time that is still to come."),
     "no_when": gettext_lazy("Say when it is to come into force."),
@@ -514,6 +519,7 @@ MEANINGS = {
     "approve_version": gettext_lazy("I approve this version, to be in force as said"),
     "put_in_force_version": gettext_lazy("I put this version in force as said"),
     "leave_hold": gettext_lazy("I end HOLD: writing may begin again"),
+    "approve_plan": gettext_lazy("I approve that what passes is put in force without another look"),
     "enter_auto": gettext_lazy("I release this loop for automatic mode"),
 }
 
@@ -607,7 +613,8 @@ ACTIONS = {
     "limits.draft": gettext_lazy("limits drafted"),
     "limits.activate": gettext_lazy("limits put in force"),
     "limits.discard": gettext_lazy("draft of limits discarded"),
-    "limits.draw": gettext_lazy("limits drawn and put in force"),
+    "limits.draw": gettext_lazy("limits drawn"),
+    "limits.in_force": gettext_lazy("limits put in force"),
     "process_event.record": gettext_lazy("process event recorded"),
     "token.make": gettext_lazy("token of a person made"),
     "token.revoke": gettext_lazy("token of a person revoked"),
@@ -691,6 +698,8 @@ ATTEMPTS = {
     "version.put_in_force": gettext_lazy("putting a version in force"),
     "version.recall": gettext_lazy("taking out of the schedule"),
     "version.retire": gettext_lazy("retiring of a version"),
+    "version.again": gettext_lazy("another draft of a version"),
+    "training.submit": gettext_lazy("giving estimators to review"),
     "request": gettext_lazy("request"),
 }
 

@@ -15,7 +15,7 @@ from typing import Any, Literal
 from django.contrib.auth.models import User
 
 from control.actions import audit, signing
-from control.actions._version import activate, begin, move, overtaken
+from control.actions._version import activate, begin, move, overtaken, standing
 from control.actions.audit import Actor
 from control.actions.authority import RIGHTS, Right, Role, require, roles
 from control.actions.errors import Conflict, Invalid, NoPermission, NotFound
@@ -44,21 +44,84 @@ def draft(
     now: datetime,
     reason: str,
     source: str = Source.PAGE,
+    drawn: bool = False,
 ) -> Version:
-    """A draft of what is in force with what ``content`` says otherwise."""
+    """A draft of what is in force with what ``content`` says otherwise.
+
+    ``drawn``: it comes from the action that finds contents of a kind that nobody types.
+    """
     with audit.attempt(actor=actor, action="version.draft", obj=line, line=line, now=now, reason=reason):
         require(actor, Right.CONFIGURE, lock(line.pk), now)
         _need(reason)
         of, row = known(kind, line, scope)
+        if not drawn:
+            require_typed(of)
         now_is = present(kind, scope, row)
         whole = _sound(of, row, {**now_is, **content})
-        if content_hash(whole) == content_hash(now_is):
-            raise Conflict("nothing_changed", "This is what is in force already.")
-        base = active(kind, scope)
-        if base is None and of.on_record:
-            base = install(kind, line, scope, now_is, actor=SYSTEM, now=now)
-        told = {"source": source, "base": base, "reason": reason.strip()[:400]}
-        return begin(kind, scope, whole, line=line, actor=actor, now=now, **told)
+        return _draft(of, line, scope, now_is, whole, source=source, actor=actor, now=now, reason=reason)
+
+
+def again(version_id: int, *, actor: User, now: datetime, reason: str) -> Version:
+    """A draft of what was in force once: the way back is reviewed like any other."""
+    with _finding(version_id, "version.again", actor=actor, now=now, reason=reason) as version:
+        require(actor, Right.CONFIGURE, version.line, now)
+        _need(reason)
+        if version.effective_from is None:
+            raise Conflict("never_in_force", "It never was in force.", standing(version))
+        of, row = known(version.kind, version.line, version.scope)
+        whole, now_is = _sound(of, row, held(of, row, version)), present(version.kind, version.scope, row)
+        told: dict[str, Any] = {"source": Source.PAGE, "actor": actor, "now": now, "reason": reason}
+        return _draft(of, version.line, version.scope, now_is, whole, **told)
+
+
+def _draft(
+    of: Kind,
+    line: Line,
+    scope: int,
+    now_is: Mapping[str, Any],
+    whole: Mapping[str, Any],
+    *,
+    source: str,
+    actor: User,
+    now: datetime,
+    reason: str,
+) -> Version:
+    """Of a whole and sound content; the first one puts on record what it rests on."""
+    if content_hash(whole) == content_hash(now_is):
+        raise Conflict("nothing_changed", "This is what is in force already.")
+    told = {"source": source, "base": _on_record(of, line, scope, now_is, now), "reason": reason.strip()[:400]}
+    return begin(of.key, scope, whole, line=line, actor=actor, now=now, **told)
+
+
+def _on_record(of: Kind, line: Line, scope: int, now_is: Mapping[str, Any], now: datetime) -> Version | None:
+    """The version in force; where what is usual can itself change, it is put on record as one."""
+    found = active(of.key, scope)
+    if found is None and of.on_record and now_is:
+        return install(of.key, line, scope, now_is, actor=SYSTEM, now=now)
+    return found
+
+
+def standing_decision(
+    kind: str,
+    line: Line,
+    scope: int,
+    content: Mapping[str, Any],
+    *,
+    approved_by: User,
+    approved_at: datetime,
+    actor: str,
+    now: datetime,
+    reason: str,
+) -> Version:
+    """Put in force what somebody has approved beforehand, as a plan. Inside an audited transaction."""
+    of, row = known(kind, line, scope)
+    now_is = present(kind, scope, row)
+    told: dict[str, Any] = {"state": State.APPROVED, "source": Source.TRAINING, "reason": reason[:400]}
+    told |= {"approved_by": approved_by, "approved_at": approved_at}
+    whole, base = _sound(of, row, {**now_is, **content}), _on_record(of, line, scope, now_is, now)
+    version = begin(kind, scope, whole, line=line, actor=actor, now=now, base=base, **told)
+    activate(version, actor=actor, now=now, reason=reason)
+    return version
 
 
 def edit(version_id: int, content: Mapping[str, Any], *, seen: str, actor: User, now: datetime, reason: str) -> Version:
@@ -70,6 +133,7 @@ def edit(version_id: int, content: Mapping[str, Any], *, seen: str, actor: User,
         if version.author_id not in (None, actor.pk):
             raise NoPermission("not_your_draft", "Only its author changes a draft; make one of your own.")
         of, row = known(version.kind, version.line, version.scope)
+        require_typed(of)
         whole = _sound(of, row, {**version.content, **content})
         move(
             version, Verb.EDIT, actor=actor, now=now, reason=reason, content=whole, sha256=content_hash(whole),
@@ -208,19 +272,21 @@ def _is_due(version: Version, now: datetime) -> bool:
 
 
 # --- what holds -------------------------------------------------------------------------------------------------------
-def install(kind: str, line: Line, scope: int, content: Mapping[str, Any], *, actor: Actor, now: datetime) -> Version:
+def install(
+    kind: str, line: Line, scope: int, content: Mapping[str, Any], *, actor: Actor, now: datetime, reason: str = ""
+) -> Version:
     """What a line is set up with is in force at once, unsigned; only as long as no version of the scope ever was."""
     with audit.atomic():
         lock(line.pk)
         if Version.objects.filter(kind=kind, scope=scope, effective_from__isnull=False).exists():
             raise Conflict("in_force", "A version of it is in force: draft another.")
-        return _begin_in_force(kind, line, scope, content, actor=actor, now=now)
+        return _begin_in_force(kind, line, scope, content, actor=actor, now=now, reason=reason)
 
 
 def _begin_in_force(
-    kind: str, line: Line, scope: int, content: Mapping[str, Any], *, actor: Actor, now: datetime
+    kind: str, line: Line, scope: int, content: Mapping[str, Any], *, actor: Actor, now: datetime, reason: str = ""
 ) -> Version:
-    told = {"state": State.ACTIVE, "source": Source.INSTALL, "effective_from": now}
+    told = {"state": State.ACTIVE, "source": Source.INSTALL, "effective_from": now, "reason": reason[:400]}
     return begin(kind, scope, content, line=line, actor=actor, now=now, **told)
 
 
@@ -307,6 +373,11 @@ def known(kind: str, line: Line, scope: int) -> tuple[Kind, Any]:
     if of is None or row is None:
         raise NotFound("not_found", "The line has nothing of that kind.")
     return of, row
+
+
+def require_typed(of: Kind) -> None:
+    if of.drawn:
+        raise Invalid("drawn", "It is drawn from what was measured, never typed: draw another.")
 
 
 def _sound(of: Kind, row: Any, content: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from django.contrib.auth.decorators import login_required
@@ -21,7 +21,7 @@ from control.actions import imports, versions
 from control.actions.authority import Right
 from control.actions.errors import Invalid
 from control.actions.idempotency import Answered
-from control.actions.kinds import LOOP
+from control.actions.kinds import ESTIMATORS, KINDS, LIMITS, LOOP
 from control.actions.signing import signatures
 from control.core.versions import TRANSITIONS, State, Verb
 from control.models import Line, Version
@@ -42,9 +42,11 @@ def page(request: HttpRequest, key: str) -> HttpResponse:
     active = queries.in_force(line)
     return render(request, "versions/page.html", _shared(request, line) | {
         "kinds": [(kind, version_words.kind(kind), active.get((kind, line.pk))) for kind in version_form.FORMS],
-        "loops": [(loop, active.get(("loop", loop.pk))) for loop in queries.loops(line)],
-        "waiting": queries.waiting(line),
-        "versions": queries.of_line(line)[:NEWEST],
+        "loops": [(loop, active.get((LOOP.key, loop.pk))) for loop in queries.loops(line)],
+        "streams": [(stream, active.get((LIMITS.key, stream.pk))) for stream in queries.streams(line)],
+        "machines": [(one, active.get((ESTIMATORS.key, one.pk))) for one in queries.predicted(line)],
+        "waiting": _listed(queries.waiting(line)),
+        "versions": _listed(queries.of_line(line)[:NEWEST]),
     })  # fmt: skip
 
 
@@ -112,9 +114,10 @@ def decide(request: HttpRequest, pk: int, verb: str) -> HttpResponse:
     version = _found(request, pk)
     if verb not in version_doors.PLAIN and verb not in version_doors.SIGNED:
         raise Http404("no such verb")
-    return refusals.answered(
-        request, lambda user, key: _decided(request, user, key, version, verb), reverse("version", args=[pk])
-    )
+    back = reverse("version", args=[pk])
+    if verb == "again":  # leads to the draft
+        back = f"{reverse('versions', args=[version.line.key])}#waiting"
+    return refusals.answered(request, lambda user, key: _decided(request, user, key, version, verb), back)
 
 
 @login_required
@@ -178,12 +181,20 @@ def _typed_again(
     return render(request, "versions/form.html", context | again, status=status)
 
 
+def _listed(rows: Iterable[Version]) -> list[tuple[Version, str]]:
+    """Versions, and what each is of."""
+    versions = list(rows)
+    subjects = queries.subjects(versions)
+    return [(row, subjects.get((row.kind, row.scope), "")) for row in versions]
+
+
 def _shared(request: HttpRequest, line: Line) -> dict[str, Any]:
     return {
         "lines": permissions.lines(request),
         "line": line,
         "zone": line.time_zone,
         "may_configure": permissions.may(request, Right.CONFIGURE, line),
+        "may_audit": permissions.may(request, Right.AUDIT, line),
         "key": uuid.uuid4().hex,
     }
 
@@ -195,18 +206,20 @@ def _form(request: HttpRequest, line: Line, kind: str, version: Version | None =
         "title": version_words.kind(kind),
         "version": version,
         "reason": version.reason if version else "",
-        "named": version_form.named(kind, line),
+        "named": version_form.named(kind, line, line.pk),
         "fields": version_form.fields(kind, line, present, version.content if version else present),
     }
 
 
 def _review(request: HttpRequest, version: Version) -> dict[str, Any]:
-    rows, named = versions.difference(version), version_form.named(version.kind, version.line)
+    rows = versions.difference(version)
+    named = version_form.named(version.kind, version.line, version.scope)
     return _shared(request, version.line) | {
         "version": version,
         "title": version_words.kind(version.kind),
+        "drawn": KINDS[version.kind].drawn,
         "subject": versions.known(version.kind, version.line, version.scope)[1],
-        "rows": [_row(row, named) for row in rows],
+        "rows": [_row(row, version, named) for row in rows],
         "verbs": _verbs(request, version),
         "plain": [(verb, words) for verb, words in version_words.VERBS.items()],
         "signs": {verb: wording.meaning(f"{verb}_version") for verb in version_doors.SIGNED},
@@ -216,11 +229,12 @@ def _review(request: HttpRequest, version: Version) -> dict[str, Any]:
     }
 
 
-def _row(row: Any, named: version_words.Named) -> dict[str, Any]:
+def _row(row: Any, version: Version, named: version_words.Named) -> dict[str, Any]:
+    old, new = (version_form.compared(version.kind, version.line, row.path, told) for told in (row.old, row.new))
     return {
         "words": version_words.path(row.path, named),
-        "old": "–" if row.old is None else version_form.written(row.old),
-        "new": "–" if row.new is None else version_form.written(row.new),
+        "old": old,
+        "new": new,
         "change": row.change,
         "percent": row.percent,
         "faults": [version_words.fault(fault.as_json(), named) for fault in row.faults],
@@ -232,10 +246,12 @@ def _verbs(request: HttpRequest, version: Version) -> set[str]:
     possible = {str(verb) for state, verb in TRANSITIONS if state == State(version.state)}
     if Verb.ACTIVATE in possible and version.state == State.APPROVED:
         possible.add("put_in_force")
+    if version.state == State.SUPERSEDED:
+        possible.add("again")
     author, me = version.author_id, request.user.pk
     allowed: set[str] = set()
     if permissions.may(request, Right.CONFIGURE, version.line):
-        allowed |= {"submit", "discard", *version_doors.SIGNED}
+        allowed |= {"submit", "discard", "again", *version_doors.SIGNED}
         allowed |= {"edit"} if author in (None, me) and version.kind in (LOOP.key, *version_form.FORMS) else set()
     if versions.may_review(version, permissions.person(request), permissions.now()):
         allowed |= {"rework", "reject", "recall", "retire", *version_doors.SIGNED}

@@ -66,12 +66,9 @@ def writes(plant: Plant, change: Change) -> dict[str, dict[str, object]]:
         f"/models/{plant.coater.pk}/plan/": {"then": "propose", "reason": "Because"},
         f"/loops/{plant.loop.pk}/tune/": {"number": "1", "reason": "Because", "key": "k6"},
         **{
-            f"/models/runs/{proposed(plant)}/{verb}/": {"reason": "Because"}
-            for verb in ("cancel", "promote", "decline")
+            f"/models/runs/{proposed(plant)}/{verb}/": {"reason": "Because"} for verb in ("cancel", "submit", "decline")
         },
         f"{limits(plant)}draft/": {"method": "moving_range", "reason": "x"},
-        f"{limits(plant)}1/activate/": {"reason": "x"},
-        f"{limits(plant)}1/discard/": {},
         **{f"/shifts/{shift(plant)}/{verb}/": {"text": "x", "key": verb} for verb in ("notes", "give", "accept")},
         f"/lines/{plant.line.key}/signals/acknowledge/": {"signal": raised(plant), "key": "k3"},
         f"/signals/{raised(plant)}/shelve/": {"minutes": "5", "reason": "x", "key": "k4"},
