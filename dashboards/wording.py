@@ -443,6 +443,11 @@ REFUSALS = {
     "not_under_way": gettext_lazy("The run has ended already."),
     "not_proposed": gettext_lazy("The run no longer waits for a decision."),
     "champion_changed": gettext_lazy("Other estimators are in force than those it was compared with."),
+    "needs_review": gettext_lazy(
+        "Estimators are in force: retrain on the model health page and submit them for review."
+    ),
+    "in_review": gettext_lazy("It waits for a reviewer already."),
+    "never_in_force": gettext_lazy("It never was in force."),
     "own_version": gettext_lazy("Author and approver are different people, always."),
     "not_your_draft": gettext_lazy("Only its author changes a draft; make one of your own."),
     "nothing_changed": gettext_lazy("This is what is in force already."),
@@ -537,6 +542,7 @@ MEANINGS = {
     "approve_version": gettext_lazy("I approve this version, to be in force as said"),
     "put_in_force_version": gettext_lazy("I put this version in force as said"),
     "leave_hold": gettext_lazy("I end HOLD: writing may begin again"),
+    "approve_plan": gettext_lazy("I approve that what passes is put in force without another look"),
     "enter_auto": gettext_lazy("I release this loop for automatic mode"),
 }
 
@@ -715,6 +721,8 @@ ATTEMPTS = {
     "version.put_in_force": gettext_lazy("putting a version in force"),
     "version.recall": gettext_lazy("taking out of the schedule"),
     "version.retire": gettext_lazy("retiring of a version"),
+    "version.again": gettext_lazy("another draft of a version"),
+    "training.submit": gettext_lazy("giving estimators to review"),
     "request": gettext_lazy("request"),
 }
 
