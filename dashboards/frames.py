@@ -161,9 +161,8 @@ def _steps(row: Limits, begun: datetime, start: datetime, end: datetime) -> Iter
 
 def _step(row: Limits, target: float | None, start: datetime, end: datetime | None) -> LimitsStep:
     mean, sigma = row.under(target)
-    return LimitsStep(
-        number=row.number, mean=mean, lower=mean - 3 * sigma, upper=mean + 3 * sigma, start=start, end=end
-    )
+    reach = row.reach * sigma
+    return LimitsStep(number=row.number, mean=mean, lower=mean - reach, upper=mean + reach, start=start, end=end)
 
 
 def _moves(lane: Lane, start: datetime, end: datetime) -> Iterator[Event]:

@@ -101,6 +101,11 @@ class Limits(models.Model):
         window = {"window_from": self.window_from.isoformat(), "window_to": self.window_to.isoformat()}
         return {name: getattr(self, name) for name in self.TOLD} | window
 
+    @property
+    def reach(self) -> float:
+        """How far its control limits lie from the mean, in sigma."""
+        return float(self.parameters.get("beyond", 3.0))
+
     def under(self, target: float | None) -> tuple[float, float]:
         """Mean and sigma while a recipe holds the stream at ``target``: other than as drawn on a short-run chart.
 

@@ -95,7 +95,7 @@ class StreamNow:
         if self.limits is None:
             return None
         mean, sigma = self.limits.under(self.target)
-        return mean - 3 * sigma, mean + 3 * sigma
+        return mean - self.limits.reach * sigma, mean + self.limits.reach * sigma
 
 
 def equipment_of(line: Line) -> QuerySet[Equipment]:

@@ -33,12 +33,12 @@ def p_value(p: float) -> str:
 
 @register.filter
 def lower_line(row: Limits) -> float:
-    return row.mean - 3 * row.sigma
+    return row.mean - row.reach * row.sigma
 
 
 @register.filter
 def upper_line(row: Limits) -> float:
-    return row.mean + 3 * row.sigma
+    return row.mean + row.reach * row.sigma
 
 
 @register.filter

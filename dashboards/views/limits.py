@@ -157,7 +157,8 @@ def _chosen(request: HttpRequest, stream: Stream) -> dict[str, Any]:
 def _preview(stream: Stream, choice: Choice) -> Preview:
     weighed = phase_one.weigh(stream, choice)
     window, kept, found = weighed.window, weighed.kept, weighed.limits
-    lower, upper = found.mean - 3 * found.sigma, found.mean + 3 * found.sigma
+    reach = weighed.rows[0].reach * found.sigma
+    lower, upper = found.mean - reach, found.mean + reach
     spec = queries.specification(stream, overview.active_recipe(stream.lane.equipment.line))
     lines = {"ucl": upper, "mean": found.mean, "lcl": lower}
     decimals, used = stream.characteristic.decimals, window.value[kept]
@@ -209,8 +210,9 @@ def _groups(weighed: Weighed, decimals: int) -> diagrams.RunChart | None:
     if told is None:
         return None
     chart, every = told.chart, np.ones(len(told.mean), np.bool_)
-    lines = {"ucl": chart.mean + 3 * chart.sigma, "mean": chart.mean, "lcl": chart.mean - 3 * chart.sigma}
-    beyond = np.abs(told.mean - chart.mean) > 3 * chart.sigma
+    reach = chart.rules.beyond * chart.sigma
+    lines = {"ucl": chart.mean + reach, "mean": chart.mean, "lcl": chart.mean - reach}
+    beyond = np.abs(told.mean - chart.mean) > reach
     return diagrams.run_chart(told.at_s, told.mean, told.stage, every, beyond, lines, decimals)
 
 

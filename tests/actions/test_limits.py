@@ -13,6 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from control.actions import imports, limits, machines, phase_one, versions
 from control.actions.chart_choice import Choice, Exclusion
 from control.actions.errors import Conflict, Invalid, NoPermission
+from control.actions.kinds import LIMITS
 from control.core.spc import cusum, ewma
 from control.core.spc.rules import NELSON
 from control.core.types import Quality, Rule
@@ -445,6 +446,10 @@ def test_figures_of_ones_own_are_foretold_stored_and_judged_by(plant, stream):
     for chart in ("i_mr", "ewma", "cusum"):
         assert found[chart].expected["per_shift"] > 2 * usual[chart].expected["per_shift"]
     assert (usual["ewma"].parameters["weight"], usual["cusum"].parameters["h"]) == (0.2, 5.0)
+    shown = LIMITS.shown(version.content)
+    single = found["i_mr"]
+    assert (single.reach, shown["i_mr.beyond"], shown["ewma.weight"]) == (2.0, 2.0, 0.4)
+    assert shown["i_mr.upper"] == pytest.approx(single.mean + 2 * single.sigma)
     activated(plant, version)
     built = machines.built(plant.coater.pk).machine
     chart = built.streams[built.stream_at[stream.key]].chart

@@ -45,7 +45,8 @@ def _shown(told: Mapping[str, Any]) -> dict[str, Any]:
 def _of_a_chart(chart: str, told: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     if chart not in LIKE_SINGLE:
         mean, sigma = told["mean"], told["sigma"]
-        whole = {**told, "lower": mean - 3 * sigma, "upper": mean + 3 * sigma}
+        reach = told["parameters"].get("beyond", BEYOND.beyond) * sigma
+        whole = {**told, "lower": mean - reach, "upper": mean + reach}
         yield from ((name, whole[name]) for name in SHOWN)
     yield "rules", ", ".join(rule_names(told["rules"]))
     yield "per_shift", told["expected"].get("per_shift")
