@@ -33,12 +33,12 @@ def p_value(p: float) -> str:
 
 @register.filter
 def lower_line(row: Limits) -> float:
-    return row.mean - row.reach * row.sigma
+    return Limits.lines(row.chart, row.mean, row.sigma, row.reach)[0]
 
 
 @register.filter
 def upper_line(row: Limits) -> float:
-    return row.mean + row.reach * row.sigma
+    return Limits.lines(row.chart, row.mean, row.sigma, row.reach)[1]
 
 
 @register.filter
