@@ -18,10 +18,10 @@ from control.queries import limits as queries
 from control.queries import points
 from dashboards import permissions, version_doors
 from dashboards.api.changes import REFUSALS, Key
-from dashboards.api.gate import needs
 from dashboards.api.schemas import Failure, Instant
 from dashboards.api.versions import DECIDED
 from dashboards.forms import LONGEST_WINDOW
+from dashboards.gate import needs
 
 router = Router(tags=["limits"])
 

@@ -41,6 +41,7 @@ from control.models import Limits, Stream
 from control.queries import limits as queries
 from control.queries import overview
 from dashboards import diagrams, forms, limit_words, permissions, wording
+from dashboards.gate import asks_for
 from dashboards.views import refusals
 
 USUAL_WINDOW, USUAL_OF_COUNTS = timedelta(hours=2), timedelta(days=7)  # a roll has but a few samples
@@ -116,6 +117,7 @@ def _offered(counted: str) -> dict[str, Any]:
 
 @login_required
 @require_POST
+@asks_for(Right.CONFIGURE, "stream_id")
 def draft(request: HttpRequest, pk: int) -> HttpResponse:
     stream, person = _found(request, pk), permissions.person(request)
     told = {"actor": person, "now": permissions.now(), "reason": request.POST.get("reason", "")[:400]}
