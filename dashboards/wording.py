@@ -60,21 +60,44 @@ SHIFT_CHANGES = {
     State.WRITE_FAILED: gettext_lazy("Write failed"),
 }
 RULES = {
-    Rule.BEYOND_3_SIGMA: gettext_lazy("Beyond 3 sigma"),
+    Rule.BEYOND_3_SIGMA: gettext_lazy("Beyond a control limit"),
     Rule.RUN_ONE_SIDE: gettext_lazy("Run on one side of the centre line"),
-    Rule.TWO_OF_THREE: gettext_lazy("Two of three beyond 2 sigma"),
-    Rule.FOUR_OF_FIVE: gettext_lazy("Four of five beyond 1 sigma"),
+    Rule.TWO_OF_THREE: gettext_lazy("Two of three in the outer zone"),
+    Rule.FOUR_OF_FIVE: gettext_lazy("Four of five beyond the inner zone"),
     Rule.TREND: gettext_lazy("Trend"),
     Rule.EWMA: gettext_lazy("EWMA beyond its limit"),
     Rule.MOVING_RANGE: gettext_lazy("Moving range beyond its limit"),
     Rule.OUT_OF_SPEC: gettext_lazy("Out of specification"),
     Rule.ALTERNATING: gettext_lazy("Alternating up and down"),
-    Rule.STRATIFIED: gettext_lazy("All within 1 sigma of the centre line"),
-    Rule.MIXTURE: gettext_lazy("None within 1 sigma, on both sides"),
+    Rule.STRATIFIED: gettext_lazy("All close to the centre line"),
+    Rule.MIXTURE: gettext_lazy("None close to the centre line, on both sides"),
     Rule.CUSUM: gettext_lazy("CUSUM beyond its limit"),
     Rule.RESIDUAL: gettext_lazy("Error of the prediction breaks a rule"),
     Rule.MULTIVARIATE: gettext_lazy("Lanes together beyond their limit"),
     Rule.SPREAD: gettext_lazy("Spread within a group beyond its limit"),
+}
+PANELS = {  # of control.core.retrace
+    "mr": gettext_lazy("Moving range"),
+    "ewma": gettext_lazy("EWMA"),
+    "cusum": gettext_lazy("CUSUM"),
+    "mean": gettext_lazy("Means of groups"),
+    "spread": gettext_lazy("Spread within groups"),
+    "error": gettext_lazy("Error of the prediction"),
+    "t2": gettext_lazy("Hotelling T²"),
+    "mewma": gettext_lazy("Multivariate EWMA"),
+}
+STATISTICS = {  # a series of theirs
+    "moving_range": gettext_lazy("moving range"),
+    "moving_range_of_means": gettext_lazy("moving range of means"),
+    "ewma": gettext_lazy("EWMA"),
+    "cusum_high": gettext_lazy("C+, upwards"),
+    "cusum_low": gettext_lazy("C−, downwards"),
+    "mean": gettext_lazy("mean of a group"),
+    "range": gettext_lazy("range of a group"),
+    "deviation": gettext_lazy("standard deviation of a group"),
+    "error": gettext_lazy("measured less predicted"),
+    "t2": gettext_lazy("T² of the lanes"),
+    "mewma": gettext_lazy("T² of their average"),
 }
 RISKS = {
     Risk.NORMAL: gettext_lazy("Normal"),
@@ -405,7 +428,7 @@ REFUSALS = {
     "not_a_model": gettext_lazy("This file is not taken as a model."),
     "training_under_way": gettext_lazy("A training is under way: wait for its end, or cancel it."),
     "not_models": gettext_lazy("The models cannot be chosen like this."),
-    "action_needed": gettext_lazy("Say what was done, or that nothing was."),
+    "action_needed": gettext_lazy("Say in words what was done."),
     "already_closed": gettext_lazy("Somebody has answered this signal already."),
     "no_limits": gettext_lazy("No limits can be drawn from what was chosen."),
     "not_now": gettext_lazy("An event lies at most a week back and not ahead."),
@@ -482,6 +505,8 @@ REFUSALS = {
 }
 DIFFERENCES = {
     "state": gettext_lazy("State"),
+    "cause": gettext_lazy("Cause"),
+    "action": gettext_lazy("What was done"),
     "version": gettext_lazy("Version"),
     "since": gettext_lazy("Since"),
     "by": gettext_lazy("By"),

@@ -17,6 +17,7 @@ from control.actions import changes
 from control.actions.signing import Hand
 from control.core.types import Contribution, Expected, MeasuredBy, Move, Proposal, Quality
 from control.models import (
+    ActionCode,
     Area,
     Change,
     Characteristic,
@@ -198,6 +199,11 @@ def reason_code(key: str = "wrong_direction", *, needs_text: bool = False) -> Re
     return ReasonCode.objects.get_or_create(key=key, defaults={"name": key, "needs_text": needs_text})[0]
 
 
+def action_code(key: str = "watched", *, needs_text: bool = False) -> ActionCode:
+    """What was done about a signal; those of a new installation are there unless a test wiped the tables."""
+    return ActionCode.objects.get_or_create(key=key, defaults={"name": key, "needs_text": needs_text})[0]
+
+
 def snapshot(plant: Plant, at: datetime = NOW, *, bad: tuple[str, ...] = (), **values: float) -> Snapshot:
     """What the coater's tags said at an instant: the usual values, the given ones, and NULL for the ``bad``."""
     told = USUAL | values
@@ -224,12 +230,13 @@ def point(
     *,
     by: MeasuredBy = MeasuredBy.GAUGE,
     quality: Quality = Quality.GOOD,
+    rules: int = 0,
 ) -> Point:
     """One value on a chart: foil made at ``at``, known when it reached the gauge."""
     return Point.objects.create(
         equipment=plant.coater, seq=next(_numbers), at=at, known_at=at + timedelta(minutes=2),
         stream=plant.streams[stream], by=by, roll=7, web_m=1000.0, value=value,
-        quality=quality, verdict=0, rules=0,
+        quality=quality, verdict=0, rules=rules,
     )  # fmt: skip
 
 

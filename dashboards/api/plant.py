@@ -15,6 +15,8 @@ from control.queries import live, overview, points
 from dashboards import permissions
 from dashboards.api.schemas import Failure, Instant, LaneOut, LineOut, PointsOut
 from dashboards.frames import Frame, frame
+from dashboards.panels import Panel, panel
+from dashboards.wording import PANELS
 
 MOST_POINTS = 5000
 FROM, TO = Query(None, alias="from"), Query(None, alias="to")
@@ -75,6 +77,21 @@ def lane_frame(
     return frame(lane, start, end)
 
 
+@router.get("/lanes/{lane_id}/panel", response={200: Panel, **REFUSALS})
+def lane_panel(
+    request: HttpRequest,
+    lane_id: int,
+    kind: str = Query(..., alias="panel", description="|".join(PANELS)),
+    start: Instant = FROM_NEEDED,
+    end: Instant = TO_NEEDED,
+) -> Any:
+    """What one kind of chart drew of a lane's streams in a time range: its statistic with its lines, point by point."""
+    lane = permissions.found(lane_queries.visible_lanes(permissions.line_ids(request)), pk=lane_id)
+    if kind not in PANELS:
+        raise Invalid("no_such_chart", f"The charts are {', '.join(PANELS)}.")
+    return panel(lane, kind, start, end)
+
+
 def _line(line: Line) -> dict[str, Any]:
     machines = list(overview.equipment_of(line))
     received = overview.last_received(machines)
@@ -99,7 +116,8 @@ def _lane(lane: Lane, recipe: Recipe | None) -> dict[str, Any]:
         spec = (recipe and recipe.stream_spec(lane.equipment.key, stream.key)) or {}
         about: Characteristic = stream.characteristic
         limits = {side: spec.get(side) for side in ("lower", "target", "upper")}
-        streams.append({"id": stream.pk, "key": stream.key, "characteristic": str(about), "unit": about.unit, **limits})
+        told = {"characteristic": str(about), "unit": about.unit, "counted": about.counted, **limits}
+        streams.append({"id": stream.pk, "key": stream.key, **told})
     return {
         "id": lane.pk, "line": lane.equipment.line.key, "equipment": lane.equipment.key, "number": lane.number,
         "side": lane.side, "streams": streams,

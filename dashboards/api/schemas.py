@@ -44,6 +44,7 @@ class StreamOut(Schema):
     key: str
     characteristic: str
     unit: str
+    counted: str = Field(description="defectives or defects of what is counted, empty of what is measured")
     lower: float | None
     target: float | None
     upper: float | None
@@ -79,6 +80,7 @@ class PointOut(Schema):
     verdict: str
     rules: list[str]
     doubt: str = Field("", description="Why a measured value is not believed: range, alone, identity, gauge_lab")
+    n: float | None = Field(None, description="Of what is counted: the size of the sample whose rate the value is")
 
 
 class PointsOut(Schema):
@@ -154,6 +156,17 @@ class Rejection(Schema, extra="forbid"):
     text: str = Field("", max_length=400, pattern=NO_ZERO)
 
 
+class Seen(Schema, extra="forbid"):
+    id: int = Field(ge=1, lt=2**63)
+    version: int = Field(ge=1)
+
+
+class Rejections(Schema, extra="forbid"):
+    changes: list[Seen] = Field(min_length=1, max_length=500)
+    reason: str = Field(description="Key of a reason code", max_length=64, pattern=NO_ZERO)
+    text: str = Field("", max_length=400, pattern=NO_ZERO)
+
+
 class Word(Schema, extra="forbid"):
     """A word on the version that was seen, with a reason if there is one."""
 
@@ -182,6 +195,18 @@ class Decided(Schema):
     id: int
     state: str
     version: int
+
+
+class EachDecided(Schema):
+    """What came of one of several: ``state`` and ``version`` where ``status`` is 200, else why it was refused."""
+
+    id: int
+    status: int = Field(description="As if it had been asked for alone")
+    state: str = ""
+    version: int | None = None
+    code: str = ""
+    detail: str = ""
+    difference: dict[str, Any] = Field(default_factory=dict)
 
 
 class AuditOut(Schema):

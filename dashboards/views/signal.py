@@ -23,6 +23,7 @@ from control.queries import lane, live
 from control.queries import signals as queries
 from dashboards import permissions
 from dashboards import signals as doors
+from dashboards.gate import asks_for
 from dashboards.views import refusals
 
 
@@ -42,6 +43,7 @@ def page_now(request: HttpRequest, key: str) -> HttpResponse:
 
 @login_required
 @require_POST
+@asks_for(Right.ANSWER_SIGNAL, "line")
 def acknowledge(request: HttpRequest, key: str) -> HttpResponse:
     """Those that were ticked."""
     line = permissions.found(permissions.lines(request), key=key)
@@ -60,6 +62,7 @@ def acknowledge(request: HttpRequest, key: str) -> HttpResponse:
 
 @login_required
 @require_POST
+@asks_for(Right.ANSWER_SIGNAL, "signal_id")
 def shelve(request: HttpRequest, pk: int) -> HttpResponse:
     row, form = _found(request, pk), request.POST
     text = form.get("minutes", "")
@@ -70,6 +73,7 @@ def shelve(request: HttpRequest, pk: int) -> HttpResponse:
 
 @login_required
 @require_POST
+@asks_for(Right.ANSWER_SIGNAL, "signal_id")
 def unshelve(request: HttpRequest, pk: int) -> HttpResponse:
     row = _found(request, pk)
     back = reverse("signals", args=[row.line.key])
@@ -78,13 +82,15 @@ def unshelve(request: HttpRequest, pk: int) -> HttpResponse:
 
 @login_required
 @require_POST
+@asks_for(Right.ANSWER_SIGNAL, "signal_id")
 def close(request: HttpRequest, pk: int) -> HttpResponse:
     signal = _found(request, pk)
     cause = permissions.found(lane.causes(), key=request.POST.get("cause", ""))
+    action = permissions.found(lane.actions(), key=request.POST.get("action", ""))
     back = reverse("signals", args=[signal.line.key])
     if signal.stream:
         back = reverse("lane", args=[signal.stream.lane_id]) + "#signals"
-    told = {"cause": cause, "action_taken": request.POST.get("action_taken", "")}
+    told = {"cause": cause, "action": action, "action_taken": request.POST.get("action_taken", "")}
     try:
         signals.close(signal, **told, actor=permissions.person(request), now=permissions.now())
     except Refused as refusal:
@@ -107,6 +113,7 @@ def _now(request: HttpRequest, line: Line) -> dict[str, Any]:
         "board": board,
         "rate": attention.rate(line.pk, now),
         "causes": lane.causes(),
+        "actions": lane.actions(),
         "may_answer": permissions.may(request, Right.ANSWER_SIGNAL, line),
         "longest_min": int(figures.of(line.pk).shelve_longest_s // 60),
         "key": uuid.uuid4().hex,

@@ -416,6 +416,56 @@ def test_an_engineer_sets_the_lengths_of_runs_and_sees_them_with_the_version(
     assert (row.parameters["run"], row.parameters["trend"], row.parameters["mixture"]) == (7, 6, 8)
 
 
+def test_an_engineer_sets_zones_and_switches_rules_off_and_sees_what_that_costs_before(
+    plant: Plant, stream: Stream, signed_in: SignIn
+) -> None:
+    client = signed_in("engineer")
+    fields = {key: one[0] for key, one in form_on(client.get(at(stream)).content.decode()).items()}
+    fields |= {
+        "rule_set": "nelson_1_2_3",
+        "charts": "cusum",
+        "beyond": "2.5",
+        "h": "4",
+        "head_start": "2",
+        "off": "trend",
+    }
+    looked = client.get(at(stream), fields).content.decode()
+    assert re.search(r'name="h" min="1.0" max="20.0" step="any" placeholder="5.0" value="4.0"', looked)
+    assert re.search(r'name="off" value="trend" checked', looked)
+    runs = looked.split("How many values each runs")[1].split("</table>")[0]
+    told = {
+        key: re.findall(r'class="n">([^<]+)<', row) for key, row in re.findall(r'row">([^<]+)</th>(.*?)</tr>', runs)
+    }
+    assert told["Beyond a control limit"][0] == "81"
+    assert told["CUSUM"] == ["149", "20", "5.3", "2.0"]
+    text = client.post(at(stream, "draft/"), {**form_on(looked), "reason": "as we do it"}, follow=True).content.decode()
+    for words in ("Control limits at, sigma: 2.5", "Rules switched off: Trend", "(FIR), sigma: 2"):
+        assert words in text
+    row = row_of("cusum")
+    assert row.parameters == {"k": 0.5, "h": 4.0, "head_start": 2.0} | {"lag_1": row.parameters["lag_1"]}
+
+
+@pytest.mark.parametrize(
+    ("told", "words"),
+    [
+        ({"beyond": "9"}, "Control limits at, sigma: from 1.5 to 6."),
+        ({"beyond": "３"}, "Control limits at, sigma: from 1.5 to 6."),
+        ({"beyond": "nan"}, "Control limits at, sigma: from 1.5 to 6."),
+        ({"charts": "ewma", "weight": "0"}, "from 0.05 to 1."),
+        ({"charts": "cusum", "h": "2", "head_start": "2"}, "A head start lies below h."),
+        ({"rule_set": "beyond_3_sigma", "off": "beyond_3_sigma"}, "Some rule of the set has to hold."),
+    ],
+)
+def test_figures_that_cannot_be_are_answered_with_words(
+    plant: Plant, stream: Stream, signed_in: SignIn, told: dict[str, str], words: str
+) -> None:
+    client = signed_in("engineer")
+    fields = {key: one[0] for key, one in form_on(client.get(at(stream)).content.decode()).items()}
+    told = {**fields, "rule_set": "western_electric", **told}
+    assert words in client.get(at(stream), told).content.decode()
+    assert client.post(at(stream, "draft/"), {**told, "reason": "x"}).status_code == 422
+
+
 @pytest.mark.parametrize("points", ["2", "22", "8.5", "-8", "eight", "９", "9" * 5000])
 def test_a_run_that_cannot_be_is_answered_with_words(
     plant: Plant, stream: Stream, signed_in: SignIn, points: str
