@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from django.contrib.auth.models import User
 
 from control.actions import changes
-from control.actions.errors import Conflict
+from control.actions.errors import Conflict, Refused
 from control.actions.idempotency import Answered
 from control.actions.signing import Hand
 from control.models import Change
@@ -42,6 +43,19 @@ def reject(user: User, key: str, change_id: int, *, version: int, code: str, tex
         return told(changes.reject(change_id, actor=user, version=version, code=code, text=text, now=now()))
 
     return _once(user, key, act, verb="reject", change=change_id, version=version, code=code, text=text)
+
+
+def reject_each(user: User, key: str, seen: Mapping[int, int], *, code: str, text: str = "") -> dict[int, Answered]:
+    """Several, each by the version that was ``seen`` of it and each for itself: what has changed since stays."""
+    whole = hashlib.sha256(key.encode()).hexdigest()[:40]
+
+    def one(change_id: int, version: int) -> Answered:
+        try:
+            return reject(user, f"{whole}-{change_id}", change_id, version=version, code=code, text=text)
+        except Refused as refusal:
+            return Answered(refusal.status, refusal.as_json())
+
+    return {change_id: one(change_id, version) for change_id, version in seen.items()}
 
 
 def ask_supervisor(user: User, key: str, change_id: int, *, version: int, reason: str = "") -> Answered:

@@ -11,6 +11,7 @@ from typing import Any
 from django.contrib.auth.models import User
 
 from control.actions import imports, limits, retraining, tuning, versions
+from control.actions.authority import Right
 from control.actions.chart_choice import Choice
 from control.actions.errors import Invalid
 from control.actions.idempotency import Answered
@@ -31,6 +32,11 @@ PLAIN: dict[str, Callable[..., Version]] = {  # of whoever is signed in
     "again": versions.again,
 }
 SIGNED = ("approve", "put_in_force")
+OF_VERB: dict[str, Any] = {  # who may
+    "submit": Right.CONFIGURE, "discard": Right.CONFIGURE, "again": Right.CONFIGURE, "rework": versions.may_rework,
+    "reject": versions.may_review, "recall": versions.may_review, "retire": versions.may_review,
+    **dict.fromkeys(SIGNED, versions.may_sign),
+}  # fmt: skip
 
 
 def draft(

@@ -28,9 +28,9 @@ from dashboards.api import (
     tokens,
     versions,
 )
-from dashboards.api.gate import guarded, not_found
 from dashboards.api.ingest import DESCRIPTION as INGEST
 from dashboards.bearer import PersonalToken
+from dashboards.gate import guarded, not_found
 
 CODES = {400: "bad_request", 403: "forbidden", 404: "not_found", 409: "conflict", 422: "invalid", 429: "too_many"}
 

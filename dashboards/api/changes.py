@@ -9,6 +9,7 @@ from ninja import Header, Query, Router
 
 from control.actions import deciding
 from control.actions.authority import Right
+from control.actions.errors import NoPermission
 from control.actions.foretelling import expected
 from control.actions.idempotency import Answered
 from control.actions.revising import undoable_until
@@ -16,19 +17,21 @@ from control.core.lifecycle import State
 from control.models import Change, SetPointMove
 from control.queries import changes as queries
 from dashboards import decisions, hands, permissions
-from dashboards.api.gate import needs
 from dashboards.api.schemas import (
     Approval,
     ChangeDetailOut,
     ChangeOut,
     Decided,
+    EachDecided,
     Edit,
     Failure,
     Rejection,
+    Rejections,
     Resolution,
     Undoing,
     Word,
 )
+from dashboards.gate import needs
 
 router = Router(tags=["changes"])
 REFUSALS = {401: Failure, 404: Failure, 422: Failure}
@@ -50,6 +53,19 @@ def changes(
     rows = rows.filter(state=state) if state else rows
     rows = rows.filter(pk__lt=before) if before else rows
     return [_change(change) for change in rows.order_by("-pk")[:limit]]
+
+
+@router.post("/changes/reject", response={**DECISION, 200: list[EachDecided]})
+@needs(Right.DECIDE)
+def reject_several(request: HttpRequest, asked: Rejections, key: str = Key) -> Any:
+    """Reject each of these at the version you saw. Each is answered for itself, and once for the key: what has changed
+    since stays. 404: one of them is not yours to see, and none is rejected."""
+    user = permissions.person(request)
+    if not permissions.may_somewhere(request, Right.DECIDE):
+        raise NoPermission("no_permission", f"{user.get_username()} may not decide on changes.")
+    seen = {_found(request, one.id).pk: one.version for one in asked.changes}
+    answers = decisions.reject_each(user, key, seen, code=asked.reason, text=asked.text)
+    return [{"id": change_id, "status": done.status, **done.answer} for change_id, done in answers.items()]
 
 
 @router.get("/changes/{change_id}", response={200: ChangeDetailOut, **REFUSALS})

@@ -15,8 +15,8 @@ from control.queries import hooks as queries
 from dashboards import hooks as doors
 from dashboards import permissions
 from dashboards.api.changes import DECISION, REFUSALS, Key, answer
-from dashboards.api.gate import needs
 from dashboards.api.schemas import Failure
+from dashboards.gate import needs
 
 router = Router(tags=["webhooks"])
 

@@ -21,8 +21,8 @@ from control.queries import loops as queries
 from control.queries import overview
 from dashboards import hands, modes, permissions, wording
 from dashboards.api.changes import DECISION, REFUSALS, Key, answer
-from dashboards.api.gate import needs
 from dashboards.api.schemas import Signed
+from dashboards.gate import needs
 
 router = Router(tags=["loops and HOLD"])
 

@@ -15,9 +15,9 @@ from control.models import Equipment, TrainingRun
 from control.plantvalues import NO_ZERO
 from dashboards import permissions, uploads, version_doors
 from dashboards.api.changes import Key, answer
-from dashboards.api.gate import needs
 from dashboards.api.schemas import Failure
 from dashboards.api.versions import DECIDED
+from dashboards.gate import needs
 
 router = Router(tags=["models"])
 REFUSALS = {401: Failure, 403: Failure, 404: Failure, 409: Failure, 422: Failure}

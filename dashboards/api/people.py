@@ -15,8 +15,8 @@ from control.actions.authority import Right, Scope
 from control.models import Area, Grant, Line, Site
 from control.plantvalues import NO_ZERO
 from dashboards import hands, permissions
-from dashboards.api.gate import needs
 from dashboards.api.schemas import Failure, Instant, Signed
+from dashboards.gate import needs
 
 router = Router(tags=["people"])
 REFUSALS = {401: Failure, 403: Failure, 404: Failure, 409: Failure, 422: Failure}

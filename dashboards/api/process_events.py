@@ -14,9 +14,9 @@ from control.models import Equipment, Line
 from control.queries import process_events as queries
 from dashboards import permissions, process_events
 from dashboards.api.changes import DECISION, REFUSALS, Key
-from dashboards.api.gate import needs
 from dashboards.api.plant import FROM, TO
 from dashboards.api.schemas import Instant, ProcessEventIn, ProcessEventOut, ProcessEventsOut
+from dashboards.gate import needs
 
 router = Router(tags=["process events"])
 

@@ -156,6 +156,17 @@ class Rejection(Schema, extra="forbid"):
     text: str = Field("", max_length=400, pattern=NO_ZERO)
 
 
+class Seen(Schema, extra="forbid"):
+    id: int = Field(ge=1, lt=2**63)
+    version: int = Field(ge=1)
+
+
+class Rejections(Schema, extra="forbid"):
+    changes: list[Seen] = Field(min_length=1, max_length=500)
+    reason: str = Field(description="Key of a reason code", max_length=64, pattern=NO_ZERO)
+    text: str = Field("", max_length=400, pattern=NO_ZERO)
+
+
 class Word(Schema, extra="forbid"):
     """A word on the version that was seen, with a reason if there is one."""
 
@@ -184,6 +195,18 @@ class Decided(Schema):
     id: int
     state: str
     version: int
+
+
+class EachDecided(Schema):
+    """What came of one of several: ``state`` and ``version`` where ``status`` is 200, else why it was refused."""
+
+    id: int
+    status: int = Field(description="As if it had been asked for alone")
+    state: str = ""
+    version: int | None = None
+    code: str = ""
+    detail: str = ""
+    difference: dict[str, Any] = Field(default_factory=dict)
 
 
 class AuditOut(Schema):

@@ -17,8 +17,8 @@ from control.queries import handover as queries
 from dashboards import hands, permissions
 from dashboards import shifts as doors
 from dashboards.api.changes import DECISION, REFUSALS, Key, answer
-from dashboards.api.gate import needs
 from dashboards.api.schemas import Signed
+from dashboards.gate import needs
 
 router = Router(tags=["shifts"])
 

@@ -18,7 +18,7 @@ from control.queries.points import rule_names
 from dashboards import permissions
 from dashboards import signals as doors
 from dashboards.api.changes import DECISION, REFUSALS, Key, answer
-from dashboards.api.gate import needs
+from dashboards.gate import needs
 
 router = Router(tags=["signals"])
 LARGEST = 2**63 - 1

@@ -19,8 +19,8 @@ from control.plantvalues import NO_ZERO
 from control.queries import versions as queries
 from dashboards import hands, permissions, uploads, version_doors
 from dashboards.api.changes import DECISION, REFUSALS, Key
-from dashboards.api.gate import needs
 from dashboards.api.schemas import Instant, Signed
+from dashboards.gate import needs
 
 WHEN = Query(...)
 router = Router(tags=["versions"])
@@ -108,11 +108,6 @@ class SignatureIn(Signed, extra="forbid"):
 
 
 DECIDED = {**DECISION, 200: VersionTold}
-OF_VERB = {
-    "submit": Right.CONFIGURE, "discard": Right.CONFIGURE, "rework": actions.may_rework,
-    "reject": actions.may_review, "recall": actions.may_review, "retire": actions.may_review,
-    "again": Right.CONFIGURE,
-}  # fmt: skip
 
 
 @router.get("/lines/{line_id}/versions", response={200: list[VersionOut], **REFUSALS})
@@ -219,7 +214,7 @@ def put_in_force(request: HttpRequest, version_id: int, asked: SignatureIn, key:
 
 
 @router.post("/versions/{version_id}/{verb}", response=DECIDED)
-@needs(OF_VERB)
+@needs(version_doors.OF_VERB)
 def decide(
     request: HttpRequest,
     version_id: int,

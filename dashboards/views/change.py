@@ -11,7 +11,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST, require_safe
 
-from control.actions import authority
+from control.actions import authority, deciding
 from control.actions.authority import LADDER, Right
 from control.actions.errors import Refused
 from control.actions.idempotency import Answered
@@ -22,12 +22,19 @@ from control.models import AuditEntry, Change
 from control.queries import changes as queries
 from control.queries import live
 from dashboards import decisions, hands, parts, permissions, revisions, wording
+from dashboards.gate import asks_for
 from dashboards.views import effects, hindsights, refusals
 from dashboards.views.guardrails import Guard, guardrails
 from dashboards.views.outlooks import cards
 
 ALIKE = 5
 FOUND = {"was_done": True, "was_not_done": False}  # at the machine, of a write nobody knows the outcome of
+MAY = {  # who may press a button
+    **dict.fromkeys(("approve", "reject", "ask_supervisor"), Right.DECIDE),
+    **dict.fromkeys(("edit", "undo"), Right.PROPOSE),
+    **dict.fromkeys(FOUND, Right.RESOLVE),
+    "withdraw": deciding.may_withdraw,
+}
 
 
 @login_required
@@ -47,6 +54,7 @@ def page_now(request: HttpRequest, pk: int) -> HttpResponse:
 @sensitive_post_parameters("password")
 @login_required
 @require_POST
+@asks_for(MAY, "change_id", "reject")
 def decide(request: HttpRequest, pk: int) -> HttpResponse:
     """One of the buttons, on the version that was on the page; from there to the change that came of it."""
     change, form = _found(request, pk), request.POST

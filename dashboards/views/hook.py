@@ -19,6 +19,7 @@ from control.models import Line, Webhook
 from control.queries import hooks as queries
 from dashboards import hooks as doors
 from dashboards import permissions
+from dashboards.gate import asks_for
 from dashboards.views import refusals
 
 
@@ -36,6 +37,7 @@ def page(request: HttpRequest, key: str) -> HttpResponse:
 @never_cache
 @login_required
 @require_POST
+@asks_for(Right.CONFIGURE, "line")
 def make(request: HttpRequest, key: str) -> HttpResponse:
     """The answer shows the secret, this once."""
     line, form = permissions.found(permissions.lines(request), key=key), request.POST
@@ -49,6 +51,7 @@ def make(request: HttpRequest, key: str) -> HttpResponse:
 
 @login_required
 @require_POST
+@asks_for(Right.CONFIGURE, "hook_id")
 def stop(request: HttpRequest, pk: int) -> HttpResponse:
     hook, reason = _found(request, pk), request.POST.get("reason", "")[:400]
     back = reverse("hooks", args=[hook.line.key])
@@ -57,6 +60,7 @@ def stop(request: HttpRequest, pk: int) -> HttpResponse:
 
 @login_required
 @require_POST
+@asks_for(Right.CONFIGURE, "hook_id")
 def try_again(request: HttpRequest, pk: int) -> HttpResponse:
     hook = _found(request, pk)
     back = reverse("hooks", args=[hook.line.key])

@@ -14,7 +14,6 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST, require_safe
 
 from control.actions.authority import Right
-from control.actions.errors import Refused
 from control.queries import changes as queries
 from control.queries import live
 from dashboards import decisions, permissions
@@ -49,19 +48,13 @@ def reject(request: HttpRequest) -> HttpResponse:
     """Reject what was ticked, each by the version that was on the page; others stay as they are."""
     if not permissions.may_somewhere(request, Right.DECIDE):
         raise PermissionDenied
-    person, form = permissions.person(request), request.POST
-    done = kept = 0
-    for ticked in form.getlist("change"):
-        number, _sep, version = ticked.partition(":")
-        change = permissions.found(queries.visible(permissions.line_ids(request)), pk=_whole(number))
-        try:
-            key = f"{form.get('key', '')[:60]}-{change.pk}"
-            told = {"version": _whole(version), "code": form.get("code", ""), "text": form.get("text", "")}
-            answer = decisions.reject(person, key, change.pk, **told)
-        except Refused:
-            kept += 1
-            continue
-        done, kept = (done + 1, kept) if answer.status == 200 else (done, kept + 1)
+    form, mine = request.POST, queries.visible(permissions.line_ids(request))
+    ticked = [told.partition(":") for told in form.getlist("change")]
+    seen = {permissions.found(mine, pk=_whole(number)).pk: _whole(version) for number, _sep, version in ticked}
+    said = {"code": form.get("code", ""), "text": form.get("text", "")}
+    answers = decisions.reject_each(permissions.person(request), form.get("key", ""), seen, **said)
+    done = sum(answer.status == 200 for answer in answers.values())
+    kept = len(answers) - done
     if done:
         messages.success(request, ngettext("%(n)d change rejected.", "%(n)d changes rejected.", done) % {"n": done})
     if kept:

@@ -24,6 +24,7 @@ from control.queries import loops as queries
 from control.queries import overview
 from control.queries import versions as version_queries
 from dashboards import hands, loop_form, modes, permissions, version_doors, version_words, wording
+from dashboards.gate import asks_for
 from dashboards.names import Names
 from dashboards.views import drafts, refusals
 from dashboards.views.ladder import ladder
@@ -40,6 +41,7 @@ def page(request: HttpRequest, pk: int) -> HttpResponse:
 
 @login_required
 @require_POST
+@asks_for(Right.CONFIGURE, "loop_id")
 def tune(request: HttpRequest, pk: int) -> HttpResponse:
     """To the draft, or back to the page with everything that is wrong and as it was typed."""
     loop, sent = _found(request, pk), request.POST
@@ -73,6 +75,7 @@ def _again(request: HttpRequest, pk: int, mistakes: list[str]) -> HttpResponse:
 @sensitive_post_parameters("password")
 @login_required
 @require_POST
+@asks_for(Right.SET_MODE, "loop_id")
 def mode(request: HttpRequest, pk: int) -> HttpResponse:
     """Ask for a mode; into automatic mode with a signature."""
     loop, asked = _found(request, pk), request.POST.get("mode", "")

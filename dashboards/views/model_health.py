@@ -20,6 +20,7 @@ from control.models import Equipment, TrainingPlan, TrainingRun
 from control.queries import live, overview
 from control.queries import model_health as queries
 from dashboards import hands, model_form, permissions, training_form, uploads
+from dashboards.gate import asks_for
 from dashboards.views import refusals
 
 RUNS, ROLLS = 8, 3
@@ -40,6 +41,7 @@ def training(request: HttpRequest, pk: int) -> HttpResponse:
 @sensitive_post_parameters("password")
 @login_required
 @require_POST
+@asks_for(Right.CONFIGURE, "equipment_id")
 def plan(request: HttpRequest, pk: int) -> HttpResponse:
     machine = _found(request, pk)
 
@@ -52,6 +54,7 @@ def plan(request: HttpRequest, pk: int) -> HttpResponse:
 
 @login_required
 @require_POST
+@asks_for(Right.CONFIGURE, "equipment_id")
 def kinds(request: HttpRequest, pk: int) -> HttpResponse:
     machine, form = _found(request, pk), request.POST.dict()
     settings = model_form.asked(machine, queries.streams_of(machine), form)
@@ -71,6 +74,7 @@ def kinds(request: HttpRequest, pk: int) -> HttpResponse:
 
 @login_required
 @require_POST
+@asks_for(Right.CONFIGURE, "equipment_id")
 def bring(request: HttpRequest, pk: int) -> HttpResponse:
     """Take an ONNX file with its declaration, and have it compared with what is in force."""
     machine = _found(request, pk)
@@ -93,6 +97,7 @@ def bring(request: HttpRequest, pk: int) -> HttpResponse:
 
 @login_required
 @require_POST
+@asks_for(Right.CONFIGURE, "equipment_id")
 def retrain(request: HttpRequest, pk: int) -> HttpResponse:
     machine = _found(request, pk)
     return _done(request, machine, lambda told: retraining.ask(machine, **told), _("Retraining has been asked for."))
@@ -100,6 +105,7 @@ def retrain(request: HttpRequest, pk: int) -> HttpResponse:
 
 @login_required
 @require_POST
+@asks_for(Right.CONFIGURE, "run_id")
 def decide(request: HttpRequest, pk: int, verb: str) -> HttpResponse:
     runs = TrainingRun.objects.filter(equipment__line__in=permissions.line_ids(request))
     run = permissions.found(runs.select_related("equipment__line__area__site"), pk=pk)

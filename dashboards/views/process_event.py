@@ -9,16 +9,19 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_POST
 
+from control.actions.authority import Right
 from control.actions.errors import Invalid, Refused
 from control.actions.idempotency import Answered
 from control.core.process_events import Kind
 from control.models import Equipment, Line, ProcessEvent
 from dashboards import permissions, process_events
+from dashboards.gate import asks_for
 from dashboards.views import refusals
 
 
 @login_required
 @require_POST
+@asks_for(Right.RECORD_EVENT, "line")
 def record(request: HttpRequest, key: str) -> HttpResponse:
     line = permissions.found(permissions.lines(request), key=key)
     try:

@@ -23,6 +23,7 @@ from control.queries import handover as queries
 from control.queries import live
 from dashboards import hands, permissions, shift_report, wording
 from dashboards import shifts as doors
+from dashboards.gate import asks_for
 from dashboards.views import refusals
 
 LISTED = 12
@@ -44,6 +45,7 @@ def page_now(request: HttpRequest, key: str) -> HttpResponse:
 
 @login_required
 @require_POST
+@asks_for(Right.HAND_OVER, "shift_id")
 def note(request: HttpRequest, pk: int) -> HttpResponse:
     text = request.POST.get("text", "")
     return _done(request, pk, lambda user, key, row: doors.note(user, key, row, text))
@@ -52,6 +54,7 @@ def note(request: HttpRequest, pk: int) -> HttpResponse:
 @sensitive_post_parameters("password")
 @login_required
 @require_POST
+@asks_for(Right.HAND_OVER, "shift_id")
 def give(request: HttpRequest, pk: int) -> HttpResponse:
     return _done(request, pk, lambda user, key, row: doors.give(user, key, row, hands.of_form(request)))
 
@@ -59,6 +62,7 @@ def give(request: HttpRequest, pk: int) -> HttpResponse:
 @sensitive_post_parameters("password")
 @login_required
 @require_POST
+@asks_for(Right.HAND_OVER, "shift_id")
 def accept(request: HttpRequest, pk: int) -> HttpResponse:
     return _done(request, pk, lambda user, key, row: doors.accept(user, key, row, hands.of_form(request)))
 

@@ -23,6 +23,7 @@ from control.queries import lane, live
 from control.queries import signals as queries
 from dashboards import permissions
 from dashboards import signals as doors
+from dashboards.gate import asks_for
 from dashboards.views import refusals
 
 
@@ -42,6 +43,7 @@ def page_now(request: HttpRequest, key: str) -> HttpResponse:
 
 @login_required
 @require_POST
+@asks_for(Right.ANSWER_SIGNAL, "line")
 def acknowledge(request: HttpRequest, key: str) -> HttpResponse:
     """Those that were ticked."""
     line = permissions.found(permissions.lines(request), key=key)
@@ -60,6 +62,7 @@ def acknowledge(request: HttpRequest, key: str) -> HttpResponse:
 
 @login_required
 @require_POST
+@asks_for(Right.ANSWER_SIGNAL, "signal_id")
 def shelve(request: HttpRequest, pk: int) -> HttpResponse:
     row, form = _found(request, pk), request.POST
     text = form.get("minutes", "")
@@ -70,6 +73,7 @@ def shelve(request: HttpRequest, pk: int) -> HttpResponse:
 
 @login_required
 @require_POST
+@asks_for(Right.ANSWER_SIGNAL, "signal_id")
 def unshelve(request: HttpRequest, pk: int) -> HttpResponse:
     row = _found(request, pk)
     back = reverse("signals", args=[row.line.key])
@@ -78,6 +82,7 @@ def unshelve(request: HttpRequest, pk: int) -> HttpResponse:
 
 @login_required
 @require_POST
+@asks_for(Right.ANSWER_SIGNAL, "signal_id")
 def close(request: HttpRequest, pk: int) -> HttpResponse:
     signal = _found(request, pk)
     cause = permissions.found(lane.causes(), key=request.POST.get("cause", ""))

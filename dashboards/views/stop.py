@@ -13,6 +13,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST
 
 from control.actions import loops
+from control.actions.authority import Right
 from control.actions.errors import Refused
 from control.actions.holds import Scope
 from control.actions.idempotency import Answered
@@ -20,6 +21,7 @@ from control.models import Hold
 from control.queries import loops as queries
 from control.queries import overview
 from dashboards import hands, modes, permissions
+from dashboards.gate import asks_for
 from dashboards.views.refusals import answered, shown
 
 
@@ -46,6 +48,7 @@ def hold_site(request: HttpRequest, key: str) -> HttpResponse:
 
 @login_required
 @require_POST
+@asks_for(Right.HOLD, "hold_id")
 def reason(request: HttpRequest, pk: int) -> HttpResponse:
     """Why it was stopped, said afterwards."""
     held = _found(request, pk)
@@ -60,6 +63,7 @@ def reason(request: HttpRequest, pk: int) -> HttpResponse:
 @sensitive_post_parameters("password")
 @login_required
 @require_POST
+@asks_for(Right.RELEASE, "hold_id")
 def release(request: HttpRequest, pk: int) -> HttpResponse:
     held, told = _found(request, pk), request.POST.get("reason", "")[:400]
 

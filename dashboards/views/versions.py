@@ -27,6 +27,7 @@ from control.core.versions import TRANSITIONS, State, Verb
 from control.models import Line, Version
 from control.queries import versions as queries
 from dashboards import hands, permissions, version_doors, version_form, version_words, wording
+from dashboards.gate import asks_for
 from dashboards.instants import instant
 from dashboards.uploads import read
 from dashboards.views import drafts, refusals
@@ -75,6 +76,7 @@ def change(request: HttpRequest, pk: int) -> HttpResponse:
 
 @login_required
 @require_POST
+@asks_for(Right.CONFIGURE, "line")
 def draft(request: HttpRequest, key: str, kind: str) -> HttpResponse:
     line, asked = _line(request, key), version_form.asked(_table(kind), request.POST)
     return _drafted(request, _form(request, line, kind), lambda told: version_doors.draft(
@@ -84,6 +86,7 @@ def draft(request: HttpRequest, key: str, kind: str) -> HttpResponse:
 
 @login_required
 @require_POST
+@asks_for(Right.CONFIGURE, "version_id")
 def edit(request: HttpRequest, pk: int) -> HttpResponse:
     version = _found(request, pk)
     asked, seen = version_form.asked(_table(version.kind), request.POST), request.POST.get("seen", "")
@@ -94,6 +97,7 @@ def edit(request: HttpRequest, pk: int) -> HttpResponse:
 
 @login_required
 @require_POST
+@asks_for(Right.CONFIGURE, "line")
 def bring(request: HttpRequest, key: str, kind: str) -> HttpResponse:
     line, file = _line(request, key), request.FILES.get("file")
 
@@ -110,6 +114,7 @@ def bring(request: HttpRequest, key: str, kind: str) -> HttpResponse:
 @sensitive_post_parameters("password")
 @login_required
 @require_POST
+@asks_for(version_doors.OF_VERB, "version_id")
 def decide(request: HttpRequest, pk: int, verb: str) -> HttpResponse:
     version = _found(request, pk)
     if verb not in version_doors.PLAIN and verb not in version_doors.SIGNED:

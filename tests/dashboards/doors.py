@@ -21,7 +21,6 @@ from control.actions import tokens
 from control.actions.plant import new_token
 from control.models import Change, Grant, Handover, Hold, Signal, TrainingRun, Version, Webhook
 from dashboards import version_doors
-from dashboards.api.versions import OF_VERB
 from dashboards.views.change import VERBS as change_verbs  # noqa: N811
 from tests.factories import Plant, hand
 
@@ -45,7 +44,7 @@ APART = {  # what a refusal leaves behind: that it was one, and how often a pass
 HOOK = {"url": "https://example.com/", "actions": ["change.approve"], "nonce": "n", "sent": 0}
 VERBS = {  # a place in the address, or a field of the form, that says what is done
     "versions/<int:pk>/decide/<slug:verb>/": (*version_doors.PLAIN, *version_doors.SIGNED),
-    "api/v1/versions/<version_id>/<verb>": tuple(OF_VERB),
+    "api/v1/versions/<version_id>/<verb>": tuple(version_doors.PLAIN),
     "models/runs/<int:pk>/<slug:verb>/": ("cancel", "submit", "decline"),
     "changes/<int:pk>/decide/": (*change_verbs, "reject"),
 }
@@ -78,6 +77,12 @@ def doors(address: str) -> list[str]:
     return [address.replace(place[0], verb) if place else f"{address} verb={verb}" for verb in VERBS[address]]
 
 
+def said(door: str) -> dict[str, str]:
+    """What the form says of what is done, if its address does not."""
+    name, _, value = door.partition(" ")[2].partition("=")
+    return {name: value} if name else {}
+
+
 @dataclass(frozen=True)
 class World:
     """A plant in which there is one of everything that an address can name."""
@@ -106,10 +111,9 @@ class World:
 
     def body(self, door: str) -> dict[str, Any]:
         """What has the form it should, so that only the right to it is asked for."""
-        address, _, said = door.partition(" ")
-        name, _, value = said.partition("=")
+        address = door.partition(" ")[0]
         told = self._api(address) if address.startswith("api/") else {"key": "k", "reason": "x", **self._page(address)}
-        return told | ({name: value} if said else {})
+        return told | said(door)
 
     def _page(self, address: str) -> dict[str, Any]:
         version = self.change.version
@@ -140,6 +144,7 @@ class World:
                        "reason": "x"},
             "changes/<change_id>/approve": {"version": version},
             "changes/<change_id>/reject": {"version": version, "reason": "sensor_odd"},
+            "changes/reject": {"changes": [{"id": self.change.pk, "version": version}], "reason": "sensor_odd"},
             "changes/<change_id>/ask": {"version": version},
             "changes/<change_id>/withdraw": {"version": version, "reason": "x"},
             "changes/<change_id>/edit": {"version": version, "values": {"pump_top": 60.2}, "reason": "x"},

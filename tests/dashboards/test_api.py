@@ -13,7 +13,7 @@ from django.test import Client
 from django.utils import timezone
 
 from control.core.types import MeasuredBy
-from control.models import Change, Cursor, Point
+from control.models import AuditEntry, Change, Cursor, Point
 from tests import factories
 from tests.dashboards.conftest import PASSWORD
 from tests.factories import Plant
@@ -123,6 +123,35 @@ def test_rejecting_takes_the_key_of_a_reason(plant: Plant, change: Change, signe
     unknown = post(client, url, {"version": change.version, "reason": "nonsense"}, key="b")
     assert (unknown.status_code, unknown.json()["code"]) == (422, "unknown_reason")
     assert post(client, url, {"version": change.version, "reason": "sensor_odd"}, key="c").json()["state"] == "rejected"
+
+
+def test_of_several_that_are_rejected_each_is_answered_for_itself_and_once(
+    plant: Plant, change: Change, signed_in: SignIn
+) -> None:
+    url, client = "/api/v1/changes/reject", signed_in("operator")
+    ended = Change.objects.create(
+        loop=plant.loop, line=plant.line, state="expired", proposed_at=change.proposed_at, needs="operator",
+        expires_at=change.expires_at, state_since=change.state_since, size_percent=0.5, evidence={},
+    )  # fmt: skip
+    asked = [{"id": one.pk, "version": one.version} for one in (ended, change)]
+    first = post(client, url, {"changes": asked, "reason": "sensor_odd"})
+    assert first.status_code == 200
+    assert [(one["id"], one["status"]) for one in first.json()] == [(ended.pk, 409), (change.pk, 200)]
+    assert [one["state"] for one in first.json()] == ["", "rejected"]
+    assert first.json()[0]["code"]
+    assert post(client, url, {"changes": asked, "reason": "sensor_odd"}).json() == first.json()
+    assert AuditEntry.objects.filter(action="change.reject").count() == 1
+    again = post(client, url, {"changes": asked, "reason": "process_upset"}).json()
+    assert {one["code"] for one in again} == {"idempotency_key_reused"}
+
+
+def test_where_one_of_several_is_not_his_to_see_none_is_rejected(
+    plant: Plant, change: Change, signed_in: SignIn
+) -> None:
+    asked = [{"id": change.pk, "version": change.version}, {"id": change.pk + 1, "version": 1}]
+    assert post(signed_in("operator"), "/api/v1/changes/reject", {"changes": asked, "reason": "x"}).status_code == 404
+    change.refresh_from_db()
+    assert change.state == "pending_operator"
 
 
 @pytest.mark.parametrize("body", [{"version": "x"}, {"version": 0}, {"version": 1, "state": "approved"}, {}])

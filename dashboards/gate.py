@@ -1,7 +1,7 @@
 """Who may not do a thing hears just that, whatever he sent: 404 for what he may not see, 403 for what he may not do.
 
-A request is read before the operation looks for what it is about. So whenever the answer finds fault with what was
-sent, it is asked first whether anything may be told of it at all.
+A request may be read before anybody looks for what it is about. So whenever the answer finds fault with what was sent,
+it is asked first whether anything may be told of it at all.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from functools import partial, wraps
 from typing import Any
 
 from django.contrib.auth.models import User
+from django.core.exceptions import PermissionDenied
 from django.db.models import Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from ninja.decorators import decorate_view
@@ -19,7 +20,7 @@ from ninja.decorators import decorate_view
 from control.actions import grants, tokens
 from control.actions.authority import Right
 from control.actions.errors import NoPermission, NotFound, Refused
-from control.models import Equipment, Grant, Hold, Lane, Line, Loop, Site, Stream
+from control.models import Equipment, Grant, Hold, Lane, Line, Loop, Site, Stream, TrainingRun
 from control.queries import changes, handover, hooks, lane, limits, loops, overview, signals
 from control.queries import versions as version_queries
 from dashboards import permissions
@@ -40,6 +41,7 @@ SEEN: dict[str, Callable[[Lines], QuerySet[Any]]] = {  # what the number in an a
     "shift_id": handover.handovers,
     "signal_id": signals.visible,
     "hook_id": hooks.visible,
+    "run_id": lambda lines: TrainingRun.objects.filter(equipment__line__in=lines),
     "hold_id": lambda lines: overview.visible_holds(Line.objects.filter(pk__in=lines)),
 }
 
@@ -67,6 +69,29 @@ def guarded(run: Run, right: Asked = Right.VIEW) -> Run:
     return gate
 
 
+def asks_for(right: Asked, named: str, verb: str = "") -> Callable[[Run], Run]:
+    """Of the page of a form: the right it asks for over ``named``, which its address names by number or key; ``verb``
+    is what is done where the form says none of those there are."""
+
+    def decorated(run: Run) -> Run:
+        @wraps(run)
+        def gate(request: HttpRequest, **path: Any) -> HttpResponse:
+            answer = run(request, **path)
+            if answer.status_code not in FAULTY:
+                return answer
+            said = path.get("verb") or request.POST.get("verb", "")
+            told = {"verb": said if isinstance(right, Mapping) and said in right else verb}
+            try:
+                _admit(request, right, told | {named: str(path.get("pk", path.get("key")))})
+            except Refused as refusal:
+                raise PermissionDenied(refusal.detail) from refusal
+            return answer
+
+        return gate
+
+    return decorated
+
+
 def not_found() -> NotFound:
     return NotFound("not_found", "There is nothing of that name for you.")
 
@@ -82,6 +107,8 @@ def _admit(request: HttpRequest, asked: Asked, path: dict[str, Any]) -> None:
 def _named(request: HttpRequest, path: dict[str, Any]) -> Model | None:
     """What the address names; a word where a number should be names nothing, which the answer says already."""
     for name, told in path.items():
+        if name == "line":
+            return permissions.found(permissions.lines(request), key=told)
         if name == "key":
             return permissions.found(overview.sites(permissions.lines(request)), key=told)
         if name in SEEN and told.isdecimal():
@@ -111,7 +138,7 @@ def _scope(row: Any) -> Any:
             return row
         case Hold():
             return row.line or row.site
-        case Lane() | Loop():
+        case Lane() | Loop() | TrainingRun():
             return row.equipment.line
         case Stream():
             return row.lane.equipment.line
