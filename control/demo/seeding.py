@@ -27,9 +27,9 @@ from control.models import Loop, Snapshot
 
 CLOSED = 0.15  # share of the shift with closed loops, or
 LEAST_CLOSED_S = 1200.0  # this, but never more than half a shift
-LEARNING_STEP_S = 300
+LEARNING_STEP_S = 900
 ROUND = timedelta(minutes=30)  # how often signals are answered and, before the loops are closed, set-points trimmed
-STEP_S = 30  # of the closed loop: how often the crew and the dispatcher look
+STEP_S = 60  # of the closed loop: how often the crew and the dispatcher look
 
 Clock = Callable[[], datetime]
 Progress = Callable[[float, float], None]  # seconds of process done, and in all
