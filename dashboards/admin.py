@@ -270,7 +270,7 @@ class RecordAdmin(ReadOnly):
 
 @admin.register(models.Limits)
 class LimitsAdmin(ReadOnly):
-    """Versions of limits, to be read; they are drafted and put in force on the stream's own page."""
+    """Limits that are or were in force, to be read; others are drafted on the stream's own page and then reviewed."""
 
     list_display = ("stream", "chart", "number", "state", "mean", "sigma", "n", "method", "effective_from", "page")
     list_filter = ("state", "chart", "stream__lane__equipment")

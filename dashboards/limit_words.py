@@ -1,16 +1,20 @@
-"""What the limits page calls methods, sets of rules and charts, and why no limits could be drawn."""
+"""What limits are called for people: methods, sets of rules, charts, what a review compares, and why there are none."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from django.utils.translation import gettext_lazy
 
 from control.actions.chart_choice import DEVIATION, GROUPS, MOVING_RANGE, STANDARDISED, lengths
 from control.actions.several_rows import FEWEST_GROUPS
 from control.core.spc.limits import FEWEST_VALUES
+from control.core.types import Rule
 from control.models import Limits
+from dashboards import wording
 
 METHODS = {
     "moving_range": gettext_lazy("Mean moving range / d2"),
@@ -49,6 +53,33 @@ BASES = {
     DEVIATION: gettext_lazy("Deviation from the recipe's target (short-run)"),
     STANDARDISED: gettext_lazy("The same, each recipe with a sigma of its own (short-run, Z)"),
 }
+TOLD = {  # what a review compares of a chart; other parameters keep their names
+    "mean": gettext_lazy("mean"),
+    "sigma": gettext_lazy("sigma"),
+    "lower": gettext_lazy("lower limit"),
+    "upper": gettext_lazy("upper limit"),
+    "n": gettext_lazy("values"),
+    "method": gettext_lazy("sigma by"),
+    "window_from": gettext_lazy("window from"),
+    "window_to": gettext_lazy("window to"),
+    "rules": gettext_lazy("judges by"),
+    "rule_set": gettext_lazy("set of rules"),
+    "per_shift": gettext_lazy("false alarms a shift"),
+    "lag_1": gettext_lazy("autocorrelation"),
+    "nominal": gettext_lazy("target it is drawn for"),
+    "size": gettext_lazy("values a group"),
+    "within": gettext_lazy("sigma within groups"),
+    "between": gettext_lazy("sigma between groups"),
+    "spread": gettext_lazy("spread by"),
+    "others": gettext_lazy("other lanes"),
+    "weight": gettext_lazy("weight"),
+    "width": gettext_lazy("width, sigmas"),
+    "head_start": gettext_lazy("head start"),
+    **LENGTHS,
+    **dict.fromkeys(("k", "h", "m", "alpha")),
+}
+SPECIFICATION = gettext_lazy("the specification alone")
+LEFT_OUT = gettext_lazy("Values left out")
 NO_LIMITS = {
     "limits need at least": gettext_lazy("Limits need at least %(n)d good values; there are fewer in this window."),
     "limits of groups need": gettext_lazy("Limits of groups need at least %(n)d whole groups; there are fewer."),
@@ -71,6 +102,24 @@ def no_limits(why: str) -> str:
     return why
 
 
+def paths() -> dict[str, str]:
+    """Words for everything that a review may show, by its path."""
+    of_charts = {
+        f"{chart}.{name}": f"{chart.label} · {words or name}" for chart in Limits.Chart for name, words in TOLD.items()
+    }
+    return {**of_charts, "excluded": str(LEFT_OUT)}
+
+
+def value(path: str, told: Any, zone: str) -> str:
+    """A value of a review; instants in plant time of ``zone``."""
+    name = path.rpartition(".")[2]
+    if name in ("window_from", "window_to"):
+        return datetime.fromisoformat(told).astimezone(ZoneInfo(zone)).strftime("%Y-%m-%d %H:%M:%S")
+    if name in WORDED:
+        return WORDED[name](told)
+    return f"{told:.6g}" if isinstance(told, int | float) else str(told)
+
+
 def method(name: str) -> str:
     return str(METHODS.get(name, name))
 
@@ -87,3 +136,10 @@ def own_lengths(parameters: Mapping[str, Any]) -> list[str]:
     """What of a set of rules as it is stored is one's own."""
     usual = lengths(parameters["rule_set"])
     return [f"{length(name)}: {parameters[name]}" for name, points in usual.items() if parameters[name] != points]
+
+
+def _rules(names: str) -> str:
+    return wording.rule(sum(Rule[name.upper()] for name in names.split(", "))) if names else str(SPECIFICATION)
+
+
+WORDED: dict[str, Callable[[Any], str]] = {"method": method, "rule_set": rule_set, "rules": _rules}

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
 from django.contrib.auth.models import User
 
-from control.actions import imports, tuning, versions
+from control.actions import imports, limits, tuning, versions
+from control.actions.chart_choice import Choice
 from control.actions.errors import Invalid
 from control.actions.idempotency import Answered
 from control.actions.imports import Media
 from control.actions.signing import Hand
 from control.actions.versions import When
-from control.models import Line, Loop, Version
-from dashboards.doors import once
+from control.models import Line, Loop, Stream, Version
+from dashboards.doors import before, once
 from dashboards.permissions import now
 
 PLAIN: dict[str, Callable[..., Version]] = {  # of whoever is signed in
@@ -49,6 +51,18 @@ def tune(user: User, key: str, loop: Loop, settings: Mapping[str, Any], *, reaso
 
     asked = {"loop": loop.pk, "number": loop.settings_number, "content": settings, "reason": reason}
     return once(user, key, "tune_loop", asked, act)
+
+
+def draw(user: User, key: str, stream: Stream, choice: Choice, *, reason: str) -> Answered:
+    """A draft of limits; they are found before the transaction that stores them."""
+    asked = {"stream": stream.pk, "choice": asdict(choice), "reason": reason}
+    if (earlier := before(user, key, "draw_limits", asked)) is not None:
+        return earlier
+    by: dict[str, Any] = {"actor": user, "now": now(), "reason": reason}
+    found = limits.found(stream, choice, **by)
+    return once(
+        user, key, "draw_limits", asked, lambda: told(limits.keep(stream, found, source=Version.Source.API, **by))
+    )
 
 
 def bring(

@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from control.actions.kinds import KINDS, RECIPE
+from control.actions.kinds import KINDS, LIMITS, RECIPE
 from control.actions.kinds.recipe import Place, places
 from control.core.bounded import bounds
 from control.core.figures import Figures, Shares
 from control.models import Line, Tag
-from dashboards import version_words
+from dashboards import limit_words, version_words
+from dashboards.templatetags.apc import NOTHING
 
 TABLES: dict[str, type[Any]] = {"figures": Figures, "authority": Shares}
 FORMS = (RECIPE.key, *TABLES)  # what the form can show
@@ -61,7 +62,16 @@ def _of_a_recipe(place: Place, present: Mapping[str, Any], value: Mapping[str, A
 
 def named(kind: str, line: Line) -> version_words.Named:
     """Words for the paths that only the line knows."""
+    if kind == LIMITS.key:
+        return limit_words.paths()
     return {path: version_words.place(place) for path, place in places(line).items()} if kind == RECIPE.key else {}
+
+
+def compared(kind: str, line: Line, path: str, value: Any) -> str:
+    """One side of a difference, as a review shows it."""
+    if value is None:
+        return NOTHING
+    return limit_words.value(path, value, line.time_zone) if kind == LIMITS.key else written(value)
 
 
 def written(value: Any) -> str:

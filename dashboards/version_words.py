@@ -14,6 +14,7 @@ Named = Mapping[str, str]
 UNNAMED: Named = {}
 KINDS = {
     "recipe": gettext_lazy("Recipe"),
+    "limits": gettext_lazy("Control limits"),
     "figures": gettext_lazy("Figures of the workflow"),
     "authority": gettext_lazy("Table of authority"),
     "loop": gettext_lazy("Settings of a loop"),

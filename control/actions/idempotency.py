@@ -39,17 +39,28 @@ def once(*, user: User, key: str, body: bytes, now: datetime, act: Callable[[], 
     digest = hashlib.sha256(body).hexdigest()
     with audit.atomic():
         _take_turn(user, key)
-        earlier = Answer.objects.filter(user=user, key=key).first()
-        if earlier is not None:
-            if earlier.body_sha256 != digest:
-                raise Invalid("idempotency_key_reused", "This Idempotency-Key was used for another request.")
-            audit.told_before("idempotency.again")
-            return Answered(earlier.status or 200, earlier.answer or {}, again=True)
+        if (earlier := _earlier(user, key, digest)) is not None:
+            return earlier
         done = _run(act)
         if done.final:
             told = {"status": done.status, "answer": dict(done.answer), "at": now}
             Answer.objects.create(user=user, key=key, body_sha256=digest, **told)
         return done
+
+
+def before(*, user: User, key: str, body: bytes) -> Answered | None:
+    """What ``once`` answered already, for whoever has something long to find out before asking it."""
+    return _earlier(user, key, hashlib.sha256(body).hexdigest())
+
+
+def _earlier(user: User, key: str, digest: str) -> Answered | None:
+    earlier = Answer.objects.filter(user=user, key=key).first()
+    if earlier is None:
+        return None
+    if earlier.body_sha256 != digest:
+        raise Invalid("idempotency_key_reused", "This Idempotency-Key was used for another request.")
+    audit.told_before("idempotency.again")
+    return Answered(earlier.status or 200, earlier.answer or {}, again=True)
 
 
 def _run(act: Callable[[], Mapping[str, Any]]) -> Answered:

@@ -34,6 +34,7 @@ def imported(
     with audit.refusals(actor=actor, action="version.import", obj=line, line=line, now=now, reason=reason):
         require(actor, Right.CONFIGURE, line, now)
         of, row = versions.known(kind, line, scope)
+        versions.require_typed(of)
         content, found = _json(data) if media == "json" else _csv(data, of)
         if not any(fault.path == "" for fault in found):
             found += of.faults(row, {**versions.present(kind, scope, row), **content})

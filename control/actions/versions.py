@@ -44,12 +44,18 @@ def draft(
     now: datetime,
     reason: str,
     source: str = Source.PAGE,
+    drawn: bool = False,
 ) -> Version:
-    """A draft of what is in force with what ``content`` says otherwise."""
+    """A draft of what is in force with what ``content`` says otherwise.
+
+    ``drawn``: it comes from the action that finds contents of a kind that nobody types.
+    """
     with audit.attempt(actor=actor, action="version.draft", obj=line, line=line, now=now, reason=reason):
         require(actor, Right.CONFIGURE, lock(line.pk), now)
         _need(reason)
         of, row = known(kind, line, scope)
+        if not drawn:
+            require_typed(of)
         now_is = present(kind, scope, row)
         whole = _sound(of, row, {**now_is, **content})
         if content_hash(whole) == content_hash(now_is):
@@ -70,6 +76,7 @@ def edit(version_id: int, content: Mapping[str, Any], *, seen: str, actor: User,
         if version.author_id not in (None, actor.pk):
             raise NoPermission("not_your_draft", "Only its author changes a draft; make one of your own.")
         of, row = known(version.kind, version.line, version.scope)
+        require_typed(of)
         whole = _sound(of, row, {**version.content, **content})
         move(
             version, Verb.EDIT, actor=actor, now=now, reason=reason, content=whole, sha256=content_hash(whole),
@@ -208,19 +215,21 @@ def _is_due(version: Version, now: datetime) -> bool:
 
 
 # --- what holds -------------------------------------------------------------------------------------------------------
-def install(kind: str, line: Line, scope: int, content: Mapping[str, Any], *, actor: Actor, now: datetime) -> Version:
+def install(
+    kind: str, line: Line, scope: int, content: Mapping[str, Any], *, actor: Actor, now: datetime, reason: str = ""
+) -> Version:
     """What a line is set up with is in force at once, unsigned; only as long as no version of the scope ever was."""
     with audit.atomic():
         lock(line.pk)
         if Version.objects.filter(kind=kind, scope=scope, effective_from__isnull=False).exists():
             raise Conflict("in_force", "A version of it is in force: draft another.")
-        return _begin_in_force(kind, line, scope, content, actor=actor, now=now)
+        return _begin_in_force(kind, line, scope, content, actor=actor, now=now, reason=reason)
 
 
 def _begin_in_force(
-    kind: str, line: Line, scope: int, content: Mapping[str, Any], *, actor: Actor, now: datetime
+    kind: str, line: Line, scope: int, content: Mapping[str, Any], *, actor: Actor, now: datetime, reason: str = ""
 ) -> Version:
-    told = {"state": State.ACTIVE, "source": Source.INSTALL, "effective_from": now}
+    told = {"state": State.ACTIVE, "source": Source.INSTALL, "effective_from": now, "reason": reason[:400]}
     return begin(kind, scope, content, line=line, actor=actor, now=now, **told)
 
 
@@ -307,6 +316,11 @@ def known(kind: str, line: Line, scope: int) -> tuple[Kind, Any]:
     if of is None or row is None:
         raise NotFound("not_found", "The line has nothing of that kind.")
     return of, row
+
+
+def require_typed(of: Kind) -> None:
+    if of.drawn:
+        raise Invalid("drawn", "It is drawn from what was measured, never typed: draw another.")
 
 
 def _sound(of: Kind, row: Any, content: Mapping[str, Any]) -> dict[str, Any]:

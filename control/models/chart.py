@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from typing import Any
+
 from django.contrib.auth.models import User
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from .plant import Stream
-from .version import VersionState
+from .version import Version, VersionState
 
 
 class Limits(models.Model):
@@ -16,9 +19,10 @@ class Limits(models.Model):
 
     ``mean`` and ``sigma`` are those of what is plotted: of a chart of groups of the groups' means.
 
-    Rows of a stream with the same ``number`` are one version, drafted and put in force together; a chart of single
-    values is always among them. ``excluded`` says which points were left out and why: ``[{"from", "to", "points",
-    "reason"}]``; ``expected`` the false alarms foretold for a shift: ``{"per_shift", "by_rule": {bit: number}}``.
+    Stored is what is or was in force. Rows of a stream with the same ``number`` are one version (of the kind ``KIND``,
+    with that number), put in force together; a chart of single values is always among them. ``excluded`` says which
+    points were left out and why: ``[{"from", "to", "points", "reason"}]``; ``expected`` the false alarms foretold for a
+    shift: ``{"per_shift", "by_rule": {bit: number}}``.
     """
 
     class Chart(models.TextChoices):
@@ -31,6 +35,9 @@ class Limits(models.Model):
         RESIDUAL = "residual", _("Error of the prediction")
         T2 = "t2", _("Hotelling T²")
         MEWMA = "mewma", _("Multivariate EWMA")
+
+    KIND = "limits"
+    TOLD = ("mean", "sigma", "n", "method", "rules", "parameters", "expected")
 
     stream = models.ForeignKey(Stream, models.PROTECT, related_name="limits")
     chart = models.CharField(max_length=16, choices=Chart)
@@ -62,6 +69,37 @@ class Limits(models.Model):
             ),
             models.CheckConstraint(condition=Q(sigma__gt=0), name="limits_sigma_positive"),
         ]
+
+    @classmethod
+    def of(cls, version: Version) -> list[Limits]:
+        """The rows that a version of limits says, not stored."""
+        common: dict[str, Any] = {
+            "stream_id": version.scope,
+            "number": version.number,
+            "state": version.state,
+            "excluded": version.content["excluded"],
+            "reason": version.reason,
+            "created_at": version.created_at,
+            "created_by": version.author,
+            "activated_by": version.approved_by,
+            "effective_from": version.effective_from,
+            "effective_to": version.effective_to,
+        }
+        return [
+            cls(
+                chart=chart,
+                window_from=datetime.fromisoformat(told["window_from"]),
+                window_to=datetime.fromisoformat(told["window_to"]),
+                **{name: told[name] for name in cls.TOLD},
+                **common,
+            )
+            for chart, told in version.content["charts"].items()
+        ]
+
+    def told(self) -> dict[str, Any]:
+        """What a version keeps of the row."""
+        window = {"window_from": self.window_from.isoformat(), "window_to": self.window_to.isoformat()}
+        return {name: getattr(self, name) for name in self.TOLD} | window
 
     def under(self, target: float | None) -> tuple[float, float]:
         """Mean and sigma while a recipe holds the stream at ``target``: other than as drawn on a short-run chart.

@@ -11,14 +11,14 @@ from django.db import connection
 from django.db.models import Q, QuerySet
 
 from control.core.lifecycle import ENDED, OPEN, State
-from control.models import AuditEntry, Change, Equipment, Handover, Hold, Line, Loop, ProcessEvent, Signal
+from control.models import AuditEntry, Change, Equipment, Handover, Hold, Limits, Line, Loop, ProcessEvent, Signal
 
 Json = dict[str, Any]
 MOST = 100  # of one kind are told one by one; the number of all is told anyway
 OUTAGE_SCANS = 10  # so many missed scans are an outage
 LISTED = (State.APPLIED, State.REJECTED, State.EXPIRED, State.WRITE_FAILED)
 VERSIONED = (
-    "limits.activate", "limits.draw", "model.choose", "model.import", "training.promote",
+    "limits.activate", "limits.in_force", "limits.draw", "model.choose", "model.import", "training.promote",
     "estimator.activate", "plant.store", "version.activate", "version.put_in_force",
 )  # fmt: skip
 GAPS = """
@@ -165,6 +165,7 @@ def _events(line: Line, since: datetime, until: datetime) -> list[Json]:
 
 def _versions(line: Line, since: datetime, until: datetime) -> list[Json]:
     rows = _recorded(line, VERSIONED).filter(at__gte=since, at__lt=until)
+    rows = rows.exclude(action="version.activate", new__version__startswith=f"{Limits.KIND} ")  # told of the stream
     return [
         {"at": _iso(row.at), "action": row.action, "object": row.object_type, "id": row.object_id, **_by(row)}
         for row in rows

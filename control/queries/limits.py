@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import groupby
 
 import numpy as np
 from django.db import connection
@@ -14,7 +13,9 @@ from django.db.models import QuerySet
 from control.core.spc.capability import MOVING_RANGE_EFFICIENCY, Capability, Specification, capability
 from control.core.spc.constants import d2
 from control.core.types import FloatArray, IntArray, MeasuredBy, Quality
+from control.core.versions import OPEN
 from control.models import Lane, Limits, Point, Recipe, Stream, VersionState
+from control.models import Version as Stored
 
 from . import process_events
 
@@ -34,9 +35,15 @@ _SUMMARY = f"""
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """The rows of one number: a set of charts that were drafted and in force together."""
+    """A version of a stream's limits, and its rows: the charts that were drafted and in force together."""
 
+    stored: Stored
     rows: tuple[Limits, ...]
+
+    @property
+    def matters(self) -> bool:
+        """Whether it is in force, or may still come into force."""
+        return self.stored.state == VersionState.ACTIVE or self.stored.state in OPEN
 
     @property
     def first(self) -> Limits:
@@ -88,9 +95,8 @@ class Capable:
 
 def versions(stream: Stream) -> list[Version]:
     """All versions, the newest first."""
-    rows = stream.limits.select_related("created_by", "activated_by").order_by("-number", "pk")
-    whole = (tuple(sorted(group, key=_place)) for _, group in groupby(rows, lambda row: row.number))
-    return [Version(rows) for rows in whole]
+    found = Stored.objects.filter(kind=Limits.KIND, scope=stream.pk).select_related("author", "approved_by")
+    return [Version(row, tuple(sorted(Limits.of(row), key=_place))) for row in found.order_by("-number")]
 
 
 def _place(row: Limits) -> int:

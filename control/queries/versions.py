@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from django.db.models import QuerySet
 
 from control.core.versions import OPEN
-from control.models import AuditEntry, Line, Loop, Version, VersionState
+from control.models import AuditEntry, Limits, Line, Loop, Stream, Version, VersionState
 
 
 def visible(line_ids: Iterable[int]) -> QuerySet[Version]:
@@ -26,6 +26,21 @@ def in_force(line: Line) -> dict[tuple[str, int], Version]:
 
 def loops(line: Line) -> QuerySet[Loop]:
     return Loop.objects.filter(equipment__line=line).select_related("equipment").order_by("pk")
+
+
+def streams(line: Line) -> QuerySet[Stream]:
+    rows = Stream.objects.filter(lane__equipment__line=line)
+    return rows.select_related("characteristic", "lane__equipment").order_by("lane__equipment__position", "pk")
+
+
+def subjects(rows: Iterable[Version]) -> dict[tuple[str, int], str]:
+    """What versions are of, by kind and scope, where that is not the line as a whole."""
+    scopes: dict[str, set[int]] = {"loop": set(), Limits.KIND: set()}
+    for row in rows:
+        scopes.get(row.kind, set()).add(row.scope)
+    loops = Loop.objects.filter(pk__in=scopes["loop"])
+    streams = Stream.objects.filter(pk__in=scopes[Limits.KIND]).select_related("characteristic", "lane__equipment")
+    return {("loop", row.pk): str(row) for row in loops} | {(Limits.KIND, row.pk): str(row) for row in streams}
 
 
 def waiting(line: Line) -> QuerySet[Version]:

@@ -16,6 +16,7 @@ from dashboards.api import (
     audit,
     changes,
     hooks,
+    limits,
     loops,
     models,
     people,
@@ -59,6 +60,7 @@ api = Api(
 )
 api.add_decorator(guarded, mode="view")
 api.add_router("", plant.router)
+api.add_router("", limits.router)
 api.add_router("", changes.router)
 api.add_router("", audit.router)
 api.add_router("", process_events.router)

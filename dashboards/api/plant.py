@@ -8,15 +8,12 @@ from typing import Any
 from django.http import HttpRequest
 from ninja import Query, Router
 
-from control.actions.authority import Right, require
 from control.actions.errors import Invalid
-from control.models import Characteristic, Equipment, Lane, Limits, Line, Recipe
+from control.models import Characteristic, Equipment, Lane, Line, Recipe
 from control.queries import lane as lane_queries
-from control.queries import limits as limit_queries
 from control.queries import live, overview, points
 from dashboards import permissions
-from dashboards.api.gate import needs
-from dashboards.api.schemas import Failure, Instant, LaneOut, LimitsOut, LineOut, PointsOut
+from dashboards.api.schemas import Failure, Instant, LaneOut, LineOut, PointsOut
 from dashboards.frames import Frame, frame
 
 MOST_POINTS = 5000
@@ -76,26 +73,6 @@ def lane_frame(
     """What surrounds a lane's points in a time range: specification, limits with their versions, events, plant time."""
     lane = permissions.found(lane_queries.visible_lanes(permissions.line_ids(request)), pk=lane_id)
     return frame(lane, start, end)
-
-
-@router.get("/streams/{stream_id}/limits", response={200: list[LimitsOut], 403: Failure, **REFUSALS})
-@needs(Right.AUDIT)
-def stream_limits(request: HttpRequest, stream_id: int) -> Any:
-    """Every version of a stream's limits, the newest first, for those who may audit its line."""
-    stream = permissions.found(limit_queries.visible_streams(permissions.line_ids(request)), pk=stream_id)
-    require(permissions.person(request), Right.AUDIT, stream.lane.equipment.line, permissions.now())
-    return [_limits(row) for version in limit_queries.versions(stream) for row in version.rows]
-
-
-def _limits(row: Limits) -> dict[str, Any]:
-    names = ("number", "chart", "state", "mean", "sigma", "n", "method", "window_from", "window_to", "excluded",
-             "parameters", "reason", "created_at", "effective_from", "effective_to")  # fmt: skip
-    return {name: getattr(row, name) for name in names} | {
-        "rules": points.rule_names(row.rules),
-        "false_alarms_per_shift": row.expected.get("per_shift"),
-        "created_by": row.created_by.get_username() if row.created_by else None,
-        "activated_by": row.activated_by.get_username() if row.activated_by else None,
-    }
 
 
 def _line(line: Line) -> dict[str, Any]:

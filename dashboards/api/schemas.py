@@ -58,30 +58,6 @@ class LaneOut(Schema):
     streams: list[StreamOut]
 
 
-class LimitsOut(Schema):
-    """One chart of a version of limits; rows with the same number were drafted and in force together."""
-
-    number: int
-    chart: str
-    state: str
-    mean: float
-    sigma: float
-    n: int
-    method: str
-    window_from: datetime
-    window_to: datetime
-    excluded: list[dict[str, Any]] = Field(description="What was left out of the window, and why")
-    rules: list[str]
-    parameters: dict[str, Any]
-    false_alarms_per_shift: float | None = Field(description="Foretold when it was drafted, for eight hours")
-    reason: str
-    created_at: datetime | None
-    created_by: str | None
-    activated_by: str | None
-    effective_from: datetime | None
-    effective_to: datetime | None
-
-
 class PointOut(Schema):
     """A point of a chart. ``at``: when the piece was made; ``known_at``: when the value became known."""
 

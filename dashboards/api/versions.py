@@ -30,7 +30,7 @@ class VersionOut(Schema):
     id: int
     kind: str
     line: str
-    scope: int = Field(description="What it is of: the line's id for figures and authority")
+    scope: int = Field(description="What it is of: a loop, a stream for limits, else the line itself")
     number: int
     state: str
     source: str

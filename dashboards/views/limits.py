@@ -1,10 +1,11 @@
-"""The limits of one stream: their versions, what a window would give, a draft, and the step that puts it in force.
+"""The limits of one stream: their versions, what a window would give, and a draft, which is reviewed like any other.
 
 Looking writes nothing; the figures of a draft are found anew when it is stored, never sent by the browser.
 """
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -92,6 +93,7 @@ def page(request: HttpRequest, pk: int) -> HttpResponse:
         "rule_sets": limit_words.RULE_SETS.items(),
         "charts": limit_words.MORE_CHARTS.items(),
         "bases": limit_words.BASES.items(),
+        "key": uuid.uuid4().hex,
     }
     return render(request, "limits/page.html", context | _chosen(request, stream))
 
@@ -102,34 +104,10 @@ def draft(request: HttpRequest, pk: int) -> HttpResponse:
     stream, person = _found(request, pk), permissions.person(request)
     told = {"actor": person, "now": permissions.now(), "reason": request.POST.get("reason", "")[:400]}
     try:
-        number = limits.draft(stream, _choice(request, stream), **told)
+        version = limits.draft(stream, _choice(request, stream), **told)
     except Refused as refusal:
         return refusals.shown(request, refusal, back=f"{_at(stream)}?{request.POST.get('asked', '')}")
-    messages.success(request, _("Version %(n)d is stored as a draft; it judges nothing yet.") % {"n": number})
-    return redirect(_at(stream))
-
-
-@login_required
-@require_POST
-def activate(request: HttpRequest, pk: int, number: int) -> HttpResponse:
-    stream, person = _found(request, pk), permissions.person(request)
-    told = {"actor": person, "now": permissions.now(), "reason": request.POST.get("reason", "")[:400]}
-    try:
-        limits.activate(stream, number, **told)
-    except Refused as refusal:
-        return refusals.shown(request, refusal, back=_at(stream))
-    messages.success(request, _("Version %(n)d is in force from now on.") % {"n": number})
-    return redirect(_at(stream))
-
-
-@login_required
-@require_POST
-def discard(request: HttpRequest, pk: int, number: int) -> HttpResponse:
-    stream, person = _found(request, pk), permissions.person(request)
-    try:
-        limits.discard(stream, number, actor=person, now=permissions.now())
-    except Refused as refusal:
-        return refusals.shown(request, refusal, back=_at(stream))
+    messages.success(request, _("Version %(n)d is stored as a draft; it judges nothing yet.") % {"n": version.number})
     return redirect(_at(stream))
 
 

@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from django.contrib.auth.decorators import login_required
@@ -21,7 +21,7 @@ from control.actions import imports, versions
 from control.actions.authority import Right
 from control.actions.errors import Invalid
 from control.actions.idempotency import Answered
-from control.actions.kinds import LOOP
+from control.actions.kinds import KINDS, LIMITS, LOOP
 from control.actions.signing import signatures
 from control.core.versions import TRANSITIONS, State, Verb
 from control.models import Line, Version
@@ -42,9 +42,10 @@ def page(request: HttpRequest, key: str) -> HttpResponse:
     active = queries.in_force(line)
     return render(request, "versions/page.html", _shared(request, line) | {
         "kinds": [(kind, version_words.kind(kind), active.get((kind, line.pk))) for kind in version_form.FORMS],
-        "loops": [(loop, active.get(("loop", loop.pk))) for loop in queries.loops(line)],
-        "waiting": queries.waiting(line),
-        "versions": queries.of_line(line)[:NEWEST],
+        "loops": [(loop, active.get((LOOP.key, loop.pk))) for loop in queries.loops(line)],
+        "streams": [(stream, active.get((LIMITS.key, stream.pk))) for stream in queries.streams(line)],
+        "waiting": _listed(queries.waiting(line)),
+        "versions": _listed(queries.of_line(line)[:NEWEST]),
     })  # fmt: skip
 
 
@@ -178,12 +179,20 @@ def _typed_again(
     return render(request, "versions/form.html", context | again, status=status)
 
 
+def _listed(rows: Iterable[Version]) -> list[tuple[Version, str]]:
+    """Versions, and what each is of."""
+    versions = list(rows)
+    subjects = queries.subjects(versions)
+    return [(row, subjects.get((row.kind, row.scope), "")) for row in versions]
+
+
 def _shared(request: HttpRequest, line: Line) -> dict[str, Any]:
     return {
         "lines": permissions.lines(request),
         "line": line,
         "zone": line.time_zone,
         "may_configure": permissions.may(request, Right.CONFIGURE, line),
+        "may_audit": permissions.may(request, Right.AUDIT, line),
         "key": uuid.uuid4().hex,
     }
 
@@ -205,8 +214,9 @@ def _review(request: HttpRequest, version: Version) -> dict[str, Any]:
     return _shared(request, version.line) | {
         "version": version,
         "title": version_words.kind(version.kind),
+        "drawn": KINDS[version.kind].drawn,
         "subject": versions.known(version.kind, version.line, version.scope)[1],
-        "rows": [_row(row, named) for row in rows],
+        "rows": [_row(row, version, named) for row in rows],
         "verbs": _verbs(request, version),
         "plain": [(verb, words) for verb, words in version_words.VERBS.items()],
         "signs": {verb: wording.meaning(f"{verb}_version") for verb in version_doors.SIGNED},
@@ -216,11 +226,12 @@ def _review(request: HttpRequest, version: Version) -> dict[str, Any]:
     }
 
 
-def _row(row: Any, named: version_words.Named) -> dict[str, Any]:
+def _row(row: Any, version: Version, named: version_words.Named) -> dict[str, Any]:
+    old, new = (version_form.compared(version.kind, version.line, row.path, told) for told in (row.old, row.new))
     return {
         "words": version_words.path(row.path, named),
-        "old": "–" if row.old is None else version_form.written(row.old),
-        "new": "–" if row.new is None else version_form.written(row.new),
+        "old": old,
+        "new": new,
         "change": row.change,
         "percent": row.percent,
         "faults": [version_words.fault(fault.as_json(), named) for fault in row.faults],

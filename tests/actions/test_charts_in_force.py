@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from control.actions import chart_rows, estimators, limits
+from control.actions import chart_rows, estimators, limits, versions
 from control.actions.chart_choice import Choice
 from control.actions.errors import Invalid
 from control.core.spc import cusum, ewma, group_chart, individuals
 from control.core.spc.rules import NELSON, SETS, RuleSet
 from control.core.types import Quality, Rule
 from control.models import Limits, Point, Signal, Stream
-from tests.factories import grant, user
+from tests.factories import grant, hand, user
 from tests.running import START, running
 
 pytestmark = pytest.mark.django_db
@@ -36,9 +36,14 @@ def stream(line) -> Stream:
 def put_in_force(line, stream, **told):
     engineer = user("engineer")
     grant(engineer, "engineer", line=line.line)
-    number = limits.draft(stream, Choice(START, line.now, **told), actor=engineer, now=line.now, reason="a first hour")
-    limits.activate(stream, number, actor=engineer, now=line.now, reason="looked at it")
-    return {row.chart: row for row in Limits.objects.filter(stream=stream, number=number)}
+    supervisor = user("supervisor")
+    grant(supervisor, "supervisor", line=line.line)
+    asked = {"actor": engineer, "now": line.now}
+    version = limits.draft(stream, Choice(START, line.now, **told), reason="a first hour", **asked)
+    versions.submit(version.pk, **asked)
+    by = hand(supervisor, line.now)
+    versions.approve(version.pk, seen=version.sha256, by=by, now=line.now, then="now")
+    return {row.chart: row for row in Limits.objects.filter(stream=stream, number=version.number)}
 
 
 def judged_since(stream, seq):

@@ -1,22 +1,24 @@
-"""Limits are drafted from a window and put in force by a second step; the one before ends there."""
+"""Limits are drafted from a window and reviewed by somebody else; those before end where they come into force."""
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 
 import numpy as np
 import pytest
-from django.db import connection
+from django.db import IntegrityError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 
-from control.actions import limits, machines, phase_one
+from control.actions import imports, limits, machines, phase_one, versions
 from control.actions.chart_choice import Choice, Exclusion
 from control.actions.errors import Conflict, Invalid, NoPermission
 from control.core.types import Quality, Rule
-from control.models import AuditEntry, Limits, Measurement, Point, ProcessEvent, Recipe
+from control.models import AuditEntry, Limits, Measurement, Point, ProcessEvent, Recipe, Roll, Signature, Version
+from control.queries import handover
 from control.queries import limits as queries
 from tests import factories
-from tests.factories import NOW, Plant, make_recipe
+from tests.factories import NOW, Plant, hand, make_recipe
 
 pytestmark = pytest.mark.django_db
 EVERY_S = 10
@@ -55,27 +57,35 @@ def drafted(plant, stream, now=NOW, **told):
     return limits.draft(stream, choice(**told), actor=plant.person("engineer"), now=now, reason="first limits")
 
 
-def activated(plant, stream, number, now=NOW):
-    limits.activate(stream, number, actor=plant.person("engineer"), now=now, reason="looked at it")
+def rows_of(version):
+    """What a draft would judge by, chart by chart."""
+    return {row.chart: row for row in Limits.of(Version.objects.get(pk=version.pk))}
+
+
+def activated(plant, version, now=NOW, then="now"):
+    versions.submit(version.pk, actor=plant.person("engineer"), now=now)
+    told = {"seen": version.sha256, "by": hand(plant.person("supervisor"), now), "reason": "looked at it"}
+    return versions.approve(version.pk, now=now, then=then, **told)
 
 
 def test_a_draft_tells_where_its_numbers_come_from_and_judges_nothing_yet(plant, stream):
-    number = drafted(plant, stream, charts=("ewma",))
-    rows = {row.chart: row for row in Limits.objects.all()}
+    version = drafted(plant, stream, charts=("ewma",))
+    rows = rows_of(version)
     assert set(rows) == {"i_mr", "ewma"}
     one = rows["i_mr"]
-    assert (one.number, one.state, one.n, one.method) == (number, "draft", N, "moving_range")
+    assert (one.number, one.state, one.n, one.method) == (1, "draft", N, "moving_range")
     assert (one.mean, one.sigma) == pytest.approx((20.0, 0.1), rel=0.1)
     assert (one.window_from, one.window_to) == (START, NOW - timedelta(seconds=EVERY_S))
     assert (one.created_by, one.created_at, one.reason) == (plant.person("engineer"), NOW, "first limits")
     assert one.effective_from is None
+    assert not Limits.objects.exists()
     built = machines.built(plant.coater.pk).machine
     assert built.streams[built.stream_at[stream.key]].chart is None
 
 
 def test_a_draft_foretells_the_false_alarms_of_its_rules(plant, stream):
-    drafted(plant, stream, charts=("ewma", "cusum"), rule_set="western_electric")
-    told = {row.chart: row.expected for row in Limits.objects.all()}
+    version = drafted(plant, stream, charts=("ewma", "cusum"), rule_set="western_electric")
+    told = {chart: row.expected for chart, row in rows_of(version).items()}
     in_a_shift = 8 * 3600 / EVERY_S
     assert in_a_shift / 370 < told["i_mr"]["per_shift"] < in_a_shift / 40
     assert set(told["i_mr"]["by_rule"]) == {"1", "2", "4", "8"}
@@ -83,11 +93,11 @@ def test_a_draft_foretells_the_false_alarms_of_its_rules(plant, stream):
     assert set(told["cusum"]["by_rule"]) == {"2048"}
 
 
-def test_the_second_step_puts_it_in_force_and_the_pipeline_judges_by_it(plant, stream):
+def test_the_review_puts_it_in_force_and_the_pipeline_judges_by_it(plant, stream):
     stamp = machines.built(plant.coater.pk).stamp
-    number = drafted(plant, stream, rule_set="nelson")
+    version = drafted(plant, stream, rule_set="nelson")
     assert machines.built(plant.coater.pk).stamp == stamp
-    activated(plant, stream, number, NOW + timedelta(minutes=1))
+    activated(plant, version, NOW + timedelta(minutes=1))
     built = machines.built(plant.coater.pk)
     assert built.stamp != stamp
     chart = built.machine.streams[built.machine.stream_at[stream.key]].chart
@@ -97,19 +107,20 @@ def test_the_second_step_puts_it_in_force_and_the_pipeline_judges_by_it(plant, s
 
 
 def test_what_was_in_force_ends_when_the_next_begins(plant, stream):
-    first = drafted(plant, stream, charts=("ewma",))
-    activated(plant, stream, first)
-    second = drafted(plant, stream)
+    activated(plant, drafted(plant, stream, charts=("ewma",)))
     later = NOW + timedelta(hours=1)
-    activated(plant, stream, second, later)
+    activated(plant, drafted(plant, stream), later)
     states = {
         (row.number, row.chart): (row.state, row.effective_from, row.effective_to) for row in Limits.objects.all()
     }
     assert states == {
-        (first, "i_mr"): ("superseded", NOW, later),
-        (first, "ewma"): ("superseded", NOW, later),
-        (second, "i_mr"): ("active", later, None),
+        (1, "i_mr"): ("superseded", NOW, later),
+        (1, "ewma"): ("superseded", NOW, later),
+        (2, "i_mr"): ("active", later, None),
     }
+    assert list(Version.objects.order_by("number").values_list("state", "effective_from", "effective_to")) == [
+        ("superseded", NOW, later), ("active", later, None),
+    ]  # fmt: skip
 
 
 def test_no_transaction_is_open_while_false_alarms_are_simulated(plant, stream):
@@ -129,62 +140,137 @@ def test_of_a_window_with_too_many_values_the_newest_are_taken_and_that_is_said(
     assert window.value.tolist() == whole.value[1:].tolist()
 
 
-def test_every_step_is_a_row_of_the_audit(plant, stream):
-    number = drafted(plant, stream)
-    activated(plant, stream, number)
-    rows = list(AuditEntry.objects.order_by("number"))
-    assert [row.action for row in rows] == ["limits.draft", "limits.activate"]
-    assert {row.actor for row in rows} == {plant.person("engineer")}
-    assert {row.object_id for row in rows} == {str(stream.pk)}
-    assert rows[1].new["mean"] == Limits.objects.get().mean
-    assert (rows[1].old, rows[1].reason) == ({"number": None}, "looked at it")
+def test_every_step_is_a_row_of_the_audit_and_the_stream_has_the_one_that_counts(plant, stream):
+    activated(plant, drafted(plant, stream))
+    rows = list(AuditEntry.objects.exclude(action="signature.give").order_by("number"))
+    assert [(row.action, row.object_type) for row in rows] == [
+        ("version.draft", "version"), ("version.submit", "version"), ("version.approve", "version"),
+        ("version.activate", "version"), ("limits.in_force", "stream"),
+    ]  # fmt: skip
+    last = rows[-1]
+    assert (last.actor, last.object_id) == (plant.person("supervisor"), str(stream.pk))
+    assert last.new["mean"] == Limits.objects.get().mean
+    assert (last.old, last.reason) == ({"number": None}, "first limits")
 
 
 @pytest.mark.parametrize("name", ["viewer", "operator", "supervisor", "admin", "auditor", "outsider", "root"])
-def test_only_who_configures_the_line_may(plant, stream, name):
-    number = drafted(plant, stream)
-    person = plant.person(name)
+def test_only_who_configures_the_line_drafts(plant, stream, name):
     with pytest.raises(NoPermission):
-        limits.draft(stream, choice(), actor=person, now=NOW, reason="x")
-    with pytest.raises(NoPermission):
-        limits.activate(stream, number, actor=person, now=NOW, reason="x")
-    with pytest.raises(NoPermission):
-        limits.discard(stream, number, actor=person, now=NOW)
-    assert [row.state for row in Limits.objects.all()] == ["draft"]
-    assert AuditEntry.objects.filter(action__endswith=".refused").count() == 3
+        limits.draft(stream, choice(), actor=plant.person(name), now=NOW, reason="x")
+    assert not Version.objects.exists()
+    assert AuditEntry.objects.get().action == "limits.draft.refused"
 
 
-def test_a_reason_is_needed_for_both_steps(plant, stream):
-    engineer = plant.person("engineer")
+def test_who_drew_them_does_not_approve_them_and_another_engineer_may(plant, stream):
+    version = drafted(plant, stream)
+    versions.submit(version.pk, actor=plant.person("engineer"), now=NOW)
+    told = {"seen": version.sha256, "now": NOW, "then": "now"}
+    with pytest.raises(NoPermission) as refused:
+        versions.approve(version.pk, by=hand(plant.person("engineer")), **told)
+    assert refused.value.code == "own_version"
+    assert not Limits.objects.exists()
+    colleague = factories.user("colleague")
+    factories.grant(colleague, "engineer", line=plant.line)
+    versions.approve(version.pk, by=hand(colleague), **told)
+    assert (Limits.objects.get().created_by, Limits.objects.get().activated_by) == (plant.person("engineer"), colleague)
+
+
+def test_a_reason_is_needed(plant, stream):
     with pytest.raises(Invalid, match="reason"):
-        limits.draft(stream, choice(), actor=engineer, now=NOW, reason="  ")
-    number = drafted(plant, stream)
-    with pytest.raises(Invalid, match="reason"):
-        limits.activate(stream, number, actor=engineer, now=NOW, reason="")
-    assert Limits.objects.get().state == "draft"
+        limits.draft(stream, choice(), actor=plant.person("engineer"), now=NOW, reason="  ")
+    assert not Version.objects.exists()
 
 
-def test_a_version_is_put_in_force_once_and_a_discarded_one_never(plant, stream):
-    first, second = drafted(plant, stream), drafted(plant, stream)
-    limits.discard(stream, second, actor=plant.person("engineer"), now=NOW)
-    activated(plant, stream, first)
-    for number in (first, second, 99):
-        with pytest.raises(Conflict):
-            activated(plant, stream, number)
-    assert [row.number for row in Limits.objects.filter(state="active")] == [first]
+def test_limits_are_never_typed(plant, stream):
+    version = drafted(plant, stream)
+    told = {"actor": plant.person("engineer"), "now": NOW, "reason": "I know better"}
+    charts = {"charts": {"i_mr": version.content["charts"]["i_mr"] | {"sigma": 9.0}}}
+    with pytest.raises(Invalid, match="never typed"):
+        versions.draft("limits", plant.line, stream.pk, charts, **told)
+    with pytest.raises(Invalid, match="never typed"):
+        versions.edit(version.pk, charts, seen=version.sha256, **told)
+    with pytest.raises(Invalid, match="never typed"):
+        imports.imported("limits", plant.line, stream.pk, json.dumps(charts).encode(), "json", **told)
+    assert Version.objects.get().content == version.content
+
+
+def test_a_review_shows_what_differs_from_the_limits_in_force(plant, stream):
+    activated(plant, drafted(plant, stream, charts=("ewma",)))
+    Point.objects.all().delete()
+    measured(plant, np.random.default_rng(8).normal(20.5, 0.2, N))
+    rows = {row.path: row for row in versions.difference(drafted(plant, stream, rule_set="nelson"))}
+    mean = rows["i_mr.mean"]
+    assert (mean.old, mean.new) == pytest.approx((20.0, 20.5), abs=0.05)
+    assert (mean.change, mean.percent) == pytest.approx((0.5, 2.5), rel=0.1)
+    assert rows["i_mr.sigma"].percent == pytest.approx(100, rel=0.3)
+    assert (rows["i_mr.rule_set"].old, rows["i_mr.rule_set"].new) == ("western_electric", "nelson")
+    assert (rows["ewma.rules"].old, rows["ewma.rules"].new) == ("ewma", None)
+    assert "ewma.mean" not in rows  # the same as that of the single values
+
+
+def test_every_chart_can_be_compared(plant, stream):
+    """Whatever a chart keeps, a review finds a plain value for it or leaves it to the whole content."""
+    both = choice(basis="three_way", charts=("moving_range", "ewma", "cusum", "residual"))
+    Point.objects.all().delete()
+    rng = np.random.default_rng(2)
+    measured(plant, rng.normal(20.0, 0.1, N), predicted=rng.normal(20.0, 0.1, N))
+    version = limits.draft(stream, both, actor=plant.person("engineer"), now=NOW, reason="all of it")
+    told = {row.path: row.new for row in versions.difference(version)}
+    assert {path.partition(".")[0] for path in told} == {"i_mr", "three_way", "ewma", "cusum", "residual", "excluded"}
+    assert all(isinstance(value, str | int | float) for value in told.values())
+
+
+def test_the_report_of_the_shift_names_the_stream_once(plant, stream):
+    activated(plant, drafted(plant, stream))
+    (told,) = handover.report(plant.line, START, NOW + timedelta(seconds=1))["versions"]
+    assert (told["action"], told["object"], told["id"]) == ("limits.in_force", "stream", str(stream.pk))
+    assert told["by"] == plant.person("supervisor").username
+
+
+def test_limits_wait_for_the_next_roll(plant, stream):
+    later = NOW + timedelta(minutes=5)
+    activated(plant, drafted(plant, stream), then="lot")
+    versions.activate_due(later)
+    assert not Limits.objects.exists()
+    Roll.objects.create(equipment=plant.coater, number=8, started_at=NOW + timedelta(minutes=1))
+    versions.activate_due(later)
+    assert (Limits.objects.get().state, Limits.objects.get().effective_from) == ("active", later)
+
+
+def test_limits_drawn_beside_others_that_came_into_force_are_looked_at_again(plant, stream):
+    first, second = drafted(plant, stream), drafted(plant, stream, rule_set="nelson")
+    activated(plant, first)
+    with pytest.raises(Conflict) as refused:
+        activated(plant, second)
+    assert refused.value.code == "base_changed"
+    assert [row.number for row in Limits.objects.filter(state="active")] == [1]
+
+
+def test_a_stream_has_one_chart_of_a_kind_in_force_whoever_writes(plant, stream):
+    activated(plant, drafted(plant, stream))
+    activated(plant, drafted(plant, stream, rule_set="nelson"))
+    with pytest.raises(IntegrityError, match="limits_one_active"), transaction.atomic():
+        Limits.objects.filter(number=1).update(state="active")
+
+
+def test_what_was_in_force_at_a_moment_is_known(plant, stream):
+    activated(plant, drafted(plant, stream))
+    later = NOW + timedelta(hours=1)
+    activated(plant, drafted(plant, stream, rule_set="nelson"), later)
+    version, told = versions.held_at("limits", plant.line, stream.pk, later - timedelta(seconds=1))
+    assert (version.number, told["charts"]["i_mr"]["parameters"]["rule_set"]) == (1, "western_electric")
+    assert versions.held_at("limits", plant.line, stream.pk, START) == (None, {})
 
 
 def test_what_is_left_out_is_left_out_for_a_reason_that_is_kept(plant, stream):
     Point.objects.filter(at=START + timedelta(seconds=100)).update(value=27.0)
     at = START + timedelta(seconds=100)
-    drafted(plant, stream)
-    drafted(plant, stream, excluded=(Exclusion(at, at, "sensor knocked"),))
-    spoiled, clean = Limits.objects.order_by("number")
+    spoiled = rows_of(drafted(plant, stream))["i_mr"]
+    clean = rows_of(drafted(plant, stream, excluded=(Exclusion(at, at, "sensor knocked"),)))["i_mr"]
     assert clean.sigma < 0.8 * spoiled.sigma
     assert (clean.n, spoiled.n) == (N - 1, N)
     told = {"from": at.isoformat(), "to": at.isoformat(), "points": 1, "reason": "sensor knocked"}
     assert clean.excluded == [told]
-    assert AuditEntry.objects.order_by("-number")[0].new["excluded"] == [told]
 
 
 @pytest.mark.parametrize(
@@ -206,7 +292,7 @@ def test_a_choice_that_cannot_be_meant_is_refused(told):
 def test_too_few_values_give_no_draft(plant, stream):
     with pytest.raises(Invalid, match="at least 20"):
         drafted(plant, stream, since=NOW - timedelta(seconds=19 * EVERY_S))
-    assert not Limits.objects.exists()
+    assert not Version.objects.exists()
 
 
 def test_values_that_are_doubted_or_not_of_the_gauge_are_not_asked(plant, stream):
@@ -251,8 +337,7 @@ def test_the_error_of_the_prediction_has_limits_of_its_own(plant, stream):
     rng = np.random.default_rng(2)
     drift = 20.0 + np.cumsum(rng.normal(0.0, 0.05, N))
     measured(plant, drift + rng.normal(0.0, 0.02, N), predicted=drift + 0.5)
-    drafted(plant, stream, charts=("residual",))
-    rows = {row.chart: row for row in Limits.objects.all()}
+    rows = rows_of(drafted(plant, stream, charts=("residual",)))
     assert (rows["residual"].mean, rows["residual"].sigma) == pytest.approx((-0.5, 0.02), rel=0.1)
     assert set(rows["residual"].expected["by_rule"]) == {"4096"}
     assert rows["i_mr"].expected["per_shift"] > 10 * rows["residual"].expected["per_shift"]
@@ -288,32 +373,63 @@ def test_the_window_itself_is_judged_too(plant, stream):
     assert upset.suspect.sum() == 10
 
 
-def test_limits_drawn_for_a_whole_machine_are_the_next_version_of_each_stream(plant, stream):
-    number = drafted(plant, stream)
-    activated(plant, stream, number)
+def drawn(plant, stream, seed=4, **told):
+    """For the whole machine, of which one stream was measured."""
     Measurement.objects.bulk_create(
         Measurement(
             equipment=plant.coater, at=START + timedelta(seconds=EVERY_S * i), source=plant.source, sequence=i,
             stream=stream, arrival=i, received_at=NOW, value=value, quality=Quality.GOOD, by=1,
         )
-        for i, value in enumerate(np.random.default_rng(4).normal(20.0, 0.1, N))
+        for i, value in enumerate(np.random.default_rng(seed).normal(20.0, 0.1, N))
     )  # fmt: skip
-    done = limits.draw(plant.coater, since=START, until=NOW, actor="command line", now=NOW)
-    assert (done.streams, len(done.refused)) == ([stream.key], 3)
-    rows = Limits.objects.filter(state="active")
-    assert {(row.number, row.chart) for row in rows} == {(number + 1, "i_mr"), (number + 1, "ewma")}
+    asked = {"actor": "command line", "now": NOW, "reason": "to begin with", **told}
+    return limits.draw(plant.coater, since=START, until=NOW, **asked)
+
+
+def test_the_first_limits_of_a_machine_are_in_force_unsigned_as_what_it_was_set_up_with(plant, stream):
+    done = drawn(plant, stream)
+    assert (done.streams, done.waiting, len(done.refused)) == ([stream.key], [], 3)
+    version, rows = Version.objects.get(), Limits.objects.filter(state="active")
+    assert (version.kind, version.scope, version.state, version.source) == ("limits", stream.pk, "active", "install")
+    assert (version.author, version.approved_by, version.reason) == (None, None, "to begin with")
+    assert {(row.number, row.chart) for row in rows} == {(1, "i_mr"), (1, "ewma")}
     assert all(row.expected["per_shift"] > 0 for row in rows)
-    assert Limits.objects.get(number=number).state == "superseded"
+    assert not Signature.objects.exists()
+
+
+def test_the_line_is_locked_only_once_the_limits_of_all_its_streams_are_found(plant, stream):
+    with CaptureQueriesContext(connection) as asked:
+        drawn(plant, stream)
+    locked = [i for i, one in enumerate(asked.captured_queries) if " UPDATE" in one["sql"]]
+    read = [i for i, one in enumerate(asked.captured_queries) if 'FROM "control_measurement"' in one["sql"]]
+    assert max(read) < min(locked)
+
+
+def test_limits_drawn_once_more_for_a_machine_wait_for_a_review(plant, stream):
+    drawn(plant, stream)
+    Measurement.objects.all().delete()
+    done = drawn(plant, stream, seed=5, actor=plant.person("engineer"))
+    assert (done.streams, done.waiting) == ([], [stream.key])
+    assert set(Limits.objects.values_list("number", "state")) == {(1, "active")}
+    version = Version.objects.get(number=2)
+    assert (version.state, version.source, version.base.number) == ("in_review", "training", 1)
+    versions.approve(version.pk, seen=version.sha256, by=hand(plant.person("supervisor")), now=NOW, then="now")
+    assert set(Limits.objects.values_list("number", "state")) == {(1, "superseded"), (2, "active")}
+
+
+def test_limits_of_a_stream_that_a_person_drew_are_not_replaced_by_a_command(plant, stream):
+    activated(plant, drafted(plant, stream))
+    assert drawn(plant, stream).waiting == [stream.key]
+    assert [row.number for row in Limits.objects.filter(state="active")] == [1]
 
 
 def test_runs_of_ones_own_are_foretold_stored_and_judged_by(plant, stream):
-    usual = drafted(plant, stream, rule_set="nelson_1_2_3")
-    own = drafted(plant, stream, rule_set="nelson_1_2_3", lengths={"run": 7, "trend": 5})
-    told = {row.number: row for row in Limits.objects.all()}
-    assert (told[own].parameters["run"], told[own].parameters["trend"]) == (7, 5)
+    version = drafted(plant, stream, rule_set="nelson_1_2_3", lengths={"run": 7, "trend": 5})
+    usual, own = rows_of(drafted(plant, stream, rule_set="nelson_1_2_3"))["i_mr"], rows_of(version)["i_mr"]
+    assert (own.parameters["run"], own.parameters["trend"]) == (7, 5)
     run = str(int(Rule.RUN_ONE_SIDE))
-    assert told[own].expected["by_rule"][run] > 2 * told[usual].expected["by_rule"][run]
-    activated(plant, stream, own)
+    assert own.expected["by_rule"][run] > 2 * usual.expected["by_rule"][run]
+    activated(plant, version)
     built = machines.built(plant.coater.pk).machine
     rules = built.streams[built.stream_at[stream.key]].chart.rules
     assert (rules.run, rules.trend) == (7, 5)
@@ -327,8 +443,7 @@ def test_a_run_that_cannot_be_or_is_not_of_the_set_is_refused(lengths):
 
 @pytest.mark.parametrize(("basis", "group"), [("xbar_r", 4), ("xbar_s", 12), ("three_way", 5), ("three_way", 12)])
 def test_limits_of_groups_are_those_of_their_means_and_of_what_is_within(plant, stream, basis, group):
-    drafted(plant, stream, basis=basis, group=group, rule_set="nelson_1_2_3", lengths={"run": 7})
-    rows = {row.chart: row for row in Limits.objects.all()}
+    rows = rows_of(drafted(plant, stream, basis=basis, group=group, rule_set="nelson_1_2_3", lengths={"run": 7}))
     assert set(rows) == {"i_mr", basis}
     own, told = rows[basis], rows[basis].parameters
     assert (told["size"], told["run"], own.n) == (group, 7, N // group * group)
@@ -420,11 +535,10 @@ def test_a_short_run_gives_each_recipe_its_own_sigma_where_that_is_chosen(plant,
 
 def test_limits_of_a_short_run_follow_the_recipe_in_force(plant, stream):
     two_recipes(plant, 25.0)
-    number = drafted(plant, stream, basis="deviation", rule_set="nelson_1_2_3")
-    activated(plant, stream, number)
+    activated(plant, drafted(plant, stream, basis="deviation", rule_set="nelson_1_2_3"))
     machine = machines.built(plant.coater.pk).machine
     chart = machine.streams[machine.stream_at[stream.key]].chart
-    assert (chart.mean, chart.short_run) == (pytest.approx(20.03, abs=0.02), number)
+    assert (chart.mean, chart.short_run) == (pytest.approx(20.03, abs=0.02), 1)
     Recipe.objects.filter(state="active").update(state="retired")
     Recipe.objects.filter(number=2).update(state="active")
     machine = machines.built(plant.coater.pk).machine

@@ -1,4 +1,4 @@
-"""An engineer draws limits from a window in a real browser, leaves a wild value out, and puts them in force."""
+"""An engineer draws limits from a window in a real browser without a wild value; a supervisor signs them there."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from tests.factories import Plant
 pytestmark = pytest.mark.browser
 Open = Callable[..., Page]
 EVERY_S, N = 5, 600
+PASSWORD = "right-enough-4711"
 
 
 @pytest.fixture
@@ -38,6 +39,9 @@ def measured(plant: Plant) -> Plant:
 
 
 def test_from_the_lane_to_limits_in_force(measured: Plant, opened: Open) -> None:
+    supervisor = measured.person("supervisor")
+    supervisor.set_password(PASSWORD)
+    supervisor.save()
     lane = measured.streams["loading/1-top"].lane_id
     page = opened(measured.person("engineer"), f"/lanes/{lane}/?span=7200")
     page.get_by_role("link", name="Control limits").click()
@@ -48,10 +52,15 @@ def test_from_the_lane_to_limits_in_force(measured: Plant, opened: Open) -> None
     expect(page.get_by_text("gauge wiped").first).to_be_visible()
     page.locator("main form[method=post] input[name=reason]").last.fill("first window")
     page.get_by_role("button", name="Store as a draft").click()
-    page.get_by_text("Put in force or discard").click()
-    page.locator("#versions input[name=reason]").fill("looks right")
-    page.get_by_role("button", name="Put in force").click()
-    expect(page.get_by_text("is in force from now on")).to_be_visible()
+    page.locator("#versions").get_by_role("button", name="Give it to review").click()
+    expect(page.locator("#difference")).to_contain_text("Individuals and moving range · sigma")
+    page.get_by_label("In force").select_option("now")
+    page.get_by_role("button", name="Approve").click()
+    dialog = page.locator("dialog#sign")
+    dialog.get_by_label("Name of the signer").fill(supervisor.username)
+    dialog.get_by_label("Password").fill(PASSWORD)
+    dialog.get_by_role("button", name="Sign").click()
+    expect(page.get_by_text("Active")).to_be_visible(timeout=30_000)
     row = Limits.objects.get(state="active", chart="i_mr")
     assert row.sigma == pytest.approx(0.05, rel=0.15)
     assert {one["reason"] for one in row.excluded} == {"gauge wiped"}

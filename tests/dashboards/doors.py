@@ -19,7 +19,7 @@ from psycopg.sql import SQL, Identifier
 
 from control.actions import tokens
 from control.actions.plant import new_token
-from control.models import Change, Grant, Handover, Hold, Limits, Signal, TrainingRun, Version, Webhook
+from control.models import Change, Grant, Handover, Hold, Signal, TrainingRun, Version, Webhook
 from dashboards import version_doors
 from dashboards.api.versions import OF_VERB
 from dashboards.views.change import VERBS as change_verbs  # noqa: N811
@@ -154,6 +154,7 @@ class World:
             "shifts/<shift_id>/accept": {},
             "signals/<signal_id>/close": {"cause": "batch", "action_taken": "Waited"},
             "signals/<signal_id>/shelve": {"minutes": 5, "reason": "x"},
+            "streams/<stream_id>/limits": {"from": "2026-01-01T00:00Z", "to": "2026-01-02T00:00Z", "reason": "x"},
             "versions/<version_id>/approve": {**seen, "when": "now"},
             "versions/<version_id>/put_in_force": {**seen, "when": "now"},
             "versions/<version_id>/edit": {**seen, "content": {}},
@@ -183,10 +184,6 @@ def world(plant: Plant, change: Change) -> World:
         stream=stream, line=line, rule=1, first_at=now, last_at=now, last_seq=1, value=21.0, raised_at=now
     )
     run = TrainingRun.objects.create(equipment=plant.coater, state="proposed", asked_at=now)
-    draft = Limits.objects.create(
-        stream=stream, chart="i_mr", number=1, mean=20.0, sigma=0.1, n=100, method="moving_range", window_from=now,
-        window_to=now, rules=1,
-    )  # fmt: skip
     hold = Hold.objects.create(line=line, since=now, by=plant.person("operator"))
     shift = Handover.objects.create(line=line, starts_at=now - timedelta(hours=8), ends_at=now)
     hook = Webhook.objects.create(**HOOK, line=line, created_by=plant.person("engineer"), created_at=now)
@@ -201,7 +198,7 @@ def world(plant: Plant, change: Change) -> World:
     places |= {f"{noun}s.pk": key for noun, key in of.items()}
     places |= {
         "lines.key": line.key, "sites.key": plant.site.key, "models.pk": plant.coater.pk, "runs.pk": run.pk,
-        "number": draft.number, "kind": "figures", "media": "json",
+        "kind": "figures", "media": "json",
     }  # fmt: skip
     return World(plant, change, places, _versions(plant))
 

@@ -1,7 +1,8 @@
-"""The engineer's page for limits: looking writes nothing, drafting and putting in force are two steps of his alone."""
+"""The engineer's page for limits: looking writes nothing, a draft is his alone, and somebody else puts it in force."""
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from datetime import timedelta
@@ -15,12 +16,13 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from control.core.types import Quality
-from control.models import AuditEntry, Limits, Point, Recipe, Stream
+from control.models import AuditEntry, Limits, Point, Recipe, Stream, Version
 from control.queries import limits as queries
 from tests.factories import Plant, make_recipe
 
 SignIn = Callable[[str], Client]
 EVERY_S, N = 5, 600
+PASSWORD = "right-enough-4711"
 READS = ("supervisor", "engineer", "admin", "auditor")
 DOES_NOT = ("viewer", "operator")
 
@@ -56,6 +58,25 @@ def form_on(page: str) -> dict[str, list[str]]:
     return fields
 
 
+def row_of(chart: str = "i_mr") -> Limits:
+    """What the one draft there is says of a chart."""
+    return next(row for row in Limits.of(Version.objects.get()) if row.chart == chart)
+
+
+def decided(client: Client, version: Version, verb: str, **told: str) -> int:
+    form = {"key": f"{verb}-{version.pk}", "seen": version.sha256, **told}
+    return client.post(f"/versions/{version.pk}/decide/{verb}/", form).status_code
+
+
+def put_in_force(plant: Plant, signed_in: SignIn, version: Version) -> None:
+    """Given to review by the engineer and signed by the supervisor."""
+    supervisor = plant.person("supervisor")
+    supervisor.set_password(PASSWORD)
+    supervisor.save()
+    assert decided(signed_in("engineer"), version, "submit") == 302
+    assert decided(signed_in("supervisor"), version, "approve", when="now", password=PASSWORD) == 302
+
+
 @pytest.mark.parametrize("language", ["en", "ko"])
 def test_the_page_shows_what_the_last_hours_would_give(
     plant: Plant, stream: Stream, signed_in: SignIn, language: str
@@ -84,8 +105,7 @@ def test_looking_writes_nothing(plant: Plant, stream: Stream, signed_in: SignIn)
     for more in ("", "?method=pooled&rule_set=nelson&from=2026-01-01T00:00&to=2026-01-02T00:00", "?method=nonsense"):
         assert client.get(at(stream, more)).status_code == 200
     assert client.get(at(stream, "draft/")).status_code == 405
-    assert client.get(at(stream, "1/activate/")).status_code == 405
-    assert (Limits.objects.count(), AuditEntry.objects.count()) == (0, 0)
+    assert (Version.objects.count(), AuditEntry.objects.count()) == (0, 0)
 
 
 @pytest.mark.parametrize("name", READS)
@@ -104,16 +124,17 @@ def test_nobody_else_drafts_or_puts_in_force(plant: Plant, stream: Stream, signe
     client = signed_in(name)
     assert client.get(at(stream)).status_code == (403 if name in DOES_NOT else 200)
     assert client.post(at(stream, "draft/"), {**form, "reason": "x"}).status_code == 403
-    assert client.post(at(stream, "1/activate/"), {"reason": "x"}).status_code == 403
-    assert client.post(at(stream, "1/discard/")).status_code == 403
-    assert [row.state for row in Limits.objects.filter(chart="i_mr")] == ["draft"]
+    version = Version.objects.get()
+    assert decided(client, version, "submit") == 403
+    assert decided(client, version, "discard") == 403
+    version.refresh_from_db()
+    assert version.state == "draft"
 
 
 def test_for_an_outsider_there_is_no_such_stream(plant: Plant, stream: Stream, signed_in: SignIn) -> None:
     for name in ("outsider", "root"):
         assert signed_in(name).get(at(stream)).status_code == 404
         assert signed_in(name).post(at(stream, "draft/"), {}).status_code == 404
-        assert signed_in(name).post(at(stream, "1/activate/"), {}).status_code == 404
 
 
 def test_from_the_window_to_the_draft_to_limits_in_force(plant: Plant, stream: Stream, signed_in: SignIn) -> None:
@@ -125,12 +146,46 @@ def test_from_the_window_to_the_draft_to_limits_in_force(plant: Plant, stream: S
     shares = re.search(r'<td class="n">[^<]+((<small>[^<]+ \d+ %</small>)+)</td>', text)
     assert shares
     assert sum(int(one) for one in re.findall(r"(\d+) %", shares.group(1))) == pytest.approx(100, abs=3)
-    assert client.post(at(stream, "1/activate/"), {"reason": "looks right"}).status_code == 302
+    assert "Give it to review" in text
+    assert not Limits.objects.exists()
+    version = Version.objects.get()
+    put_in_force(plant, signed_in, version)
     rows = Limits.objects.filter(state="active")
     assert {row.chart for row in rows} == {"i_mr", "ewma"}
-    assert {row.activated_by for row in rows} == {plant.person("engineer")}
-    again = client.post(at(stream, "1/activate/"), {"reason": "again"})
-    assert again.status_code == 409
+    assert {row.activated_by for row in rows} == {plant.person("supervisor")}
+    assert decided(signed_in("supervisor"), version, "approve", when="now", password=PASSWORD, key="again") == 409
+
+
+@pytest.mark.parametrize("language", ["en", "ko"])
+def test_the_review_shows_old_and_new_limits_in_the_readers_words(
+    plant: Plant, stream: Stream, signed_in: SignIn, language: str
+) -> None:
+    client = signed_in("engineer")
+    form = form_on(client.get(at(stream)).content.decode())
+    client.post(at(stream, "draft/"), {**form, "reason": "first"})
+    put_in_force(plant, signed_in, Version.objects.get())
+    client.post(at(stream, "draft/"), {**form, "rule_set": "nelson", "reason": "stricter"})
+    version = Version.objects.get(number=2)
+    url, headers = f"/versions/{version.pk}/", {"accept-language": language}
+    text = signed_in("supervisor").get(url, headers=headers).content.decode()
+    words = {"en": ("judges by", "Nelson: all eight"), "ko": ("판정 기준", "규칙 세트")}[language]
+    assert all(one in text for one in words)
+    assert at(stream) in text
+    assert at(stream) not in signed_in("viewer").get(url).content.decode()
+    line = signed_in("supervisor").get(f"/lines/{plant.line.key}/versions/").content.decode()
+    assert line.count(f"{stream}") > 2
+
+
+def test_a_draft_that_nobody_wants_is_discarded_on_the_page(plant: Plant, stream: Stream, signed_in: SignIn) -> None:
+    client = signed_in("engineer")
+    client.post(at(stream, "draft/"), {**form_on(client.get(at(stream)).content.decode()), "reason": "first"})
+    page = client.get(at(stream)).content.decode()
+    form = re.search(r'action="(/versions/\d+/decide/discard/)">.*?name="key" value="(\w+)"', page, re.DOTALL)
+    assert form
+    action, key = form.groups()
+    assert client.post(action, {"key": key}).status_code == 302
+    assert Version.objects.get().state == "rejected"
+    assert "Give it to review" not in client.get(at(stream)).content.decode()
 
 
 def test_a_ticked_value_is_left_out_with_its_reason_all_the_way(
@@ -143,7 +198,7 @@ def test_a_ticked_value_is_left_out_with_its_reason_all_the_way(
     looked = client.get(at(stream), {**fields, "pick": picks, "why": "gauge cleaned"}).content.decode()
     assert "gauge cleaned" in looked
     client.post(at(stream, "draft/"), {**form_on(looked), "reason": "without the cleaning"})
-    row = Limits.objects.get(chart="i_mr")
+    row = row_of()
     assert row.n == N - len(picks)
     assert {one["reason"] for one in row.excluded} == {"gauge cleaned"}
     assert row.sigma == pytest.approx(0.05, rel=0.15)
@@ -176,7 +231,7 @@ def test_a_choice_that_gives_nothing_is_answered_with_words(
     assert page.status_code == 200
     assert 'class="message warning"' in page.content.decode()
     assert client.post(at(stream, "draft/"), {**told, "reason": "x"}).status_code == 422
-    assert not Limits.objects.exists()
+    assert not Version.objects.exists()
 
 
 def test_a_stream_that_was_never_measured_has_a_page_too(plant: Plant, signed_in: SignIn) -> None:
@@ -188,8 +243,7 @@ def test_a_stream_that_was_never_measured_has_a_page_too(plant: Plant, signed_in
 def test_a_draft_without_its_csrf_token_is_refused(plant: Plant, stream: Stream) -> None:
     client = Client(enforce_csrf_checks=True)
     client.force_login(plant.person("engineer"))
-    for more in ("draft/", "1/activate/", "1/discard/"):
-        assert client.post(at(stream, more), {}).status_code == 403
+    assert client.post(at(stream, "draft/"), {}).status_code == 403
 
 
 def test_the_lane_says_what_it_is_capable_of_and_of_how_many_values(
@@ -246,9 +300,72 @@ def test_the_api_tells_the_versions_to_those_who_may_audit(plant: Plant, stream:
     rows = signed_in("auditor").get(url).json()
     assert [(row["number"], row["chart"], row["state"]) for row in rows] == [(1, "i_mr", "draft"), (1, "ewma", "draft")]
     assert rows[0]["created_by"] == plant.person("engineer").username
+    assert rows[0]["version"] == Version.objects.get().pk
     assert rows[0]["false_alarms_per_shift"] > 0
     assert "beyond_3_sigma" in rows[0]["rules"]
     assert [signed_in(name).get(url).status_code for name in ("viewer", "operator", "outsider")] == [403, 403, 404]
+
+
+def over_the_api(client: Client, stream: Stream, key: str = "k", **told: object) -> tuple[int, dict[str, object]]:
+    end = timezone.now()
+    asked = {"from": (end - timedelta(hours=1)).isoformat(), "to": end.isoformat(), "reason": "by script", **told}
+    answer = client.post(
+        f"/api/v1/streams/{stream.pk}/limits", json.dumps(asked), "application/json", headers={"Idempotency-Key": key}
+    )
+    return answer.status_code, answer.json()
+
+
+def test_limits_are_drafted_and_reviewed_over_the_api(plant: Plant, stream: Stream, signed_in: SignIn) -> None:
+    plant.person("supervisor").set_password(PASSWORD)
+    plant.person("supervisor").save()
+    engineer, supervisor = signed_in("engineer"), signed_in("supervisor")
+    wild = Point.objects.get(value__gt=21).at.isoformat()
+    told = {"charts": ["cusum"], "rule_set": "nelson", "lengths": {"run": 8},
+            "excluded": [{"from": wild, "to": wild, "reason": "gauge cleaned"}]}  # fmt: skip
+    status, draft = over_the_api(engineer, stream, **told)
+    assert (status, draft["kind"], draft["state"], draft["number"]) == (200, "limits", "draft", 1)
+    assert (row_of().n, row_of().parameters["run"], row_of("cusum").method) == (N - 1, 8, "moving_range")
+    one = f"/api/v1/versions/{draft['id']}"
+    sent = {"content_type": "application/json"}
+    assert engineer.post(f"{one}/submit", "{}", headers={"Idempotency-Key": "s"}, **sent).status_code == 200
+    detail = supervisor.get(one).json()
+    assert {row["path"] for row in detail["difference"]} > {"i_mr.mean", "i_mr.sigma", "cusum.rules", "excluded"}
+    asked = {"seen": detail["sha256"], "when": "now", "password": PASSWORD}
+    done = supervisor.post(f"{one}/approve", json.dumps(asked), headers={"Idempotency-Key": "a"}, **sent)
+    assert (done.status_code, done.json()["state"]) == (200, "active")
+    assert set(Limits.objects.values_list("chart", "state")) == {("i_mr", "active"), ("cusum", "active")}
+
+
+def test_the_same_request_over_the_api_drafts_once(plant: Plant, stream: Stream, signed_in: SignIn) -> None:
+    client, end = signed_in("engineer"), timezone.now()
+    told = {"from": (end - timedelta(hours=2)).isoformat(), "to": end.isoformat()}
+    first = over_the_api(client, stream, **told)
+    assert first[0] == 200
+    Point.objects.all().delete()  # nothing is found anew
+    assert over_the_api(client, stream, **told) == first
+    assert Version.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    ("told", "code"),
+    [
+        ({"from": "2026-01-02T00:00:00"}, "no_offset"),
+        ({"from": "2026-01-01T00:00:00Z"}, "no_limits"),
+        ({"charts": ["pie"]}, "no_limits"),
+        ({"basis": "pie"}, "no_limits"),
+        ({"lengths": {"run": 2}}, "no_limits"),
+        ({"excluded": [{"from": "2026-01-02T00:00:00Z", "to": "2026-01-01T00:00:00Z", "reason": "x"}]}, "no_limits"),
+        ({"method": "by_eye"}, "invalid"),
+        ({"sigma": 1.0}, "invalid"),
+        ({"reason": " "}, "reason_needed"),
+    ],
+)
+def test_what_gives_no_limits_is_refused_over_the_api(
+    plant: Plant, stream: Stream, signed_in: SignIn, told: dict[str, object], code: str
+) -> None:
+    status, refused = over_the_api(signed_in("engineer"), stream, **told)
+    assert (status, refused["code"]) == (422, code)
+    assert not Version.objects.exists()
 
 
 def test_the_administration_shows_the_rows_and_leads_to_the_page(
@@ -256,6 +373,7 @@ def test_the_administration_shows_the_rows_and_leads_to_the_page(
 ) -> None:
     client, root = signed_in("engineer"), signed_in("root")
     client.post(at(stream, "draft/"), {**form_on(client.get(at(stream)).content.decode()), "reason": "first"})
+    put_in_force(plant, signed_in, Version.objects.get())
     assert at(stream) in root.get("/admin/control/limits/").content.decode()
     row = f"/admin/control/limits/{Limits.objects.get(chart='i_mr').pk}/change/"
     assert at(stream) in root.get(row).content.decode()
@@ -274,7 +392,7 @@ def test_an_engineer_sets_the_lengths_of_runs_and_sees_them_with_the_version(
     assert 'name="mixture"' not in looked
     text = client.post(at(stream, "draft/"), {**form_on(looked), "reason": "as we do it"}, follow=True).content.decode()
     assert "Run on one side, points: 7" in text
-    row = Limits.objects.get(chart="i_mr")
+    row = row_of()
     assert (row.parameters["run"], row.parameters["trend"], row.parameters["mixture"]) == (7, 6, 8)
 
 
@@ -301,7 +419,7 @@ def test_an_engineer_charts_groups_and_sees_their_means_before_anything_is_store
     text = client.post(at(stream, "draft/"), {**form_on(looked), "reason": "by groups"}, follow=True).content.decode()
     assert "6 values a group" in text
     assert "the specification alone" in text
-    assert Limits.objects.get(chart=basis).parameters["size"] == 6
+    assert row_of(basis).parameters["size"] == 6
 
 
 @pytest.mark.parametrize("told", [{"group": "1"}, {"group": "26"}, {"group": "x"}, {"basis": "pie"}, {"basis": "ewma"}])
@@ -321,7 +439,7 @@ def test_the_lines_of_a_short_run_step_with_the_recipe_on_the_charts_of_the_lane
     fields = {key: one[0] for key, one in form_on(client.get(at(stream)).content.decode()).items()}
     looked = client.get(at(stream), {**fields, "basis": "deviation"}).content.decode()
     client.post(at(stream, "draft/"), {**form_on(looked), "reason": "two products"})
-    client.post(at(stream, "1/activate/"), {"reason": "looked at"})
+    put_in_force(plant, signed_in, Version.objects.get())
     now = timezone.now()
     Limits.objects.update(effective_from=now - timedelta(minutes=30))
     make_recipe(plant.line, number=2, state="superseded")

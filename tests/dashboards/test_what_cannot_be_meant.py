@@ -48,7 +48,7 @@ def test_text_that_cannot_be_stored_is_refused_on_every_page(plant: Plant, chang
     client, stream = signed_in("engineer"), plant.streams["loading/1-top"]
     bad = {"reason": "a\x00b", "note": "a\x00b", "kind": "splice", "minutes_ago": "0", "key": "k"}
     for url in (
-        f"/streams/{stream.pk}/limits/draft/", f"/streams/{stream.pk}/limits/1/activate/",
+        f"/streams/{stream.pk}/limits/draft/",
         f"/loops/{plant.loop.pk}/tune/", f"/lines/{plant.line.key}/events/", f"/changes/{change.pk}/decide/",
     ):  # fmt: skip
         assert client.post(url, bad).status_code == 400, url

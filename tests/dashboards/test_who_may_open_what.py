@@ -70,8 +70,6 @@ def writes(plant: Plant, change: Change) -> dict[str, dict[str, object]]:
             for verb in ("cancel", "promote", "decline")
         },
         f"{limits(plant)}draft/": {"method": "moving_range", "reason": "x"},
-        f"{limits(plant)}1/activate/": {"reason": "x"},
-        f"{limits(plant)}1/discard/": {},
         **{f"/shifts/{shift(plant)}/{verb}/": {"text": "x", "key": verb} for verb in ("notes", "give", "accept")},
         f"/lines/{plant.line.key}/signals/acknowledge/": {"signal": raised(plant), "key": "k3"},
         f"/signals/{raised(plant)}/shelve/": {"minutes": "5", "reason": "x", "key": "k4"},

@@ -41,7 +41,7 @@ class Kind:
     cell of a CSV file.
     ``on_record``: what is usual can itself change, so the first draft puts it on record as a version to rest on.
     ``take_effect`` writes what follows the version, inside the transaction that puts it in force.
-    ``by_supervisor``: only a supervisor reviews it.
+    ``by_supervisor``: only a supervisor reviews it. ``drawn``: an action of its own finds the content, nobody types it.
     """
 
     key: str
@@ -54,3 +54,4 @@ class Kind:
     take_effect: Callable[..., None] = nothing
     by_supervisor: bool = False
     on_record: bool = False
+    drawn: bool = False

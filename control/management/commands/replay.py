@@ -102,7 +102,7 @@ class Command(BaseCommand):
         self.stopped = True
 
     def train(self, replay: Replay, begin: int, upto: int) -> int:
-        """Store the first rows, then put estimators and limits found from them in force; returns where to go on."""
+        """Store the first rows, put estimators and first limits found from them in force; returns where to go on."""
         self.feed(replay, begin, upto, 0.0, "history")
         if self.stopped:
             return len(replay)
@@ -115,6 +115,8 @@ class Command(BaseCommand):
             trained, drawn = estimators.train(machine, **span), limits.draw(machine, **span)
             self.say(machine.key, "estimators", list(trained.metrics), trained.refused)
             self.say(machine.key, "limits", drawn.streams, drawn.refused)
+            if drawn.waiting:
+                self.say(machine.key, "limits that wait for a review,", drawn.waiting, {})
         return max(begin, upto)
 
     def say(self, where: str, what: str, done: Iterable[str], refused: Any) -> None:

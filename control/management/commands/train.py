@@ -1,4 +1,4 @@
-"""Train a line's prediction models and draw its control limits from what it has measured; in force at once."""
+"""Train a line's prediction models and draw its control limits from what it measured: the first are in force."""
 
 from __future__ import annotations
 
@@ -50,6 +50,8 @@ class Command(BaseCommand):
                 raise CommandError(f"{machine.key}: {error}") from None
             drawn = limits.draw(machine, **span)
             self.stdout.write(f"{machine.key}: {len(trained.metrics)} models, limits of {len(drawn.streams)} streams")
+            if drawn.waiting:
+                self.stdout.write(f"  limits of {len(drawn.waiting)} streams wait for a review")
             closed = {f"loop {loop}": f"stays silent: {why}" for loop, why in trained.gates.items() if why}
             for key, why in {**drawn.refused, **trained.refused, **closed}.items():
                 self.stdout.write(f"  {key}: {why}")
