@@ -8,6 +8,7 @@ in it: m steps later its share has faded to w (1 - w)^m.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -182,18 +183,19 @@ class Feedback:
     def _one(self, k: int, index: int) -> None:
         """A value that is good so far."""
         measured, state, feedback = self.paired.measured, self.states[index], self.machine.streams[index].feedback
-        if measured.by[k] != feedback:
+        by = int(measured.by[k])
+        if by != feedback:
             self._meet_otherwise(k, index)
-            if feedback == GAUGE and measured.by[k] == LAB:
+            if feedback == GAUGE and by == LAB:
                 self._compare_gauge(k, index)
             return
         if not state.fed_back:
             self.states[index] = replace(state, fed_back=True)
         self._check(k, max(state.gauge_lab) / metrology.LIMIT, Doubt.GAUGE_LAB)
-        off, at_s = float(measured.value[k] - self.paired.base[k]), float(measured.at_s[k])
-        if not np.isfinite(off) or not self._of_this_bias(k, index):
+        off = float(measured.value[k]) - float(self.paired.base[k])
+        if not math.isfinite(off) or not self._of_this_bias(k, index):
             return
-        state = self.states[index]
+        state, at_s = self.states[index], float(measured.at_s[k])
         if state.error_at_s is not None and at_s < state.error_at_s:
             self._out_of_turn(k, index, off)
             return
@@ -286,7 +288,7 @@ class Feedback:
     def _compare_gauge(self, k: int, index: int) -> None:
         """A lab sample tells whether the gauge said the same of that metre."""
         beside, sigma = self.paired.measured.beside, float(self.checks.sigma[index])
-        if beside is None or not np.isfinite(beside[k]) or not sigma > 0:
+        if beside is None or not math.isfinite(beside[k]) or not sigma > 0:
             return
         difference = float(beside[k] - self.paired.measured.value[k]) / sigma
         state = self.states[index]
