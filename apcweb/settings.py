@@ -144,6 +144,7 @@ CELERY_BEAT_SCHEDULE = {  # a slot that was missed is not made up for: the next 
     "hand_over": {"task": "control.hand_over", "schedule": 30.0, "options": {"expires": 30.0}},
     "send_webhooks": {"task": "control.send_webhooks", "schedule": 5.0, "options": {"expires": 5.0}},
     "tend_training": {"task": "control.tend_training", "schedule": 5.0, "options": {"expires": 5.0}},
+    "watch_recipes": {"task": "control.watch_recipes", "schedule": 60.0, "options": {"expires": 60.0}},
     "value_rolls": {"task": "control.value_rolls", "schedule": 60.0, "options": {"expires": 60.0}},
     "value_loops": {"task": "control.value_loops", "schedule": 60.0, "options": {"expires": 60.0}},
     "checkpoint_audit": {"task": "control.checkpoint_audit", "schedule": 60.0, "options": {"expires": 60.0}},

@@ -11,6 +11,7 @@ from django.utils import timezone
 from control.actions import (
     attention,
     carrying,
+    drifting,
     ingest,
     pipeline,
     retraining,
@@ -44,6 +45,12 @@ def tend_changes() -> None:
     tending.tend(now)
     versions.activate_due(now)
     attention.call_waiting(now)
+
+
+@shared_task(name="control.watch_recipes")
+def watch_recipes() -> None:
+    """Tell of machines that stand elsewhere than their recipes say."""
+    drifting.watch(timezone.now())
 
 
 @shared_task(name="control.hand_over")

@@ -40,6 +40,7 @@ urlpatterns = [
     path("lanes/<int:pk>/signals/", lane.signals, name="lane_signals"),
     path("lanes/<int:pk>/capability/", capability.part, name="lane_capability"),
     path("lanes/<int:pk>/points.csv", lane.download, name="lane_csv"),
+    path("lanes/<int:pk>/panel.csv", lane.panel_file, name="lane_panel_csv"),
     path("streams/<int:pk>/limits/", limits.page, name="limits"),
     path("streams/<int:pk>/limits/draft/", limits.draft, name="limits_draft"),
     path("loops/<int:pk>/", loop.page, name="loop"),

@@ -10,14 +10,14 @@ from typing import Any
 
 from django.contrib.auth.models import User
 
-from control.actions import imports, limits, tuning, versions
+from control.actions import imports, limits, retraining, tuning, versions
 from control.actions.chart_choice import Choice
 from control.actions.errors import Invalid
 from control.actions.idempotency import Answered
 from control.actions.imports import Media
 from control.actions.signing import Hand
 from control.actions.versions import When
-from control.models import Line, Loop, Stream, Version
+from control.models import Line, Loop, Stream, TrainingRun, Version
 from dashboards.doors import before, once
 from dashboards.permissions import now
 
@@ -28,6 +28,7 @@ PLAIN: dict[str, Callable[..., Version]] = {  # of whoever is signed in
     "reject": versions.reject,
     "recall": versions.recall,
     "retire": versions.retire,
+    "again": versions.again,
 }
 SIGNED = ("approve", "put_in_force")
 
@@ -63,6 +64,15 @@ def draw(user: User, key: str, stream: Stream, choice: Choice, *, reason: str) -
     return once(
         user, key, "draw_limits", asked, lambda: told(limits.keep(stream, found, source=Version.Source.API, **by))
     )
+
+
+def submit_run(user: User, key: str, run: TrainingRun, *, reason: str) -> Answered:
+    """The challengers of a run before a reviewer."""
+
+    def act() -> Mapping[str, Any]:
+        return told(retraining.submit(run, actor=user, now=now(), reason=reason))
+
+    return once(user, key, "submit_run", {"run": run.pk, "reason": reason}, act)
 
 
 def bring(

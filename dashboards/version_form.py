@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from control.actions.kinds import KINDS, LIMITS, RECIPE
+from control.actions.kinds import ESTIMATORS, KINDS, LIMITS, RECIPE
 from control.actions.kinds.recipe import Place, places
 from control.core.bounded import bounds
 from control.core.figures import Figures, Shares
-from control.models import Line, Tag
+from control.models import Line, Stream, Tag
 from dashboards import limit_words, version_words
 from dashboards.templatetags.apc import NOTHING
 
@@ -60,10 +60,14 @@ def _of_a_recipe(place: Place, present: Mapping[str, Any], value: Mapping[str, A
     return Field(place.path, words, stands, holds, "", place.unit, place.low, place.high, required=False)
 
 
-def named(kind: str, line: Line) -> version_words.Named:
+def named(kind: str, line: Line, scope: int) -> version_words.Named:
     """Words for the paths that only the line knows."""
     if kind == LIMITS.key:
         return limit_words.paths()
+    if kind == ESTIMATORS.key:
+        streams = Stream.objects.filter(lane__equipment=scope).select_related("lane", "characteristic")
+        told = version_words.ESTIMATED
+        return {f"{stream.key}.{name}": f"{stream} · {told[name]}" for stream in streams for name in told}
     return {path: version_words.place(place) for path, place in places(line).items()} if kind == RECIPE.key else {}
 
 
@@ -71,6 +75,8 @@ def compared(kind: str, line: Line, path: str, value: Any) -> str:
     """One side of a difference, as a review shows it."""
     if value is None:
         return NOTHING
+    if kind == ESTIMATORS.key:
+        return version_words.estimated(path.rpartition(".")[2], value)
     return limit_words.value(path, value, line.time_zone) if kind == LIMITS.key else written(value)
 
 

@@ -9,6 +9,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from control.actions.kinds.recipe import Place
+from dashboards import wording
 
 Named = Mapping[str, str]
 UNNAMED: Named = {}
@@ -18,6 +19,14 @@ KINDS = {
     "figures": gettext_lazy("Figures of the workflow"),
     "authority": gettext_lazy("Table of authority"),
     "loop": gettext_lazy("Settings of a loop"),
+    "estimators": gettext_lazy("Prediction models of a machine"),
+}
+ESTIMATED = {  # what is told of the estimator of a stream
+    "sha256": gettext_lazy("model"),
+    "kind": gettext_lazy("kind of model"),
+    "mae": gettext_lazy("mean error"),
+    "mae_of_last": gettext_lazy("mean error of always saying the last value"),
+    "coverage": gettext_lazy("share inside the interval"),
 }
 PATHS = {
     "product": gettext_lazy("Product"),
@@ -52,6 +61,7 @@ PATHS = {
     "call_every_s": gettext_lazy("Each operator is called at most once in"),
     "call_burst": gettext_lazy("So many calls may come at once to each operator"),
     "shelve_longest_s": gettext_lazy("A signal is shelved for at most"),
+    "recipe_settle_s": gettext_lazy("A machine is off its recipe after"),
     "auto_move": gettext_lazy("Automatic: a move"),
     "auto_shift": gettext_lazy("Automatic: moves of a shift together"),
     "auto_moves_per_hour": gettext_lazy("Automatic: moves an hour"),
@@ -90,6 +100,7 @@ VERBS = {  # of the buttons that want nothing but a reason
     "recall": gettext_lazy("Take it out of the schedule"),
     "retire": gettext_lazy("Retire it"),
     "discard": gettext_lazy("Discard the draft"),
+    "again": gettext_lazy("Draft it again"),
 }
 FAULTS = {
     "unknown": gettext_lazy("nothing of that name can be set"),
@@ -122,6 +133,13 @@ def place(one: Place) -> str:
     """What a path of a recipe is of, by the plant's own names."""
     of = [one.equipment, one.of, *([one.lane] if one.lane else []), *([BOUNDS[one.bound]] if one.bound else [])]
     return " · ".join(map(str, of))
+
+
+def estimated(name: str, value: Any) -> str:
+    """One of ``ESTIMATED`` of one stream."""
+    if name == "kind":
+        return wording.model(value)
+    return str(value)[:12] if name == "sha256" else f"{value:.4g}"
 
 
 def path(name: str, named: Named = UNNAMED) -> str:

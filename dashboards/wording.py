@@ -76,6 +76,29 @@ RULES = {
     Rule.MULTIVARIATE: gettext_lazy("Lanes together beyond their limit"),
     Rule.SPREAD: gettext_lazy("Spread within a group beyond its limit"),
 }
+PANELS = {  # of control.core.retrace
+    "mr": gettext_lazy("Moving range"),
+    "ewma": gettext_lazy("EWMA"),
+    "cusum": gettext_lazy("CUSUM"),
+    "mean": gettext_lazy("Means of groups"),
+    "spread": gettext_lazy("Spread within groups"),
+    "error": gettext_lazy("Error of the prediction"),
+    "t2": gettext_lazy("Hotelling T²"),
+    "mewma": gettext_lazy("Multivariate EWMA"),
+}
+STATISTICS = {  # a series of theirs
+    "moving_range": gettext_lazy("moving range"),
+    "moving_range_of_means": gettext_lazy("moving range of means"),
+    "ewma": gettext_lazy("EWMA"),
+    "cusum_high": gettext_lazy("C+, upwards"),
+    "cusum_low": gettext_lazy("C−, downwards"),
+    "mean": gettext_lazy("mean of a group"),
+    "range": gettext_lazy("range of a group"),
+    "deviation": gettext_lazy("standard deviation of a group"),
+    "error": gettext_lazy("measured less predicted"),
+    "t2": gettext_lazy("T² of the lanes"),
+    "mewma": gettext_lazy("T² of their average"),
+}
 RISKS = {
     Risk.NORMAL: gettext_lazy("Normal"),
     Risk.WATCH: gettext_lazy("Watch"),
@@ -420,6 +443,11 @@ REFUSALS = {
     "not_under_way": gettext_lazy("The run has ended already."),
     "not_proposed": gettext_lazy("The run no longer waits for a decision."),
     "champion_changed": gettext_lazy("Other estimators are in force than those it was compared with."),
+    "needs_review": gettext_lazy(
+        "Estimators are in force: retrain on the model health page and submit them for review."
+    ),
+    "in_review": gettext_lazy("It waits for a reviewer already."),
+    "never_in_force": gettext_lazy("It never was in force."),
     "own_version": gettext_lazy("Author and approver are different people, always."),
     "not_your_draft": gettext_lazy("Only its author changes a draft; make one of your own."),
     "nothing_changed": gettext_lazy("This is what is in force already."),
@@ -514,6 +542,7 @@ MEANINGS = {
     "approve_version": gettext_lazy("I approve this version, to be in force as said"),
     "put_in_force_version": gettext_lazy("I put this version in force as said"),
     "leave_hold": gettext_lazy("I end HOLD: writing may begin again"),
+    "approve_plan": gettext_lazy("I approve that what passes is put in force without another look"),
     "enter_auto": gettext_lazy("I release this loop for automatic mode"),
 }
 
@@ -692,6 +721,8 @@ ATTEMPTS = {
     "version.put_in_force": gettext_lazy("putting a version in force"),
     "version.recall": gettext_lazy("taking out of the schedule"),
     "version.retire": gettext_lazy("retiring of a version"),
+    "version.again": gettext_lazy("another draft of a version"),
+    "training.submit": gettext_lazy("giving estimators to review"),
     "request": gettext_lazy("request"),
 }
 

@@ -219,12 +219,13 @@ def point(
     *,
     by: MeasuredBy = MeasuredBy.GAUGE,
     quality: Quality = Quality.GOOD,
+    rules: int = 0,
 ) -> Point:
     """One value on a chart: foil made at ``at``, known when it reached the gauge."""
     return Point.objects.create(
         equipment=plant.coater, seq=next(_numbers), at=at, known_at=at + timedelta(minutes=2),
         stream=plant.streams[stream], by=by, roll=7, web_m=1000.0, value=value,
-        quality=quality, verdict=0, rules=0,
+        quality=quality, verdict=0, rules=rules,
     )  # fmt: skip
 
 

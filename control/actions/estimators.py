@@ -1,4 +1,4 @@
-"""Train the estimators of an equipment from its stored history and put them in force, the earlier ones superseded.
+"""Train the estimators of an equipment from its stored history, and put estimators in force.
 
 Of which kind they are is the plant file's choice (``model``), unless the caller makes another. A stream that is
 predicted by an outside model keeps it: only what stands around it (reference, interval, bias) is found anew.
@@ -18,13 +18,15 @@ from django.db.models import Max
 from control.actions import _window, audit, machines
 from control.actions._window import LONGEST_AGE
 from control.actions.audit import Actor
+from control.actions.authority import peopled
+from control.actions.errors import Conflict
 from control.actions.ingest import raw
 from control.core.pairing import locate
 from control.core.types import Measured, Quality, Trace
 from control.core.vm.estimator import content_hash
 from control.core.vm.gain import Gate
 from control.core.vm.inputs import Choice
-from control.models import Equipment, Estimator, Recipe, Stream, Tag, VersionState
+from control.models import Equipment, Estimator, Recipe, Stream, Tag, Version, VersionState
 
 MOST_ROWS = 200_000  # of snapshots or of labels, the newest; both begin where either has so many
 BEGIN = """
@@ -131,8 +133,14 @@ def train(
     reason: str = "",
     kinds: Kinds | None = None,
 ) -> Training:
-    """Fit every stream on ``[since, until)``; those that can be fitted are in force from ``now``."""
+    """Fit every stream on ``[since, until)``; those that can be fitted are in force from ``now``.
+
+    So a line is set up. Once people work on it, what is in force is replaced by a reviewed version only.
+    """
     kinds = kinds or Kinds()
+    asked: dict[str, Any] = {"actor": actor, "obj": equipment, "line": equipment.line_id, "now": now, "reason": reason}
+    with audit.refusals(action="estimator.train", **asked):
+        _require_setting_up(equipment, now)
     fitted = fit(equipment, history(equipment, since, until), kinds)
     by_key = {stream.key: stream for stream in fitted.past.streams}
     with audit.atomic():
@@ -144,11 +152,14 @@ def train(
             "refused": dict(fitted.refused),
             "gates": gates,
         }
-        audit.record(
-            actor=actor, action="estimator.train", obj=equipment, now=now, new=told, reason=reason,
-            line=equipment.line_id,
-        )  # fmt: skip
+        audit.record(action="estimator.train", new=told, **asked)
     return Training({key: content["metrics"] for key, content in fitted.contents.items()}, fitted.refused, gates)
+
+
+def _require_setting_up(equipment: Equipment, now: datetime) -> None:
+    versioned = Version.objects.filter(kind=Estimator.KIND, scope=equipment.pk, effective_from__isnull=False).exists()
+    if versioned or (_active(equipment) and peopled(equipment.line, now)):
+        raise Conflict("needs_review", "Estimators are in force: retrain on the model health page, for review.")
 
 
 def fit(
@@ -233,16 +244,32 @@ def _gains(equipment: Equipment) -> dict[str, dict[str, float]]:
 
 def activate(stream: Stream, content: dict[str, Any], now: datetime) -> None:
     """Put a content in force for its stream from ``now``; the one before is superseded."""
-    sha256 = content_hash(content)
     active = stream.estimators.filter(state=VersionState.ACTIVE).first()
     if active is not None:
-        if active.sha256 == sha256:
+        if active.sha256 == content_hash(content):
             return
-        active.state, active.effective_to = VersionState.SUPERSEDED, now
-        active.save(update_fields=["state", "effective_to"])
+        supersede(active, now)
     row = version(stream, content, now)
     row.state, row.effective_from = VersionState.ACTIVE, now
     row.save(force_insert=True)
+
+
+def put_in_force(row: Estimator, now: datetime) -> None:
+    """A stored estimator, from ``now``; one that was in force before comes back as a new version of its stream."""
+    if row.state == VersionState.ACTIVE:
+        return
+    if row.effective_from is not None:
+        activate(row.stream, row.content, now)
+        return
+    for active in row.stream.estimators.filter(state=VersionState.ACTIVE):
+        supersede(active, now)
+    row.state, row.effective_from = VersionState.ACTIVE, now
+    row.save(update_fields=["state", "effective_from"])
+
+
+def supersede(row: Estimator, now: datetime) -> None:
+    row.state, row.effective_to = VersionState.SUPERSEDED, now
+    row.save(update_fields=["state", "effective_to"])
 
 
 def version(stream: Stream, content: dict[str, Any], now: datetime) -> Estimator:

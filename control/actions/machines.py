@@ -146,14 +146,14 @@ def stream_configs(equipment: Equipment, streams: Sequence[Stream], recipe: Reci
 def _stream(equipment: Equipment, stream: Stream, recipe: Recipe | None, charts: dict[str, Limits]) -> StreamConfig:
     spec = (recipe.stream_spec(equipment.key, stream.key) if recipe else None) or {}
     lower, target, upper = (_or_nan(spec.get(key)) for key in ("lower", "target", "upper"))
-    return StreamConfig(stream.key, lower, target, upper, chart=_chart(charts, spec.get("target")))
+    return StreamConfig(stream.key, lower, target, upper, chart=chart_config(charts, spec.get("target")))
 
 
 def _or_nan(value: float | None) -> float:
     return NAN if value is None else float(value)
 
 
-def _chart(charts: Mapping[str, Limits], target: float | None) -> ChartConfig | None:
+def chart_config(charts: Mapping[str, Limits], target: float | None) -> ChartConfig | None:
     """From the rows in force; a chart of single values is always among those of a version."""
     single, smooth, sums, errors, lanes, slow = (charts.get(kind) for kind in CHARTED)
     groups = next((charts[kind] for kind in GROUPS if kind in charts), None)

@@ -2,8 +2,9 @@
 
 A new set of estimators is trained on all but the newest labels; it and the set in force then foretell those. It may
 take over only if it passes the gain gate of every loop and is not worse. Whether it then does is a person's decision,
-made at the time or, as a plan, once and for all. Labels are metrology that the pipeline believed, never predictions.
-How far a run has come is committed as it goes, so that a page can tell, and a word on its row ends it.
+made at the time or, as a plan, once and for all, and signed by somebody else either way. Labels are metrology that the
+pipeline believed, never predictions. How far a run has come is committed as it goes, so that a page can tell, and a
+word on its row ends it.
 """
 
 from __future__ import annotations
@@ -14,14 +15,18 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.contrib.auth.models import User
-from django.db.models import Max
+from django.db.models import Max, QuerySet
 
-from control.actions import audit, estimators
-from control.actions.audit import Actor
-from control.actions.authority import Right, require
-from control.actions.errors import Conflict, Invalid
+from control.actions import audit, signing, versions
+from control.actions.authority import Right, may, require
+from control.actions.errors import Conflict, Invalid, Unsigned
+from control.actions.kinds import ESTIMATORS, Content
+from control.actions.kinds.estimators import of_streams
+from control.actions.loops import lock
+from control.actions.signing import Hand
+from control.core.versions import OPEN
 from control.core.vm.estimator import content_hash
-from control.models import Equipment, Estimator, Roll, TrainingPlan, TrainingRun, VersionState
+from control.models import Equipment, Estimator, Roll, TrainingPlan, TrainingRun, Version, VersionState
 
 SYSTEM = "retraining"
 SILENT_FOR = timedelta(minutes=10)  # without a word from its worker a run is given up
@@ -39,23 +44,25 @@ class Schedule:
     then: str = TrainingPlan.Then.PROPOSE
 
 
-def plan(equipment: Equipment, schedule: Schedule, *, actor: User, now: datetime, reason: str) -> TrainingPlan:
-    """Make a standing decision about an equipment's retraining; the one before is replaced."""
+def plan(
+    equipment: Equipment, schedule: Schedule, *, actor: User, now: datetime, reason: str, by: Hand | None = None
+) -> TrainingPlan:
+    """Make a standing decision about an equipment's retraining; the one before is replaced.
+
+    That what passes is put in force at once is signed by somebody else (``by``), as the version would be.
+    """
     with audit.attempt(actor=actor, action="training.plan", obj=equipment, line=equipment.line, now=now, reason=reason):
         require(actor, Right.CONFIGURE, equipment.line, now)
-        if not reason.strip():
-            raise Invalid("reason_needed", "A standing decision needs a reason.")
-        if schedule.then not in TrainingPlan.Then.values:
-            raise Invalid("unknown_choice", f"{schedule.then} is no choice.")
-        if not all(value is None or value > 0 for value in (schedule.every_rolls, schedule.every_hours)):
-            raise Invalid("not_positive", "Rolls and hours must be above 0.")
-        if not 0 < schedule.history_hours <= 24 * 31:
-            raise Invalid("not_positive", "The history must be above 0 and at most 744 hours.")
+        _require_sound(schedule, reason)
         old = TrainingPlan.objects.filter(pk=equipment.pk).first()
         told = asdict(schedule)
+        signed: dict[str, Any] = {"approved_by": None, "approved_at": None}
+        if schedule.then == TrainingPlan.Then.PUT_IN_FORCE:
+            approver = _signed(equipment, told, by, actor=actor, now=now, reason=reason)
+            signed = {"approved_by": approver, "approved_at": now}
         row, _ = TrainingPlan.objects.update_or_create(
             equipment=equipment,
-            defaults={**told, "decided_by": actor, "decided_at": now, "reason": reason.strip()[:400]},
+            defaults={**told, **signed, "decided_by": actor, "decided_at": now, "reason": reason.strip()[:400]},
         )
         before = {name: getattr(old, name) for name in told} if old else None
         audit.record(
@@ -63,6 +70,30 @@ def plan(equipment: Equipment, schedule: Schedule, *, actor: User, now: datetime
             line=equipment.line_id,
         )  # fmt: skip
     return row
+
+
+def _require_sound(schedule: Schedule, reason: str) -> None:
+    if not reason.strip():
+        raise Invalid("reason_needed", "A standing decision needs a reason.")
+    if schedule.then not in TrainingPlan.Then.values:
+        raise Invalid("unknown_choice", f"{schedule.then} is no choice.")
+    if not all(value is None or value > 0 for value in (schedule.every_rolls, schedule.every_hours)):
+        raise Invalid("not_positive", "Rolls and hours must be above 0.")
+    if not 0 < schedule.history_hours <= 24 * 31:
+        raise Invalid("not_positive", "The history must be above 0 and at most 744 hours.")
+
+
+def _signed(
+    equipment: Equipment, told: Mapping[str, Any], by: Hand | None, *, actor: User, now: datetime, reason: str
+) -> User:
+    """Who stands for the plan beside its author."""
+    if by is None or by.user == actor:
+        raise Unsigned("signature_needed", "Somebody else signs this plan.", {"meaning": "approve_plan"})
+    require(by.user, Right.REVIEW, equipment.line, now)
+    signing.sign(
+        equipment, by=by, meaning="approve_plan", content=dict(told), now=now, line=equipment.line_id, reason=reason
+    )
+    return by.user
 
 
 def ask(equipment: Equipment, *, actor: User, now: datetime, reason: str = "") -> TrainingRun:
@@ -89,14 +120,46 @@ def cancel(run: TrainingRun, *, actor: User, now: datetime) -> None:
         audit.record(actor=actor, action="training.cancel", obj=run, now=now, line=line)
 
 
-def promote(run: TrainingRun, *, actor: User, now: datetime, reason: str) -> None:
-    """Put the challengers of a run in force. Only what passed can be, and only while nothing newer is."""
+def submit(run: TrainingRun, *, actor: User, now: datetime, reason: str) -> Version:
+    """Put the challengers of a run before somebody else, as one version of the machine's estimators.
+
+    Only what passed can be, and only while nothing newer is in force.
+    """
     line = run.equipment.line
-    with audit.attempt(actor=actor, action="training.promote", obj=run, line=line, now=now, reason=reason):
-        require(actor, Right.CONFIGURE, line, now)
+    with audit.attempt(actor=actor, action="training.submit", obj=run, line=line, now=now, reason=reason):
+        require(actor, Right.CONFIGURE, lock(line.pk), now)
         if not reason.strip():
             raise Invalid("reason_needed", "Putting estimators in force needs a reason.")
-        put_in_force(run, actor=actor, now=now, reason=reason)
+        if in_review(run) is not None:
+            raise Conflict("in_review", "It waits for a reviewer already.")
+        asked: dict[str, Any] = {"actor": actor, "now": now, "reason": reason}
+        version = versions.draft(
+            ESTIMATORS.key, line, run.equipment_id, _challengers(run), source=Version.Source.TRAINING, **asked
+        )
+        return versions.submit(version.pk, **asked)
+
+
+def in_review(run: TrainingRun) -> Version | None:
+    """The version that the challengers of a run wait in."""
+    told = of_streams(_drafts(run))
+    opened = Version.objects.filter(kind=ESTIMATORS.key, scope=run.equipment_id, state__in=sorted(OPEN))
+    holding = (row for row in opened.order_by("-pk") if told.items() <= row.content.items())
+    return next(holding, None) if told else None
+
+
+def _challengers(run: TrainingRun) -> Content:
+    """What a version takes of them, while the run waits for a decision and its champions are still in force."""
+    if not TrainingRun.objects.filter(pk=run.pk, state=State.PROPOSED).exists():
+        raise Conflict("not_proposed", "The run no longer waits for a decision.")
+    active = Estimator.objects.filter(stream__lane__equipment=run.equipment, state=VersionState.ACTIVE)
+    if run.verdict.get("champion") != set_hash(active):
+        raise Conflict("champion_changed", "Other estimators are in force than those it was compared with.")
+    return of_streams(_drafts(run))
+
+
+def _drafts(run: TrainingRun) -> QuerySet[Estimator]:
+    rows = run.estimators.filter(state=VersionState.DRAFT)
+    return rows.select_related("stream__lane", "stream__characteristic")
 
 
 def decline(run: TrainingRun, *, actor: User, now: datetime, reason: str) -> None:
@@ -104,28 +167,25 @@ def decline(run: TrainingRun, *, actor: User, now: datetime, reason: str) -> Non
     line = run.equipment.line
     with audit.attempt(actor=actor, action="training.decline", obj=run, line=line, now=now, reason=reason):
         require(actor, Right.CONFIGURE, line, now)
+        if in_review(run) is not None:
+            raise Conflict("in_review", "It waits for a reviewer: take that back first.")
         if not TrainingRun.objects.filter(pk=run.pk, state=State.PROPOSED).update(state=State.DECLINED, ended_at=now):
             raise Conflict("not_proposed", "The run no longer waits for a decision.")
         run.estimators.filter(state=VersionState.DRAFT).update(state=VersionState.REJECTED)
         audit.record(actor=actor, action="training.decline", obj=run, now=now, reason=reason, line=line)
 
 
-def put_in_force(run: TrainingRun, *, actor: Actor, now: datetime, reason: str) -> None:
-    """Inside an audited transaction: the drafts of a run take the place of what it was compared with."""
+def put_in_force(run: TrainingRun, row: TrainingPlan, now: datetime) -> None:
+    """Inside an audited transaction: by a plan that two people stand for, a run's challengers are in force at once.
+
+    While whoever signed the plan may not review any more, they wait for a person instead.
+    """
     line = run.equipment.line
-    if not TrainingRun.objects.filter(pk=run.pk, state=State.PROPOSED).update(state=State.IN_FORCE, ended_at=now):
-        raise Conflict("not_proposed", "The run no longer waits for a decision.")
-    active = Estimator.objects.filter(stream__lane__equipment=run.equipment, state=VersionState.ACTIVE)
-    if run.verdict.get("champion") != set_hash(active):
-        raise Conflict("champion_changed", "Other estimators are in force than those it was compared with.")
-    rows = list(run.estimators.filter(state=VersionState.DRAFT).select_related("stream"))
-    streams = [row.stream_id for row in rows]
-    active.filter(stream__in=streams).update(state=VersionState.SUPERSEDED, effective_to=now)
-    run.estimators.filter(pk__in=[row.pk for row in rows]).update(state=VersionState.ACTIVE, effective_from=now)
-    estimators.note_gates(run.equipment)
-    audit.record(
-        actor=actor, action="training.promote", obj=run, now=now, reason=reason, line=line,
-        old={"model": run.verdict.get("champion")}, new={"streams": [row.stream.key for row in rows], **run.verdict},
+    if row.approved_by is None or row.approved_at is None or not may(row.approved_by, Right.REVIEW, line, now):
+        return
+    versions.standing_decision(
+        ESTIMATORS.key, lock(line.pk), run.equipment_id, _challengers(run), approved_by=row.approved_by,
+        approved_at=row.approved_at, actor=SYSTEM, now=now, reason=decided(row),
     )  # fmt: skip
 
 

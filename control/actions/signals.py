@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 from django.contrib.auth.models import User
 from django.db import connection
@@ -19,8 +20,8 @@ from control.models import CauseCode, Line, Loop, Signal
 
 NOTE = """
 INSERT INTO control_signal AS open (line_id, kind, stream_id, rule, priority, first_at, last_at, last_seq, points,
-    value, raised_at, action_taken, detail)
-SELECT e.line_id, 'rule', told.*, %(now)s, '', '' FROM unnest(
+    value, raised_at, action_taken, detail, told)
+SELECT e.line_id, 'rule', told.*, %(now)s, '', '', '{}' FROM unnest(
     %(stream_id)s::int8[], %(rule)s::int2[], %(priority)s::int2[], %(first_at)s::timestamptz[],
     %(last_at)s::timestamptz[], %(last_seq)s::int8[], %(points)s::int4[], %(value)s::float8[])
     AS told (stream_id, rule, priority)
@@ -98,13 +99,23 @@ def note(broken: Iterable[Broken], *, now: datetime) -> int:
     return len(new)
 
 
-def raise_(line: Line, kind: Signal.Kind, *, now: datetime, loop: Loop | None = None, detail: str = "") -> None:
-    """Raise what concerns a line or one of its loops, or extend it while it is open. It is urgent: it calls at once."""
+def raise_(
+    line: Line,
+    kind: Signal.Kind,
+    *,
+    now: datetime,
+    loop: Loop | None = None,
+    detail: str = "",
+    priority: int = 1,
+    told: Mapping[str, Any] | None = None,
+) -> None:
+    """Raise what concerns a line or one of its loops, or extend it while it is open. Urgent, it calls at once."""
     scope = {"line": line, "kind": kind, "loop": loop, "stream": None, "closed_at": None}
-    first = {"first_at": now, "last_at": now, "raised_at": now, "priority": 1, "detail": detail[:200]}
+    said = {"last_at": now, "detail": detail[:200], "told": dict(told or {})}
+    first = {"first_at": now, "raised_at": now, "priority": priority, **said}
     row, created = Signal.objects.get_or_create(**scope, defaults=first)
     if not created:
-        again = {"last_at": now, "points": F("points") + 1, "detail": detail[:200]}
+        again = {"points": F("points") + 1, **said}
         Signal.objects.filter(pk=row.pk).update(**again)
     attention.call([line.pk], now)
     events.publish("signal", line_id=line.pk)

@@ -12,7 +12,7 @@ from django.db import IntegrityError, transaction
 
 from control.actions import audit, estimators, machines, outside_models
 from control.actions.estimators import Fitted, History
-from control.actions.retraining import SYSTEM, Schedule, State, decided, ended, put_in_force, set_hash
+from control.actions.retraining import SYSTEM, Schedule, State, ended, put_in_force, set_hash
 from control.core.machine import Machine
 from control.core.vm import challenge
 from control.core.vm.estimator import Estimator as Folded
@@ -74,7 +74,7 @@ def _carry_out(run: TrainingRun, clock: Callable[[], datetime]) -> None:
         _store(run, fitted, verdict, clock())
         if verdict["passed"] and row and row.then == TrainingPlan.Then.PUT_IN_FORCE:
             run.refresh_from_db()
-            put_in_force(run, actor=SYSTEM, now=clock(), reason=decided(row))
+            put_in_force(run, row, clock())
 
 
 def _parted(past: History) -> tuple[History, History]:

@@ -15,7 +15,7 @@ from typing import Any, Literal
 from django.contrib.auth.models import User
 
 from control.actions import audit, signing
-from control.actions._version import activate, begin, move, overtaken
+from control.actions._version import activate, begin, move, overtaken, standing
 from control.actions.audit import Actor
 from control.actions.authority import RIGHTS, Right, Role, require, roles
 from control.actions.errors import Conflict, Invalid, NoPermission, NotFound
@@ -58,13 +58,70 @@ def draft(
             require_typed(of)
         now_is = present(kind, scope, row)
         whole = _sound(of, row, {**now_is, **content})
-        if content_hash(whole) == content_hash(now_is):
-            raise Conflict("nothing_changed", "This is what is in force already.")
-        base = active(kind, scope)
-        if base is None and of.on_record:
-            base = install(kind, line, scope, now_is, actor=SYSTEM, now=now)
-        told = {"source": source, "base": base, "reason": reason.strip()[:400]}
-        return begin(kind, scope, whole, line=line, actor=actor, now=now, **told)
+        return _draft(of, line, scope, now_is, whole, source=source, actor=actor, now=now, reason=reason)
+
+
+def again(version_id: int, *, actor: User, now: datetime, reason: str) -> Version:
+    """A draft of what was in force once: the way back is reviewed like any other."""
+    with _finding(version_id, "version.again", actor=actor, now=now, reason=reason) as version:
+        require(actor, Right.CONFIGURE, version.line, now)
+        _need(reason)
+        if version.effective_from is None:
+            raise Conflict("never_in_force", "It never was in force.", standing(version))
+        of, row = known(version.kind, version.line, version.scope)
+        whole, now_is = _sound(of, row, held(of, row, version)), present(version.kind, version.scope, row)
+        told: dict[str, Any] = {"source": Source.PAGE, "actor": actor, "now": now, "reason": reason}
+        return _draft(of, version.line, version.scope, now_is, whole, **told)
+
+
+def _draft(
+    of: Kind,
+    line: Line,
+    scope: int,
+    now_is: Mapping[str, Any],
+    whole: Mapping[str, Any],
+    *,
+    source: str,
+    actor: User,
+    now: datetime,
+    reason: str,
+) -> Version:
+    """Of a whole and sound content; the first one puts on record what it rests on."""
+    if content_hash(whole) == content_hash(now_is):
+        raise Conflict("nothing_changed", "This is what is in force already.")
+    told = {"source": source, "base": _on_record(of, line, scope, now_is, now), "reason": reason.strip()[:400]}
+    return begin(of.key, scope, whole, line=line, actor=actor, now=now, **told)
+
+
+def _on_record(of: Kind, line: Line, scope: int, now_is: Mapping[str, Any], now: datetime) -> Version | None:
+    """The version in force; where what is usual can itself change, it is put on record as one."""
+    found = active(of.key, scope)
+    if found is None and of.on_record and now_is:
+        return install(of.key, line, scope, now_is, actor=SYSTEM, now=now)
+    return found
+
+
+def standing_decision(
+    kind: str,
+    line: Line,
+    scope: int,
+    content: Mapping[str, Any],
+    *,
+    approved_by: User,
+    approved_at: datetime,
+    actor: str,
+    now: datetime,
+    reason: str,
+) -> Version:
+    """Put in force what somebody has approved beforehand, as a plan. Inside an audited transaction."""
+    of, row = known(kind, line, scope)
+    now_is = present(kind, scope, row)
+    told: dict[str, Any] = {"state": State.APPROVED, "source": Source.TRAINING, "reason": reason[:400]}
+    told |= {"approved_by": approved_by, "approved_at": approved_at}
+    whole, base = _sound(of, row, {**now_is, **content}), _on_record(of, line, scope, now_is, now)
+    version = begin(kind, scope, whole, line=line, actor=actor, now=now, base=base, **told)
+    activate(version, actor=actor, now=now, reason=reason)
+    return version
 
 
 def edit(version_id: int, content: Mapping[str, Any], *, seen: str, actor: User, now: datetime, reason: str) -> Version:

@@ -106,7 +106,7 @@ def frame_of(machine: Machine) -> Frame:
         upper=np.array([stream.upper for stream in streams]),
         feedback=np.array([int(stream.feedback) for stream in streams], np.int64),
         beyond=np.array([_outermost(stream.chart) for stream in streams]),
-        values=Family.of(_of_values(stream.chart) for stream in streams),
+        values=Family.of(of_values(stream.chart) for stream in streams),
         errors=Family.of(_of_errors(stream.chart) for stream in streams),
         several=any(stream.chart and (stream.chart.groups or stream.chart.averaged) for stream in streams),
     )
@@ -116,7 +116,7 @@ def _outermost(chart: ChartConfig | None) -> float:
     return chart.rules.beyond if chart and Rule.BEYOND_3_SIGMA in chart.rules.rules else np.inf
 
 
-def _of_values(chart: ChartConfig | None) -> tuple[float, float, Design]:
+def of_values(chart: ChartConfig | None) -> tuple[float, float, Design]:
     return (
         NO_LIMITS
         if chart is None
@@ -226,7 +226,7 @@ def _continued(
         if stage > 0:
             begun = [ChartState(state.mean, state.sigma, short_run=state.short_run) for state in begun]
         last = told.at_s[positions[:, -1]].tolist()
-        bits[positions], stand = _judged(family.designs[kind], begun, z[positions], last)
+        bits[positions], stand = continued(family.designs[kind], begun, z[positions], last)
         states.update(zip(streams, stand, strict=True))
     return bits, states
 
@@ -239,7 +239,7 @@ def _stretches(taken: IntArray, told: _Told) -> list[list[int]]:
     return [positions[begin:end] for begin, end in pairwise(ends)]
 
 
-def _judged(
+def continued(
     design: Design, begun: list[ChartState], z: FloatArray, last_at_s: list[float]
 ) -> tuple[IntArray, list[ChartState]]:
     """Go on with the charts of some streams over their values ``z`` (streams, n)."""

@@ -40,6 +40,7 @@ class Figures:
     Shifts: the first of the day begins ``first_shift_h`` after midnight by the plant's clock, ``shifts_a_day`` of equal
     length; each is accepted ``accept_within_s`` after its end. Calls, for each of the ``operators``: one every
     ``call_every_s``, ``call_burst`` at once; a signal is put aside for ``shelve_longest_s`` at most.
+    A machine is off its recipe once it has been for ``recipe_settle_s``.
     """
 
     life_dead_times: float = figure(2.0, 1.0, 5.0)
@@ -73,6 +74,7 @@ class Figures:
     call_every_s: float = figure(600.0, 60.0, 3600.0, "s")
     call_burst: int = figure(10, 1, 30)
     shelve_longest_s: float = figure(28800.0, 600.0, 86400.0, "s")
+    recipe_settle_s: float = figure(60.0, 10.0, 600.0, "s")
 
     @classmethod
     def of(cls, told: Mapping[str, Any]) -> Figures:

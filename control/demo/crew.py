@@ -40,6 +40,7 @@ FEW = 3  # points of a signal that may be the gauge's doing
 STARES = timedelta(minutes=10)
 SINGLE = Finding("gauge_fault", "Single readings; the foil beside them is good. Nothing done.")
 SEVERAL = Finding("slurry_batch", "Followed up at the coater until it was back on target.")
+TRIMMED = Finding("set_point_change", "Set by hand while the loops were open. It stays so; the loops go on from there.")
 NOTE = "Lanes held by hand for most of the shift; the pump of line 1 is louder than it was."
 HABITS = (
     Answer(45),
@@ -77,10 +78,12 @@ class Crew:
 
     def answer(self, now: datetime) -> None:
         """Close the signals that have been open for a while, with a cause."""
-        causes = {cause.key: cause for cause in CauseCode.objects.filter(key__in=(SINGLE.cause, SEVERAL.cause))}
+        known = (SINGLE.cause, SEVERAL.cause, TRIMMED.cause)
+        causes = {cause.key: cause for cause in CauseCode.objects.filter(key__in=known)}
         raised = Signal.objects.filter(closed_at__isnull=True, joins__isnull=True, raised_at__lte=now - STARES)
         for signal in raised.select_related("line__area"):
             found = SINGLE if signal.points <= FEW else SEVERAL
+            found = TRIMMED if signal.kind == Signal.Kind.RECIPE_DRIFT else found
             signals.close(
                 signal, cause=causes[found.cause], action_taken=found.done, actor=self.people.operator, now=now
             )

@@ -15,7 +15,7 @@ from pathlib import Path
 from django.db import connection
 from django.utils import timezone
 
-from control.actions import audit, changes, estimators, limits
+from control.actions import audit, changes, drifting, estimators, limits
 from control.actions.proposing import retract
 from control.connectors.memory import RetentiveMemory
 from control.core.policy import Reason
@@ -89,6 +89,7 @@ class PastShift:
                 line.dispatcher.run_once()
             if self.now - looked >= ROUND:
                 looked = self.now
+                drifting.watch(self.now)
                 self.crew.answer(self.now)
 
     def _run(self, seconds: int) -> None:

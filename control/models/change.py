@@ -113,6 +113,7 @@ class SetPointMove(models.Model):
             models.UniqueConstraint(fields=["change", "tag"], name="move_once"),
             models.UniqueConstraint(fields=["tag"], condition=Q(in_flight=True), name="move_one_in_flight"),
         ]
+        indexes = [models.Index(fields=["tag", "-id"], name="move_newest_of_tag")]
         ordering = ["id"]
 
 

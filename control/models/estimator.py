@@ -11,7 +11,12 @@ from .version import VersionState
 
 
 class Estimator(models.Model):
-    """One trained model of one stream. ``content`` holds coefficients, never code; ``sha256`` is its canonical hash."""
+    """One trained model of one stream. ``content`` holds coefficients, never code; ``sha256`` is its canonical hash.
+
+    Those of a machine are in force together, by a version of the kind ``KIND`` once people work on the line.
+    """
+
+    KIND = "estimators"
 
     stream = models.ForeignKey(Stream, models.PROTECT, related_name="estimators")
     number = models.PositiveIntegerField()

@@ -76,12 +76,14 @@ class Signal(models.Model):
     A rule that a stream broke: points that break the same rule one after the other are one signal, ``first`` to
     ``last``. Or what happened on the line as a whole, with ``loop`` where it concerns one. What comes of the same cause
     as an open one ``joins`` it and calls nobody itself; ``called_at`` is when a signal was first put before people.
+    What is ``told`` of a machine that is off its recipe stays, also once it is answered, for as long as it is so.
     """
 
     class Kind(models.TextChoices):
         RULE = "rule", _("A rule is broken")
         WRITE_FAILED = "write_failed", _("A write failed")
         UNCONFIRMED = "unconfirmed", _("The outcome of a write is unknown")
+        RECIPE_DRIFT = "recipe_drift", _("A machine is off its recipe (expected → found)")
 
     line = models.ForeignKey(Line, models.PROTECT, related_name="signals")
     kind = models.CharField(max_length=16, choices=Kind, default=Kind.RULE)
@@ -95,6 +97,7 @@ class Signal(models.Model):
     points = models.PositiveIntegerField(default=1)
     value = models.FloatField(null=True)
     detail = models.CharField(max_length=200, blank=True)
+    told = models.JSONField(default=dict, blank=True, help_text=_("Parameters that are off: expected and found"))
     raised_at = models.DateTimeField()
     joins = models.ForeignKey("self", models.PROTECT, null=True, blank=True, related_name="joined")
     called_at = models.DateTimeField(null=True, blank=True)
@@ -132,6 +135,7 @@ class Signal(models.Model):
         indexes = [
             models.Index(fields=["stream", "-last_at"], name="signal_recent"),
             models.Index(fields=["line", "called_at"], name="signal_called"),
+            models.Index(fields=["line"], condition=Q(kind="recipe_drift") & ~Q(told={}), name="signal_of_a_drift"),
         ]
 
 

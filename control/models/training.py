@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.contrib.auth.models import User
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
 from .plant import Equipment
@@ -14,7 +14,7 @@ class TrainingPlan(models.Model):
     """A standing decision about one equipment: how often to retrain, on how much history, and what becomes of it.
 
     Without ``every_rolls`` and ``every_hours`` nothing is retrained by itself. Whatever passes is proposed to a person,
-    unless a person has said once that it may be put in force.
+    unless a person has said once that it may be put in force, and another has signed that.
     """
 
     class Then(models.TextChoices):
@@ -29,15 +29,21 @@ class TrainingPlan(models.Model):
     decided_by = models.ForeignKey(User, models.PROTECT, related_name="+")
     decided_at = models.DateTimeField()
     reason = models.CharField(max_length=400)
+    approved_by = models.ForeignKey(User, models.PROTECT, null=True, blank=True, related_name="+")
+    approved_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         constraints = [
+            models.CheckConstraint(
+                condition=Q(approved_by__isnull=True) | ~Q(approved_by=F("decided_by")),
+                name="training_plan_approved_by_another",
+            ),
             models.CheckConstraint(
                 condition=Q(history_hours__gt=0)
                 & (Q(every_hours__isnull=True) | Q(every_hours__gt=0))
                 & (Q(every_rolls__isnull=True) | Q(every_rolls__gt=0)),
                 name="training_plan_positive",
-            )
+            ),
         ]
 
     @property

@@ -11,7 +11,19 @@ from django.db import connection
 from django.db.models import Q, QuerySet
 
 from control.core.lifecycle import ENDED, OPEN, State
-from control.models import AuditEntry, Change, Equipment, Handover, Hold, Limits, Line, Loop, ProcessEvent, Signal
+from control.models import (
+    AuditEntry,
+    Change,
+    Equipment,
+    Estimator,
+    Handover,
+    Hold,
+    Limits,
+    Line,
+    Loop,
+    ProcessEvent,
+    Signal,
+)
 
 Json = dict[str, Any]
 MOST = 100  # of one kind are told one by one; the number of all is told anyway
@@ -118,6 +130,7 @@ def _signal(row: Signal) -> Json:
     return {
         "id": row.pk, "kind": row.kind, "stream": row.stream_id, "loop": row.loop_id, "key": where, "rule": row.rule,
         "priority": row.priority, "first_at": _iso(row.first_at), "last_at": _iso(row.last_at), "points": row.points,
+        "detail": row.detail,
     }  # fmt: skip
 
 
@@ -165,7 +178,8 @@ def _events(line: Line, since: datetime, until: datetime) -> list[Json]:
 
 def _versions(line: Line, since: datetime, until: datetime) -> list[Json]:
     rows = _recorded(line, VERSIONED).filter(at__gte=since, at__lt=until)
-    rows = rows.exclude(action="version.activate", new__version__startswith=f"{Limits.KIND} ")  # told of the stream
+    for kind in (Limits.KIND, Estimator.KIND):  # told of the stream, of the machine
+        rows = rows.exclude(action="version.activate", new__version__startswith=f"{kind} ")
     return [
         {"at": _iso(row.at), "action": row.action, "object": row.object_type, "id": row.object_id, **_by(row)}
         for row in rows

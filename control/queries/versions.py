@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
+from typing import Any
 
 from django.db.models import QuerySet
 
 from control.core.versions import OPEN
-from control.models import AuditEntry, Limits, Line, Loop, Stream, Version, VersionState
+from control.models import AuditEntry, Equipment, Estimator, Limits, Line, Loop, Stream, Version, VersionState
 
 
 def visible(line_ids: Iterable[int]) -> QuerySet[Version]:
@@ -28,6 +30,11 @@ def loops(line: Line) -> QuerySet[Loop]:
     return Loop.objects.filter(equipment__line=line).select_related("equipment").order_by("pk")
 
 
+def predicted(line: Line) -> QuerySet[Equipment]:
+    """The machines that have streams to predict."""
+    return Equipment.objects.filter(line=line, lanes__streams__isnull=False).distinct().order_by("position")
+
+
 def streams(line: Line) -> QuerySet[Stream]:
     rows = Stream.objects.filter(lane__equipment__line=line)
     return rows.select_related("characteristic", "lane__equipment").order_by("lane__equipment__position", "pk")
@@ -35,12 +42,15 @@ def streams(line: Line) -> QuerySet[Stream]:
 
 def subjects(rows: Iterable[Version]) -> dict[tuple[str, int], str]:
     """What versions are of, by kind and scope, where that is not the line as a whole."""
-    scopes: dict[str, set[int]] = {"loop": set(), Limits.KIND: set()}
+    scopes = defaultdict[str, set[int]](set)
     for row in rows:
-        scopes.get(row.kind, set()).add(row.scope)
-    loops = Loop.objects.filter(pk__in=scopes["loop"])
-    streams = Stream.objects.filter(pk__in=scopes[Limits.KIND]).select_related("characteristic", "lane__equipment")
-    return {("loop", row.pk): str(row) for row in loops} | {(Limits.KIND, row.pk): str(row) for row in streams}
+        scopes[row.kind].add(row.scope)
+    found: dict[str, QuerySet[Any]] = {
+        "loop": Loop.objects.all(),
+        Limits.KIND: Stream.objects.select_related("characteristic", "lane__equipment"),
+        Estimator.KIND: Equipment.objects.all(),
+    }
+    return {(kind, row.pk): str(row) for kind, of in found.items() for row in of.filter(pk__in=scopes[kind])}
 
 
 def waiting(line: Line) -> QuerySet[Version]:

@@ -15,6 +15,8 @@ from control.queries import live, overview, points
 from dashboards import permissions
 from dashboards.api.schemas import Failure, Instant, LaneOut, LineOut, PointsOut
 from dashboards.frames import Frame, frame
+from dashboards.panels import Panel, panel
+from dashboards.wording import PANELS
 
 MOST_POINTS = 5000
 FROM, TO = Query(None, alias="from"), Query(None, alias="to")
@@ -73,6 +75,21 @@ def lane_frame(
     """What surrounds a lane's points in a time range: specification, limits with their versions, events, plant time."""
     lane = permissions.found(lane_queries.visible_lanes(permissions.line_ids(request)), pk=lane_id)
     return frame(lane, start, end)
+
+
+@router.get("/lanes/{lane_id}/panel", response={200: Panel, **REFUSALS})
+def lane_panel(
+    request: HttpRequest,
+    lane_id: int,
+    kind: str = Query(..., alias="panel", description="|".join(PANELS)),
+    start: Instant = FROM_NEEDED,
+    end: Instant = TO_NEEDED,
+) -> Any:
+    """What one kind of chart drew of a lane's streams in a time range: its statistic with its lines, point by point."""
+    lane = permissions.found(lane_queries.visible_lanes(permissions.line_ids(request)), pk=lane_id)
+    if kind not in PANELS:
+        raise Invalid("no_such_chart", f"The charts are {', '.join(PANELS)}.")
+    return panel(lane, kind, start, end)
 
 
 def _line(line: Line) -> dict[str, Any]:

@@ -30,7 +30,7 @@ class VersionOut(Schema):
     id: int
     kind: str
     line: str
-    scope: int = Field(description="What it is of: a loop, a stream for limits, else the line itself")
+    scope: int = Field(description="What it is of: loop, stream (limits), machine (estimators), or the line itself")
     number: int
     state: str
     source: str
@@ -111,6 +111,7 @@ DECIDED = {**DECISION, 200: VersionTold}
 OF_VERB = {
     "submit": Right.CONFIGURE, "discard": Right.CONFIGURE, "rework": actions.may_rework,
     "reject": actions.may_review, "recall": actions.may_review, "retire": actions.may_review,
+    "again": Right.CONFIGURE,
 }  # fmt: skip
 
 
@@ -222,11 +223,11 @@ def put_in_force(request: HttpRequest, version_id: int, asked: SignatureIn, key:
 def decide(
     request: HttpRequest,
     version_id: int,
-    verb: Literal["submit", "discard", "rework", "reject", "recall", "retire"],
+    verb: Literal["submit", "discard", "rework", "reject", "recall", "retire", "again"],
     asked: ReasonIn,
     key: str = Key,
 ) -> HttpResponse:
-    """What being signed in is enough for."""
+    """What being signed in is enough for. ``again`` answers with a new draft of what was in force once."""
     _found(request, version_id)
     return _answer(version_doors.decide(permissions.person(request), key, version_id, verb, reason=asked.reason))
 

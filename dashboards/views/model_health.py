@@ -10,6 +10,7 @@ from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
+from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST, require_safe
 
 from control.actions import model_kinds, outside_models, retraining
@@ -18,7 +19,7 @@ from control.actions.errors import Invalid, Refused
 from control.models import Equipment, TrainingPlan, TrainingRun
 from control.queries import live, overview
 from control.queries import model_health as queries
-from dashboards import model_form, permissions, training_form, uploads
+from dashboards import hands, model_form, permissions, training_form, uploads
 from dashboards.views import refusals
 
 RUNS, ROLLS = 8, 3
@@ -36,6 +37,7 @@ def training(request: HttpRequest, pk: int) -> HttpResponse:
     return render(request, "models/_training.html", _training(request, _found(request, pk)))
 
 
+@sensitive_post_parameters("password")
 @login_required
 @require_POST
 def plan(request: HttpRequest, pk: int) -> HttpResponse:
@@ -43,7 +45,7 @@ def plan(request: HttpRequest, pk: int) -> HttpResponse:
 
     def decide(told: dict[str, Any]) -> None:
         schedule = training_form.asked(request.POST.dict())
-        retraining.plan(machine, schedule, reason=request.POST.get("reason", ""), **told)
+        retraining.plan(machine, schedule, reason=request.POST.get("reason", ""), by=hands.of_form(request), **told)
 
     return _done(request, machine, decide, _("The plan holds from now on."))
 
@@ -104,12 +106,12 @@ def decide(request: HttpRequest, pk: int, verb: str) -> HttpResponse:
     reason = request.POST.get("reason", "")
     verbs: dict[str, Callable[[dict[str, Any]], object]] = {
         "cancel": lambda told: retraining.cancel(run, **told),
-        "promote": lambda told: retraining.promote(run, reason=reason, **told),
+        "submit": lambda told: retraining.submit(run, reason=reason, **told),
         "decline": lambda told: retraining.decline(run, reason=reason, **told),
     }
     said = {
         "cancel": _("The run ends before its next step."),
-        "promote": _("The new estimators are in force."),
+        "submit": _("The new estimators wait for a reviewer."),
         "decline": _("The estimators in force stay."),
     }
     if verb not in verbs:
@@ -166,7 +168,8 @@ def _training(request: HttpRequest, machine: Equipment) -> dict[str, Any]:
         "under_way": under_way,
         "progress": under_way and queries.progress(under_way, permissions.now()),
         "proposed": proposed,
-        "plan": TrainingPlan.objects.filter(pk=machine.pk).select_related("decided_by").first(),
+        "review": retraining.in_review(proposed) if proposed else None,
+        "plan": TrainingPlan.objects.filter(pk=machine.pk).select_related("decided_by", "approved_by").first(),
         "choices": TrainingPlan.Then.choices,
         "may_configure": permissions.may(request, Right.CONFIGURE, line),
     }

@@ -21,7 +21,7 @@ from control.actions import imports, versions
 from control.actions.authority import Right
 from control.actions.errors import Invalid
 from control.actions.idempotency import Answered
-from control.actions.kinds import KINDS, LIMITS, LOOP
+from control.actions.kinds import ESTIMATORS, KINDS, LIMITS, LOOP
 from control.actions.signing import signatures
 from control.core.versions import TRANSITIONS, State, Verb
 from control.models import Line, Version
@@ -44,6 +44,7 @@ def page(request: HttpRequest, key: str) -> HttpResponse:
         "kinds": [(kind, version_words.kind(kind), active.get((kind, line.pk))) for kind in version_form.FORMS],
         "loops": [(loop, active.get((LOOP.key, loop.pk))) for loop in queries.loops(line)],
         "streams": [(stream, active.get((LIMITS.key, stream.pk))) for stream in queries.streams(line)],
+        "machines": [(one, active.get((ESTIMATORS.key, one.pk))) for one in queries.predicted(line)],
         "waiting": _listed(queries.waiting(line)),
         "versions": _listed(queries.of_line(line)[:NEWEST]),
     })  # fmt: skip
@@ -113,9 +114,10 @@ def decide(request: HttpRequest, pk: int, verb: str) -> HttpResponse:
     version = _found(request, pk)
     if verb not in version_doors.PLAIN and verb not in version_doors.SIGNED:
         raise Http404("no such verb")
-    return refusals.answered(
-        request, lambda user, key: _decided(request, user, key, version, verb), reverse("version", args=[pk])
-    )
+    back = reverse("version", args=[pk])
+    if verb == "again":  # leads to the draft
+        back = f"{reverse('versions', args=[version.line.key])}#waiting"
+    return refusals.answered(request, lambda user, key: _decided(request, user, key, version, verb), back)
 
 
 @login_required
@@ -204,13 +206,14 @@ def _form(request: HttpRequest, line: Line, kind: str, version: Version | None =
         "title": version_words.kind(kind),
         "version": version,
         "reason": version.reason if version else "",
-        "named": version_form.named(kind, line),
+        "named": version_form.named(kind, line, line.pk),
         "fields": version_form.fields(kind, line, present, version.content if version else present),
     }
 
 
 def _review(request: HttpRequest, version: Version) -> dict[str, Any]:
-    rows, named = versions.difference(version), version_form.named(version.kind, version.line)
+    rows = versions.difference(version)
+    named = version_form.named(version.kind, version.line, version.scope)
     return _shared(request, version.line) | {
         "version": version,
         "title": version_words.kind(version.kind),
@@ -243,10 +246,12 @@ def _verbs(request: HttpRequest, version: Version) -> set[str]:
     possible = {str(verb) for state, verb in TRANSITIONS if state == State(version.state)}
     if Verb.ACTIVATE in possible and version.state == State.APPROVED:
         possible.add("put_in_force")
+    if version.state == State.SUPERSEDED:
+        possible.add("again")
     author, me = version.author_id, request.user.pk
     allowed: set[str] = set()
     if permissions.may(request, Right.CONFIGURE, version.line):
-        allowed |= {"submit", "discard", *version_doors.SIGNED}
+        allowed |= {"submit", "discard", "again", *version_doors.SIGNED}
         allowed |= {"edit"} if author in (None, me) and version.kind in (LOOP.key, *version_form.FORMS) else set()
     if versions.may_review(version, permissions.person(request), permissions.now()):
         allowed |= {"rework", "reject", "recall", "retire", *version_doors.SIGNED}

@@ -1,6 +1,7 @@
 // <apc-chart lane follow frame points>: the control charts of one lane, live or of a range that the address names.
 import { fillTable } from "./table.js";
 import { live } from "./live.js";
+import { Panel } from "./panel.js";
 import { Store } from "./store.js";
 import { PlantClock } from "./times.js";
 import { layoutOf, tracesOf } from "./traces.js";
@@ -19,11 +20,13 @@ class ApcChart extends HTMLElement {
   #timer = null;
   #busy = false;
   #asked = 0;
+  #loading = false; // on a slow line the next point is no reason to ask again
+  #panel = new Panel(this);
 
   connectedCallback() {
     this.#readAddress();
     this.addEventListener("click", (event) => this.#clicked(event));
-    this.querySelector("[data-table]")?.addEventListener("toggle", () => this.#table());
+    for (const table of this.querySelectorAll("details")) table.addEventListener("toggle", () => this.#tables());
     this.stop = live.follow(this.getAttribute("follow"), (message) => this.#take(message));
     this.again = () => this.#load();
     document.addEventListener("apc:changed", this.again);
@@ -48,6 +51,7 @@ class ApcChart extends HTMLElement {
   }
 
   get #plots() { return [...this.querySelectorAll(".plot")]; }
+  get #charts() { return this.#plots.filter((plot) => plot.dataset.stream); }
   get #words() { return this.dataset; }
 
   #readAddress() {
@@ -58,7 +62,8 @@ class ApcChart extends HTMLElement {
   }
 
   #writeAddress() {
-    const query = new URLSearchParams();
+    const query = new URLSearchParams(location.search);
+    for (const name of ["from", "to", "span"]) query.delete(name);
     if (this.#range) {
       query.set("from", new Date(this.#range[0]).toISOString());
       query.set("to", new Date(this.#range[1]).toISOString());
@@ -69,8 +74,10 @@ class ApcChart extends HTMLElement {
 
   #take(message) {
     this.#store.add(message.points);
+    this.#panel.take(message.points);
+    if (!this.#range) this.#panel.refresh(this.#shown());
     if (this.#range) this.#fresh += message.type === "points" ? message.points.length : 0;
-    else if (!this.#frame || message.type === "snapshot" || this.#store.crowded) this.#load();
+    else if (message.type === "snapshot" || (!this.#loading && (!this.#frame || this.#store.crowded))) this.#load();
     this.#soon();
   }
 
@@ -98,6 +105,7 @@ class ApcChart extends HTMLElement {
   /** Fetch the frame and the thinned points of what is shown; what the socket brings is added to it. */
   async #load() {
     const asked = ++this.#asked;
+    this.#loading = true;
     const [from, to] = this.#shown();
     const query = new URLSearchParams({ from: new Date(from).toISOString(), to: new Date(to).toISOString() });
     try {
@@ -107,7 +115,10 @@ class ApcChart extends HTMLElement {
       this.#clock = new PlantClock(frame.offsets);
       if (this.#range || this.#store.crowded) this.#store.clear();
       this.#store.add(points.points ?? []);
-    } catch { /* the banner tells of a lost server; the next point asks again */ }
+      this.#panel.hurry();
+    } catch { /* the banner tells of a lost server; the next point asks again */ } finally {
+      if (asked === this.#asked) this.#loading = false;
+    }
     this.#draw();
   }
 
@@ -120,18 +131,24 @@ class ApcChart extends HTMLElement {
     if (!this.#range) this.#store.forgetBefore(range[0] - 60000);
     this.#busy = true;
     try {
-      for (const plot of this.#plots) await this.#plot(plot, range);
+      for (const plot of this.#charts) await this.#plot(plot, range);
+      await this.#panel.draw(range, this.#frame, this.#words, this.#clock, (plot, ...what) => this.#put(plot, ...what));
     } finally { this.#busy = false; }
-    this.#table();
+    this.#tables();
+    this.#panel.refresh(range).then((news) => news && this.#soon());
   }
 
   async #plot(plot, range) {
     const stream = this.#frame.streams.find((one) => one.id === Number(plot.dataset.stream));
     if (!stream) return;
+    const given = [this.#store, stream, this.#frame, this.#words, this.#clock];
+    await this.#put(plot, tracesOf(...given), layoutOf(...given, range));
+  }
+
+  async #put(plot, traces, layout) {
     const first = plot.classList.contains("waiting");
     plot.classList.remove("waiting");
-    const given = [this.#store, stream, this.#frame, this.#words, this.#clock];
-    await window.Plotly.react(plot, tracesOf(...given), layoutOf(...given, range), CONFIG);
+    await window.Plotly.react(plot, traces, layout, CONFIG);
     if (first) plot.on("plotly_relayout", (change) => this.#moved(change));
   }
 
@@ -152,9 +169,11 @@ class ApcChart extends HTMLElement {
     const [from, to] = this.#shown();
     const query = new URLSearchParams({ from: new Date(from).toISOString(), to: new Date(to).toISOString() });
     this.querySelector("[data-download]").href = `${this.getAttribute("file")}?${query}`;
+    this.#panel.link(query);
   }
 
-  #table() {
+  #tables() {
+    this.#panel.fillTable(this.#clock, this.#frame);
     const table = this.querySelector("[data-table]");
     if (table?.open && this.#frame) fillTable(table.querySelector("tbody"), this.#store.newest(200), this.#frame, this.#words, this.#clock);
   }

@@ -2,18 +2,23 @@
 
 export function fillTable(body, points, frame, words, clock) {
   const streams = new Map(frame.streams.map((stream) => [stream.id, stream]));
-  const row = (point) => {
+  fillRows(body, points.filter((point) => streams.has(point.stream)).map((point) => {
     const { name, decimals } = streams.get(point.stream);
     const number = (value) => (value === null ? "–" : value.toFixed(decimals));
     const interval = point.low === null ? "" : `${number(point.low)} … ${number(point.high)}`;
-    const cells = [clock.full(point.t), name, words[point.by], number(point.value), interval, point.roll, point.web_m === null ? "–" : point.web_m.toFixed(1), point.rules.map((rule) => frame.rules[rule]).join(", ")];
+    return [clock.full(point.t), name, words[point.by], number(point.value), interval, point.roll, point.web_m === null ? "–" : point.web_m.toFixed(1), point.rules.map((rule) => frame.rules[rule]).join(", ")];
+  }));
+}
+
+/** A row for each list of cells; those between the third and the last are numbers. */
+export function fillRows(body, rows) {
+  body.replaceChildren(...rows.map((cells) => {
     const line = document.createElement("tr");
     cells.forEach((text, i) => {
       const cell = line.appendChild(document.createElement("td"));
       cell.textContent = text;
-      if (i >= 3 && i <= 6) cell.className = "n";
+      if (i >= 3 && i < cells.length - 1) cell.className = "n";
     });
     return line;
-  };
-  body.replaceChildren(...points.filter((point) => streams.has(point.stream)).map(row));
+  }));
 }

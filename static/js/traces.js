@@ -16,7 +16,7 @@ function gapOf(points) {
 }
 
 /** The points with an empty one in every gap, and where a value is missing. */
-function broken(points) {
+export function broken(points) {
   const gap = gapOf(points);
   return points.flatMap((point, i) => (i && point.t - points[i - 1].t > gap ? [{ t: points[i - 1].t + 1, value: null }, point] : [point]));
 }
@@ -62,7 +62,7 @@ export function tracesOf(store, stream, frame, words, clock) {
 }
 
 /** Every point that breaks a rule is marked; the first of a run names the rule. */
-function violations(points, frame, colour) {
+export function violations(points, frame, colour) {
   const found = points.filter((p) => p.rules.length && p.value !== null).sort((a, b) => a.t - b.t);
   const named = found.map((p, i) => (i && found[i - 1].rules.join() === p.rules.join() && p.t - found[i - 1].t < 120000 ? "" : frame.rules[p.rules[0]]));
   return {
@@ -111,7 +111,7 @@ export function layoutOf(store, stream, frame, words, clock, range) {
 }
 
 /** Labels at the right edge that would lie on each other are moved apart. */
-function apart(annotations, [low, high]) {
+export function apart(annotations, [low, high]) {
   const least = (high - low) * 0.065; // 17 px or more of the height the values take
   const right = annotations.filter((a) => a.xref === "paper").sort((a, b) => a.y - b.y);
   right.forEach((a, i) => { if (i && a.y - right[i - 1].y < least) a.y = right[i - 1].y + least; });

@@ -1,4 +1,4 @@
-"""A model made elsewhere: tried on its own, trained around, compared, and put in force by a person."""
+"""A model made elsewhere: tried on its own, trained around, compared, and put in force by a second person."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import struct
 
 import pytest
 
-from control.actions import _outside_trial, outside_models, retraining, trainingrun
+from control.actions import _outside_trial, outside_models, retraining, trainingrun, versions
 from control.actions.errors import Conflict, Invalid, NoPermission
 from control.models import AuditEntry, Estimator, TrainingRun
 from tests.core.onnx_files import INT64, field, linear, model, node, tensor, value
-from tests.factories import grant, user
+from tests.factories import grant, hand, user
 from tests.running import running
 
 pytestmark = pytest.mark.django_db
@@ -57,7 +57,10 @@ def test_it_waits_for_a_run_and_nothing_is_in_force_yet(line, engineer):
 def test_after_its_run_it_is_proposed_and_a_person_puts_it_in_force(line, engineer):
     run = trainingrun.carry_out(brought(line, engineer).pk, clock=lambda: line.now)
     assert (run.state, run.error) == ("proposed", "")
-    retraining.promote(run, actor=engineer, now=line.now, reason="it was no worse")
+    version = retraining.submit(run, actor=engineer, now=line.now, reason="it was no worse")
+    reviewer = user("supervisor")
+    grant(reviewer, "supervisor", line=line.line)
+    versions.approve(version.pk, seen=version.sha256, by=hand(reviewer, line.now), then="now", now=line.now)
     rows = (
         Estimator.objects.filter(state="active")
         .select_related("stream__lane", "stream__characteristic")

@@ -20,9 +20,10 @@ from control.core.exchange import MeasuredPiece
 from control.core.loop import State, run
 from control.core.types import MeasuredBy, Quality
 from control.core.vm import training
-from control.models import AuditEntry, Estimator, Intake, Measurement
+from control.models import AuditEntry, Estimator, Intake, Measurement, Version
 from control.queries import vm
 from tests.core.onnx_files import linear
+from tests.factories import grant, user
 from tests.running import START, running
 
 pytestmark = pytest.mark.django_db
@@ -77,6 +78,17 @@ def test_the_command_chooses_instead_of_the_file_and_says_what_cannot_be(line):
     assert {row.content["main"]["kind"] for row in active(line).values()} == {"pls"}
     with pytest.raises(CommandError, match="both pls"):
         call_command("train", line.line.key, hours=timedelta(days=300), main="pls", reference="pls")
+
+
+def test_once_people_work_on_a_line_the_command_keeps_its_models_and_draws_limits_for_a_review(line):
+    trained(line)
+    grant(user("engineer"), "engineer", line=line.line)
+    for state in ("active", "in_review"):
+        with pytest.raises(CommandError, match="for review"):
+            call_command("train", line.line.key, hours=timedelta(days=300), by="engineer", stdout=StringIO())
+        assert Version.objects.filter(kind="limits", state=state).exists()
+    assert not Estimator.objects.exclude(state="active").exists()
+    assert AuditEntry.objects.filter(action="estimator.train.refused").exists()
 
 
 def test_a_row_tells_its_kind_figures_data_window_hash_and_gates(line):

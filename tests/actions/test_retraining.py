@@ -8,12 +8,23 @@ import pytest
 from django.conf import settings
 
 from apcweb.celery import app
-from control.actions import audit, estimators, machines, retraining, trainingrun
-from control.actions.errors import Conflict, Invalid, NoPermission
+from control.actions import audit, estimators, machines, retraining, trainingrun, versions
+from control.actions.errors import Conflict, Invalid, NoPermission, Unsigned
 from control.actions.retraining import Schedule
 from control.core.vm import challenge
 from control.core.vm.challenge import Score
-from control.models import AuditEntry, Cursor, Equipment, Estimator, Point, Roll, TrainingPlan, TrainingRun
+from control.models import (
+    AuditEntry,
+    Cursor,
+    Equipment,
+    Estimator,
+    Point,
+    Roll,
+    Signature,
+    TrainingPlan,
+    TrainingRun,
+    Version,
+)
 from tests import factories
 from tests.factories import NOW
 from tests.running import running
@@ -38,13 +49,13 @@ def asked(plant):
 
 
 @pytest.mark.parametrize("name", ["viewer", "operator", "supervisor", "admin", "auditor", "outsider", "root"])
-def test_only_an_engineer_plans_asks_cancels_and_promotes(plant, name):
+def test_only_an_engineer_plans_asks_cancels_and_submits(plant, name):
     actor, run = plant.person(name), asked(plant)
     with pytest.raises(NoPermission):
         retraining.plan(plant.coater, Schedule(every_rolls=1), actor=actor, now=NOW, reason="because")
     with pytest.raises(NoPermission):
         retraining.ask(plant.coater, actor=actor, now=NOW)
-    for verb in (retraining.promote, retraining.decline):
+    for verb in (retraining.submit, retraining.decline):
         with pytest.raises(NoPermission):
             verb(run, actor=actor, now=NOW, reason="because")
     with pytest.raises(NoPermission):
@@ -139,6 +150,22 @@ def test_a_run_without_anything_measured_fails_and_says_why(plant):
     assert trainingrun.carry_out(run.pk, clock=lambda: SOON) is None
 
 
+def test_a_plan_that_puts_in_force_is_signed_by_somebody_else_who_may_review(plant):
+    standing = Schedule(every_rolls=1, then=TrainingPlan.Then.PUT_IN_FORCE)
+    told = {"actor": plant.person("engineer"), "now": NOW, "reason": "Nobody is here at night"}
+    for by in (None, factories.hand(plant.person("engineer"))):
+        with pytest.raises(Unsigned):
+            retraining.plan(plant.coater, standing, **told, by=by)
+    with pytest.raises(NoPermission):
+        retraining.plan(plant.coater, standing, **told, by=factories.hand(plant.person("operator")))
+    assert not TrainingPlan.objects.exists()
+    row = retraining.plan(plant.coater, standing, **told, by=factories.hand(plant.person("supervisor")))
+    assert (row.approved_by, row.approved_at) == (plant.person("supervisor"), NOW)
+    assert Signature.objects.get().meaning == "approve_plan"
+    again = retraining.plan(plant.coater, Schedule(every_rolls=2), **told)
+    assert again.approved_by is None
+
+
 GOOD, BAD = Score(100, 0.10, 0.9), Score(100, 0.20, 0.9)
 
 
@@ -178,8 +205,15 @@ def grown_up(line):
     return engineer
 
 
-def test_a_run_trains_compares_proposes_and_is_put_in_force_by_a_person_or_by_the_plan(line):
-    coater, engineer = line.equipment[0], grown_up(line)
+def two_of(line):
+    """The engineer, and somebody who looks at what he did."""
+    reviewer = factories.user("supervisor")
+    factories.grant(reviewer, "supervisor", line=line.line)
+    return grown_up(line), reviewer
+
+
+def test_a_run_trains_compares_proposes_and_is_put_in_force_once_somebody_else_has_signed(line):
+    coater, (engineer, reviewer) = line.equipment[0], two_of(line)
     run = trainingrun.carry_out(retraining.ask(coater, actor=engineer, now=line.now).pk, clock=lambda: line.now)
     assert run.error == ""
     assert run.state in ("proposed", "not_better")
@@ -195,13 +229,20 @@ def test_a_run_trains_compares_proposes_and_is_put_in_force_by_a_person_or_by_th
     TrainingRun.objects.filter(pk=run.pk).update(state="proposed")
     run.estimators.update(state="draft")
     run.refresh_from_db()
-    retraining.promote(run, actor=engineer, now=line.now, reason="Better on the new batch")
+    version = retraining.submit(run, actor=engineer, now=line.now, reason="Better on the new batch")
+    assert not Estimator.objects.filter(run=run, state="active").exists()
+    told = {"seen": version.sha256, "then": "now", "now": line.now}
+    with pytest.raises(NoPermission):
+        versions.approve(version.pk, by=factories.hand(engineer, line.now), **told)
+    versions.approve(version.pk, by=factories.hand(reviewer, line.now), **told)
     assert set(
         Estimator.objects.filter(stream__lane__equipment=coater, state="active").values_list("number", "run")
     ) == {(2, run.pk)}
     assert AuditEntry.objects.filter(action="training.promote").count() == 1
     with pytest.raises(Conflict):
-        retraining.promote(run, actor=engineer, now=line.now, reason="again")
+        retraining.submit(run, actor=engineer, now=line.now, reason="again")
+    run.refresh_from_db()
+    assert run.state == "in_force"
     assert audit.verify().ok
 
 
@@ -225,9 +266,10 @@ def test_while_it_fits_a_run_tells_how_far_it_is_and_can_be_ended_between_two_st
 def test_by_a_standing_decision_what_passes_is_put_in_force_at_once_and_the_audit_names_who_decided():
     line = running(scenario="shift", ran_s=1800)
     line.advance()
-    press, engineer = line.equipment[1], grown_up(line)
+    press, (engineer, reviewer) = line.equipment[1], two_of(line)
     standing = Schedule(every_rolls=1, then=TrainingPlan.Then.PUT_IN_FORCE)
-    retraining.plan(press, standing, actor=engineer, now=line.now, reason="Nobody is here at night")
+    by = factories.hand(reviewer, line.now)
+    retraining.plan(press, standing, actor=engineer, now=line.now, reason="Nobody is here at night", by=by)
     Roll.objects.create(equipment=press, number=99, started_at=line.now + timedelta(seconds=1))
     soon = line.now + timedelta(seconds=2)
     run = trainingrun.carry_out(retraining.due(soon), clock=lambda: soon)
@@ -236,6 +278,8 @@ def test_by_a_standing_decision_what_passes_is_put_in_force_at_once_and_the_audi
     assert active.count() == 8
     entry = AuditEntry.objects.get(action="training.promote")
     assert (entry.actor_name, "engineer: Nobody is here at night" in entry.reason) == ("retraining", True)
+    version = Version.objects.get(kind="estimators", state="active")
+    assert (version.author, version.approved_by, version.source, version.base) == (None, reviewer, "training", None)
 
 
 def test_a_press_that_is_fed_from_the_coater_is_retrained_too(line):
@@ -247,9 +291,10 @@ def test_a_press_that_is_fed_from_the_coater_is_retrained_too(line):
 
 
 def test_a_run_that_is_cancelled_while_it_compares_leaves_the_champions_in_force(line):
-    coater, engineer = line.equipment[0], grown_up(line)
+    coater, (engineer, reviewer) = line.equipment[0], two_of(line)
     standing = Schedule(then=TrainingPlan.Then.PUT_IN_FORCE)
-    retraining.plan(coater, standing, actor=engineer, now=line.now, reason="Nobody is here at night")
+    by = factories.hand(reviewer, line.now)
+    retraining.plan(coater, standing, actor=engineer, now=line.now, reason="Nobody is here at night", by=by)
     run = retraining.ask(coater, actor=engineer, now=line.now)
     Estimator.objects.all().delete()  # whatever is found would pass
 

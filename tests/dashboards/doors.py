@@ -46,13 +46,14 @@ HOOK = {"url": "https://example.com/", "actions": ["change.approve"], "nonce": "
 VERBS = {  # a place in the address, or a field of the form, that says what is done
     "versions/<int:pk>/decide/<slug:verb>/": (*version_doors.PLAIN, *version_doors.SIGNED),
     "api/v1/versions/<version_id>/<verb>": tuple(OF_VERB),
-    "models/runs/<int:pk>/<slug:verb>/": ("cancel", "promote", "decline"),
+    "models/runs/<int:pk>/<slug:verb>/": ("cancel", "submit", "decline"),
     "changes/<int:pk>/decide/": (*change_verbs, "reject"),
 }
 MODES = {"loops/<int:pk>/mode/": ("shadow", "auto"), "api/v1/loops/<loop_id>/mode": ("shadow", "auto")}
 STATES = {  # of the version that a verb is said of
     "submit": "draft", "discard": "draft", "edit": "draft", "rework": "in_review", "reject": "in_review",
     "approve": "in_review", "put_in_force": "approved", "recall": "scheduled", "retire": "superseded",
+    "again": "superseded",
 }  # fmt: skip
 
 
@@ -169,7 +170,7 @@ class World:
     def query(self) -> str:
         now = timezone.now().strftime("%Y-%m-%dT%H:%M:%SZ")
         before = (timezone.now() - timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
-        return f"?from={before}&to={now}&kind=figures&when={now}"
+        return f"?from={before}&to={now}&kind=figures&when={now}&panel=ewma"
 
 
 def _file() -> SimpleUploadedFile:

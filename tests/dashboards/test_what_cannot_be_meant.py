@@ -40,7 +40,12 @@ def test_a_year_no_plant_has_makes_a_page_that_says_nothing_of_it(
 @pytest.mark.parametrize(("start", "end"), FRAMES)
 def test_a_year_no_plant_has_is_no_failure_of_the_api(plant: Plant, signed_in: SignIn, start: str, end: str) -> None:
     client, lane = signed_in("viewer"), plant.streams["loading/1-top"].lane_id
-    for url in (f"lanes/{lane}/frame", f"lanes/{lane}/points", f"lines/{plant.line.pk}/events"):
+    for url in (
+        f"lanes/{lane}/frame",
+        f"lanes/{lane}/points",
+        f"lanes/{lane}/panel?panel=ewma",
+        f"lines/{plant.line.pk}/events",
+    ):
         assert client.get(f"/api/v1/{url}", {"from": start, "to": end}).status_code in (200, 422), url
 
 

@@ -66,8 +66,7 @@ def writes(plant: Plant, change: Change) -> dict[str, dict[str, object]]:
         f"/models/{plant.coater.pk}/plan/": {"then": "propose", "reason": "Because"},
         f"/loops/{plant.loop.pk}/tune/": {"number": "1", "reason": "Because", "key": "k6"},
         **{
-            f"/models/runs/{proposed(plant)}/{verb}/": {"reason": "Because"}
-            for verb in ("cancel", "promote", "decline")
+            f"/models/runs/{proposed(plant)}/{verb}/": {"reason": "Because"} for verb in ("cancel", "submit", "decline")
         },
         f"{limits(plant)}draft/": {"method": "moving_range", "reason": "x"},
         **{f"/shifts/{shift(plant)}/{verb}/": {"text": "x", "key": verb} for verb in ("notes", "give", "accept")},

@@ -79,8 +79,13 @@ def judge_alike(groups: FloatArray, charts: Sequence[Chart], recent: Sequence[Re
     return bits, [tuple(one[context - n :]) for one, n in zip(last, known, strict=True)]
 
 
+def spread_within(groups: FloatArray, spread: Spread) -> FloatArray:
+    """Range or standard deviation of each of ``groups`` (k, size)."""
+    return np.asarray(_spread(groups[None], groups.mean(axis=1)[None], spread)[0])
+
+
 def _spread(groups: FloatArray, mean: FloatArray, spread: Spread) -> FloatArray:
-    """Range or standard deviation of each group."""
+    """The same of several streams (s, k, size) with their means (s, k)."""
     if spread == "range":
         return np.asarray(groups.max(axis=2) - groups.min(axis=2))
     return np.asarray(np.sqrt(np.square(groups - mean[:, :, None]).sum(axis=2) / (groups.shape[2] - 1)))

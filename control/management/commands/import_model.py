@@ -9,7 +9,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
 from control.actions import audit, estimators, outside_models
-from control.actions.errors import Invalid
+from control.actions.errors import Refused
 from control.core.vm.onnx import MOST_BYTES
 from control.management.asking import add_by, asking
 from control.management.commands.train import hours
@@ -48,7 +48,7 @@ class Command(BaseCommand):
                 **asked,
                 kinds=estimators.Kinds(outside=found.models),
             )
-        except (OSError, ValueError, Invalid) as error:
+        except (OSError, ValueError, Refused) as error:
             raise CommandError(f"{model.name} is not taken: {error}") from None
         for stream in found.models:
             why = trained.refused.get(stream)

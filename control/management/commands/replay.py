@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from control import history
 from control.actions import estimators, ingest, limits, pipeline, plant
+from control.actions.errors import Refused
 from control.actions.replaying import Replay
 from control.management.asking import add_by, asking, show_in_demo
 from control.models import Estimator, Line
@@ -112,7 +113,10 @@ class Command(BaseCommand):
             if Estimator.objects.filter(stream__lane__equipment=machine, trained_to__lt=until).exists():
                 continue
             span = {"since": since, "until": until, "actor": self.actor, "now": timezone.now()}
-            trained, drawn = estimators.train(machine, **span), limits.draw(machine, **span)
+            try:
+                trained, drawn = estimators.train(machine, **span), limits.draw(machine, **span)
+            except Refused as refusal:
+                raise CommandError(f"{machine.key}: {refusal.detail}") from None
             self.say(machine.key, "estimators", list(trained.metrics), trained.refused)
             self.say(machine.key, "limits", drawn.streams, drawn.refused)
             if drawn.waiting:

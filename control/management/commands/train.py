@@ -1,4 +1,7 @@
-"""Train a line's prediction models and draw its control limits from what it measured: the first are in force."""
+"""Train a line's prediction models and draw its control limits from what it has measured.
+
+So a line is set up: the first of each are in force at once, later ones once somebody else has reviewed them.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +13,9 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
 from control.actions import estimators, limits
+from control.actions.errors import Conflict
 from control.management.asking import add_by, asking
-from control.models import Line
+from control.models import Equipment, Line
 
 
 def hours(text: str) -> timedelta:
@@ -43,15 +47,24 @@ class Command(BaseCommand):
         now = timezone.now()
         actor = asking(found, options["by"], "estimator.train", now=now, reason=reason)
         span = {"since": now - hours, "until": now, "now": now, "actor": actor, "reason": reason}
-        for machine in found.equipment.all():
-            try:
-                trained = estimators.train(machine, **span, kinds=kinds)
-            except ValueError as error:
-                raise CommandError(f"{machine.key}: {error}") from None
-            drawn = limits.draw(machine, **span)
-            self.stdout.write(f"{machine.key}: {len(trained.metrics)} models, limits of {len(drawn.streams)} streams")
-            if drawn.waiting:
-                self.stdout.write(f"  limits of {len(drawn.waiting)} streams wait for a review")
-            closed = {f"loop {loop}": f"stays silent: {why}" for loop, why in trained.gates.items() if why}
-            for key, why in {**drawn.refused, **trained.refused, **closed}.items():
-                self.stdout.write(f"  {key}: {why}")
+        kept = [why for machine in found.equipment.all() if (why := self.train(machine, span, kinds))]
+        if kept:
+            raise CommandError("; ".join(kept))
+
+    def train(self, machine: Equipment, span: dict[str, Any], kinds: estimators.Kinds) -> str:
+        """Models and limits of one machine; returns why its models stay as they are, if they do."""
+        kept, trained = "", estimators.Training({}, {}, {})
+        try:
+            trained = estimators.train(machine, **span, kinds=kinds)
+        except Conflict as refusal:
+            kept = f"{machine.key}: {refusal.detail}"
+        except ValueError as error:
+            raise CommandError(f"{machine.key}: {error}") from None
+        drawn = limits.draw(machine, **span)
+        self.stdout.write(f"{machine.key}: {len(trained.metrics)} models, limits of {len(drawn.streams)} streams")
+        if drawn.waiting:
+            self.stdout.write(f"  limits of {len(drawn.waiting)} streams wait for a review")
+        closed = {f"loop {loop}": f"stays silent: {why}" for loop, why in trained.gates.items() if why}
+        for key, why in {**drawn.refused, **trained.refused, **closed}.items():
+            self.stdout.write(f"  {key}: {why}")
+        return kept
