@@ -122,6 +122,7 @@ class CharacteristicSpec(Names, _Rising):
     unit: Unit = ""
     decimals: Annotated[Whole, Field(le=9)] = 2
     gauge_sigma: NotNegative | None = None
+    counted: Literal["", "defectives", "defects"] = ""
 
     @property
     def spec(self) -> Limits3:

@@ -44,7 +44,10 @@ FOLLOWS_FROM_ANOTHER = "default_factory_not_called"
 
 @dataclass(slots=True)
 class Declared:
-    """The keys of the equipment being read, whatever else is wrong with it: one mistake hides no wrong reference."""
+    """The keys of the equipment being read, whatever else is wrong with it: one mistake hides no wrong reference.
+
+    ``streams`` are those that are measured: what is counted is charted, and nothing else can refer to it.
+    """
 
     tags: dict[str, dict[str, Any]] = field(default_factory=dict)
     characteristics: set[str] = field(default_factory=set)
@@ -53,9 +56,11 @@ class Declared:
 
     def by(self, equipment: dict[str, Any]) -> None:
         self.tags = {str(tag.get("key")): tag for tag in _tables(equipment.get("tags"))}
-        self.characteristics = {str(item.get("key")) for item in _tables(equipment.get("characteristics"))}
+        told = _tables(equipment.get("characteristics"))
+        self.characteristics = {str(item.get("key")) for item in told}
         lanes = {lane_key(lane.get("number"), lane.get("side", "both")) for lane in _tables(equipment.get("lanes"))}
-        self.streams = {f"{key}/{lane}" for key in self.characteristics for lane in lanes}
+        measured = {str(item.get("key")) for item in told if not item.get("counted")}
+        self.streams = {f"{key}/{lane}" for key in measured for lane in lanes}
         physics = equipment.get("physics")
         self.physics = physics if isinstance(physics, dict) else {}
 

@@ -231,7 +231,7 @@ class GrantAdmin(Signed, Remembered):
     autocomplete_fields = ("user",)
 
 
-@admin.register(models.ReasonCode, models.CauseCode)
+@admin.register(models.ReasonCode, models.CauseCode, models.ActionCode)
 class CodeAdmin(Audited):
     audited_as = "code"
     list_display = ("key", "name", "name_ko", "is_active")

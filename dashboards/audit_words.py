@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy
 
-from control.models import AuditEntry, Equipment, Line, Loop, Site, Stream, Tag
+from control.models import ActionCode, AuditEntry, CauseCode, Equipment, Line, Loop, Site, Stream, Tag
 from control.queries import changes as queries
 from dashboards import wording
 from dashboards.names import Names
@@ -45,7 +45,7 @@ NAMED: dict[str, QuerySet[Any]] = {
     "tag": Tag.objects.all(),
 }
 LARGE = 1e5  # from here no decimal is read
-Named = Mapping[tuple[str, int], str]
+Named = dict[tuple[str, int | str], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +61,12 @@ class Shown:
 def shown(rows: Iterable[AuditEntry]) -> list[Shown]:
     rows, names_of = list(rows), cache(Names)
     named, reasons = _named(rows), {reason.key: str(reason) for reason in queries.all_reasons()}
-    return [Shown(row, _thing(row, named), _told(row, named), _why(row, names_of, reasons)) for row in rows]
+    coded = {("cause", row.key): str(row) for row in CauseCode.objects.all()}
+    coded |= {("action", row.key): str(row) for row in ActionCode.objects.all()}
+    return [Shown(row, _thing(row, named), _told(row, named | coded), _why(row, names_of, reasons)) for row in rows]
 
 
-def _named(rows: Iterable[AuditEntry]) -> dict[tuple[str, int], str]:
+def _named(rows: Iterable[AuditEntry]) -> Named:
     """What the things are called that the rows name by their number."""
     found: dict[str, set[int]] = {kind: set() for kind in NAMED}
     for row in rows:

@@ -9,7 +9,8 @@ from zoneinfo import ZoneInfo
 from django.http import QueryDict
 from django.utils.translation import gettext as _
 
-from control.actions.chart_choice import BASES, GROUP, LANES, MORE_CHARTS, SHORT_RUN, Choice, Exclusion, lengths
+from control.actions.chart_choice import BASES, COUNTS, GROUP, LANES, MORE_CHARTS, SHORT_RUN, Choice, Exclusion, lengths
+from control.core.spc import counts
 from control.core.spc.group_chart import LARGEST, SMALLEST
 from control.core.spc.limits import METHODS
 from control.core.spc.rules import LONGEST, SETS, SHORTEST
@@ -31,6 +32,8 @@ def limits_choice(form: QueryDict, zone: str) -> Choice:
         raise ValueError(_("Choose what the rules look at from the list."))
     if form.get("basis") in SHORT_RUN and set(form.getlist("charts")) & set(LANES):
         raise ValueError(_("Lanes are taken together by their values, not by how far they are from a target."))
+    if form.get("basis") in COUNTS and (form.getlist("charts") or not counts.fits(SETS[form["rule_set"]].rules)):
+        raise ValueError(_("Counts have one chart, and only rules that presume no normal values."))
     charts = tuple(chart for chart in MORE_CHARTS if chart in form.getlist("charts"))
     return Choice(
         since,

@@ -23,12 +23,19 @@ TAIL = timedelta(days=2)  # an open page goes on for so long with the zone it wa
 
 
 class LimitsStep(Schema):
-    """One version of control limits, for as long as it was in force within the range."""
+    """One version of control limits, for as long as it was in force within the range.
+
+    Those of counts are for a sample of the size ``sample``; of another size n they lie sqrt(sample / n) times as far
+    from the mean, never below 0 nor above ``most``.
+    """
 
     number: int
     mean: float
+    sigma: float
     lower: float
     upper: float
+    sample: float | None
+    most: float | None
     start: datetime
     end: datetime | None
 
@@ -44,7 +51,10 @@ class SpecStep(Schema):
 
 
 class StreamFrame(Schema):
-    """``lower``, ``target`` and ``upper`` are the specification at the end of the range, ``specs`` all within it."""
+    """``lower``, ``target`` and ``upper`` are the specification at the end of the range, ``specs`` all within it.
+
+    ``as_counts``: what is charted last in the range is the count itself, n times the value.
+    """
 
     id: int
     key: str
@@ -56,6 +66,7 @@ class StreamFrame(Schema):
     upper: float | None
     specs: list[SpecStep]
     limits: list[LimitsStep]
+    as_counts: bool
 
 
 class Event(Schema):
@@ -114,8 +125,11 @@ def offsets(zone: str, start: datetime, end: datetime) -> Iterator[Offset]:
 def _streams(lane: Lane, start: datetime, end: datetime) -> list[StreamFrame]:
     recipes = queries.recipes_between(lane.equipment.line_id, start, end)
     steps: dict[int, list[LimitsStep]] = {}
-    for row in queries.limits_between(lane, start, end).filter(chart=Limits.Chart.INDIVIDUALS):
+    as_counts: dict[int, bool] = {}
+    single = queries.limits_between(lane, start, end).filter(chart__in=Limits.SINGLE)
+    for row in single.order_by("stream_id", "effective_from"):
         steps.setdefault(row.stream_id, []).extend(_steps(row, row.begun, start, end))
+        as_counts[row.stream_id] = row.chart in Limits.AS_COUNTS
     framed = []
     for stream in queries.streams_of(lane):
         specs = _specs(stream.key, lane.equipment.key, recipes)
@@ -130,6 +144,7 @@ def _streams(lane: Lane, start: datetime, end: datetime) -> list[StreamFrame]:
                 **(specs[-1].dict(include={"lower", "target", "upper"}) if specs else NO_SPEC),
                 specs=specs,
                 limits=steps.get(stream.pk, []),
+                as_counts=as_counts.get(stream.pk, False),
             )
         )
     return framed
@@ -161,9 +176,13 @@ def _steps(row: Limits, begun: datetime, start: datetime, end: datetime) -> Iter
 
 def _step(row: Limits, target: float | None, start: datetime, end: datetime | None) -> LimitsStep:
     mean, sigma = row.under(target)
+    lower, upper = Limits.lines(row.chart, mean, sigma)
+    most = 1.0 if row.chart in Limits.SHARES else None
+    sample = row.parameters["sample"] if row.chart in Limits.COUNTS else None
     return LimitsStep(
-        number=row.number, mean=mean, lower=mean - 3 * sigma, upper=mean + 3 * sigma, start=start, end=end
-    )
+        number=row.number, mean=mean, sigma=sigma, lower=lower, upper=upper, sample=sample, most=most, start=start,
+        end=end,
+    )  # fmt: skip
 
 
 def _moves(lane: Lane, start: datetime, end: datetime) -> Iterator[Event]:

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from django.utils.translation import gettext_lazy
 
-from control.actions.chart_choice import DEVIATION, GROUPS, MOVING_RANGE, STANDARDISED, lengths
+from control.actions.chart_choice import COUNTS, DEVIATION, GROUPS, MOVING_RANGE, STANDARDISED, lengths
 from control.actions.several_rows import FEWEST_GROUPS
 from control.core.spc.limits import FEWEST_VALUES
 from control.core.types import Rule
@@ -24,6 +24,7 @@ METHODS = {
     "standard_deviations": gettext_lazy("Mean standard deviation of groups of five / c4"),
     "pooled": gettext_lazy("Pooled standard deviation of groups of five"),
 }
+CHANCE = gettext_lazy("What chance explains")
 RULE_SETS = {
     "beyond_3_sigma": gettext_lazy("Only points beyond 3 sigma"),
     "western_electric": gettext_lazy("Western Electric: four rules"),
@@ -52,6 +53,7 @@ BASES = {
     **{kind.value: kind.label for kind in GROUPS},
     DEVIATION: gettext_lazy("Deviation from the recipe's target (short-run)"),
     STANDARDISED: gettext_lazy("The same, each recipe with a sigma of its own (short-run, Z)"),
+    **{kind.value: kind.label for kind in COUNTS},
 }
 TOLD = {  # what a review compares of a chart; other parameters keep their names
     "mean": gettext_lazy("mean"),
@@ -67,6 +69,8 @@ TOLD = {  # what a review compares of a chart; other parameters keep their names
     "per_shift": gettext_lazy("false alarms a shift"),
     "lag_1": gettext_lazy("autocorrelation"),
     "nominal": gettext_lazy("target it is drawn for"),
+    "sample": gettext_lazy("usual sample"),
+    "sigma_z": gettext_lazy("times as wide as chance"),
     "size": gettext_lazy("values a group"),
     "within": gettext_lazy("sigma within groups"),
     "between": gettext_lazy("sigma between groups"),
@@ -89,6 +93,8 @@ NO_LIMITS = {
         "The other lanes tell too little: they have no limits, or were not measured beside this one."
     ),
     "two of the values": gettext_lazy("Two lanes always move together: nothing tells them apart."),
+    "the samples are not": gettext_lazy("The samples are not of one size: take the chart of their rates."),
+    "the stream does not": gettext_lazy("This stream does not count that: choose another chart."),
     "no two values": gettext_lazy("No two values follow each other: take another method or window."),
 }
 
@@ -121,7 +127,7 @@ def value(path: str, told: Any, zone: str) -> str:
 
 
 def method(name: str) -> str:
-    return str(METHODS.get(name, name))
+    return str(CHANCE if name == "chance" else METHODS.get(name, name))
 
 
 def rule_set(name: str) -> str:

@@ -9,7 +9,7 @@ from django.contrib.auth.models import User
 
 from control.actions import shelving, signals
 from control.actions.idempotency import Answered
-from control.models import CauseCode, Line, Shelf, Signal
+from control.models import ActionCode, CauseCode, Line, Shelf, Signal
 from dashboards import doors
 from dashboards.permissions import now
 
@@ -23,14 +23,14 @@ def acknowledge(user: User, key: str, line: Line, ids: list[int]) -> Answered:
     return doors.once(user, key, "signal.acknowledge", {"line": line.pk, "ids": sorted(ids)}, act)
 
 
-def close(user: User, key: str, signal: Signal, cause: CauseCode, action_taken: str) -> Answered:
-    def act() -> Told:
-        signals.close(signal, cause=cause, action_taken=action_taken, actor=user, now=now())
-        return {"id": signal.pk, "cause": cause.key}
+def close(user: User, key: str, signal: Signal, cause: CauseCode, action: ActionCode, action_taken: str) -> Answered:
+    asked = {"cause": cause.key, "action": action.key}
 
-    return doors.once(
-        user, key, "signal.close", {"signal": signal.pk, "cause": cause.key, "action_taken": action_taken}, act
-    )
+    def act() -> Told:
+        signals.close(signal, cause=cause, action=action, action_taken=action_taken, actor=user, now=now())
+        return {"id": signal.pk, **asked}
+
+    return doors.once(user, key, "signal.close", {"signal": signal.pk, **asked, "action_taken": action_taken}, act)
 
 
 def shelve(user: User, key: str, signal: Signal, minutes: int, reason: str) -> Answered:

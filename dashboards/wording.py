@@ -428,7 +428,7 @@ REFUSALS = {
     "not_a_model": gettext_lazy("This file is not taken as a model."),
     "training_under_way": gettext_lazy("A training is under way: wait for its end, or cancel it."),
     "not_models": gettext_lazy("The models cannot be chosen like this."),
-    "action_needed": gettext_lazy("Say what was done, or that nothing was."),
+    "action_needed": gettext_lazy("Say in words what was done."),
     "already_closed": gettext_lazy("Somebody has answered this signal already."),
     "no_limits": gettext_lazy("No limits can be drawn from what was chosen."),
     "not_now": gettext_lazy("An event lies at most a week back and not ahead."),
@@ -505,6 +505,8 @@ REFUSALS = {
 }
 DIFFERENCES = {
     "state": gettext_lazy("State"),
+    "cause": gettext_lazy("Cause"),
+    "action": gettext_lazy("What was done"),
     "version": gettext_lazy("Version"),
     "since": gettext_lazy("Since"),
     "by": gettext_lazy("By"),

@@ -17,6 +17,7 @@ from control.actions import changes
 from control.actions.signing import Hand
 from control.core.types import Contribution, Expected, MeasuredBy, Move, Proposal, Quality
 from control.models import (
+    ActionCode,
     Area,
     Change,
     Characteristic,
@@ -191,6 +192,11 @@ def grant(
 def reason_code(key: str = "wrong_direction", *, needs_text: bool = False) -> ReasonCode:
     """A reason to reject; the ones of the migration are gone after a test that commits."""
     return ReasonCode.objects.get_or_create(key=key, defaults={"name": key, "needs_text": needs_text})[0]
+
+
+def action_code(key: str = "watched", *, needs_text: bool = False) -> ActionCode:
+    """What was done about a signal; those of a new installation are there unless a test wiped the tables."""
+    return ActionCode.objects.get_or_create(key=key, defaults={"name": key, "needs_text": needs_text})[0]
 
 
 def snapshot(plant: Plant, at: datetime = NOW, *, bad: tuple[str, ...] = (), **values: float) -> Snapshot:

@@ -78,10 +78,23 @@ def test_it_says_how_far_it_is_and_what_it_has_made(said):
 
 def test_every_lane_has_been_measured_and_predicted():
     predicted, measured = (Count("seq", filter=Q(by=by)) for by in (MeasuredBy.PREDICTION, MeasuredBy.GAUGE))
-    counted = Point.objects.order_by().values("stream").annotate(predicted=predicted, measured=measured)
-    assert {row["stream"] for row in counted} == set(Stream.objects.values_list("pk", flat=True))
+    found = Point.objects.filter(n__isnull=True).order_by().values("stream")
+    counted = found.annotate(predicted=predicted, measured=measured)
+    assert {row["stream"] for row in counted} == measured_streams()
     assert min(row["predicted"] for row in counted) > 300
     assert min(row["measured"] for row in counted) > 100
+
+
+def test_the_flaws_of_each_lane_of_one_press_have_been_counted_with_the_area_they_were_counted_on():
+    counted = Point.objects.filter(n__isnull=False)
+    assert set(counted.values_list("stream", flat=True)) == set(
+        Stream.objects.filter(characteristic__counted="defects").values_list("pk", flat=True)
+    )
+    assert all((value * n) == pytest.approx(round(value * n)) for value, n in counted.values_list("value", "n"))
+
+
+def measured_streams() -> set[int]:
+    return set(Stream.objects.filter(characteristic__counted="").values_list("pk", flat=True))
 
 
 def test_nothing_was_predicted_before_there_was_an_estimator_to_predict_with():
@@ -90,10 +103,9 @@ def test_nothing_was_predicted_before_there_was_an_estimator_to_predict_with():
 
 
 def test_every_lane_has_an_estimator_and_limits_in_force():
-    streams = set(Stream.objects.values_list("pk", flat=True))
     for versions in (Estimator, Limits):
         active = versions.objects.filter(state=VersionState.ACTIVE)
-        assert set(active.values_list("stream", flat=True)) == streams
+        assert set(active.values_list("stream", flat=True)) == measured_streams()
 
 
 def test_a_change_was_decided_by_one_of_the_demos_people_and_written_to_the_twin():

@@ -21,7 +21,7 @@ SELECT e.id, e.key, e.web::text,
                  FROM control_tag t WHERE t.equipment_id = e.id), '{}'),
        (SELECT coalesce(json_object_agg(
                    c.key || '/' || l.number || CASE l.side WHEN 'both' THEN '' ELSE '-' || l.side END,
-                   json_build_array(s.id, c.unit))::text, '{}')
+                   json_build_array(s.id, c.unit, c.counted))::text, '{}')
         FROM control_stream s JOIN control_lane l ON l.id = s.lane_id
              JOIN control_characteristic c ON c.id = s.characteristic_id
         WHERE l.equipment_id = e.id)
@@ -31,7 +31,10 @@ FROM control_equipment e WHERE e.line_id = %s ORDER BY e.id
 
 @dataclass(frozen=True, slots=True, eq=False)
 class KnownEquipment:
-    """What ingest must know of one equipment: ``slots`` tag -> place in a snapshot, ``streams`` key -> (id, unit)."""
+    """What ingest must know of one equipment: ``slots`` tag -> place in a snapshot, ``streams`` key -> (id, unit).
+
+    ``counted`` are the streams that are counted, by what is (see core.spc.counts).
+    """
 
     id: int
     key: str
@@ -42,6 +45,7 @@ class KnownEquipment:
     position_slot: int | None
     roll_slot: int | None
     streams: dict[str, tuple[int, str]]
+    counted: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -85,7 +89,10 @@ class SnapshotBlock:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MeasurementBlock:
-    """Measured values of one equipment, all (n,). ``stream`` is a stream's id; ``roll`` -1, ``web_m`` NaN: not said."""
+    """Measured values of one equipment, all (n,). ``stream`` is a stream's id; ``roll`` -1, ``web_m`` NaN: not said.
+
+    ``sample`` is the size of what was counted in, NaN of what was measured; None where nothing was counted.
+    """
 
     equipment: KnownEquipment
     at_us: IntArray
@@ -97,13 +104,10 @@ class MeasurementBlock:
     quality: IntArray
     by: IntArray
     row: IntArray
+    sample: FloatArray | None = None
 
     def __len__(self) -> int:
         return len(self.at_us)
-
-    def take(self, which: IntArray | BoolArray) -> MeasurementBlock:
-        names = ("at_us", "sequence", "stream", "roll", "web_m", "value", "quality", "by", "row")
-        return replace(self, **{name: getattr(self, name)[which] for name in names})
 
 
 def known(conn: psycopg.Connection[Any], source_id: int) -> Known:
@@ -118,7 +122,7 @@ def known(conn: psycopg.Connection[Any], source_id: int) -> Known:
 def _equipment(row: tuple[Any, ...]) -> KnownEquipment:
     pk, key, web_text, tags, streams_text = row
     web = json.loads(web_text)  # as text, because Django's connection and a bare one read JSON differently
-    slots = {tag: slot for slot, (tag, *_) in enumerate(tags)}
+    slots, streams = {tag: slot for slot, (tag, *_) in enumerate(tags)}, json.loads(streams_text)
     return KnownEquipment(
         id=pk,
         key=key,
@@ -128,7 +132,8 @@ def _equipment(row: tuple[Any, ...]) -> KnownEquipment:
         high=np.array([HUGE if high is None else float(high) for _, _, _, high in tags]),
         position_slot=slots.get(web.get("position")),
         roll_slot=slots.get(web.get("roll")),
-        streams={name: (int(pk), unit) for name, (pk, unit) in json.loads(streams_text).items()},
+        streams={name: (int(pk), unit) for name, (pk, unit, _) in streams.items()},
+        counted={name: of for name, (_, _, of) in streams.items() if of},
     )
 
 

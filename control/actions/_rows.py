@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from control.actions import _counts
 from control.actions._blocks import (
     HUGE,
     MOST_METRES,
@@ -31,7 +32,7 @@ PLAIN = frozenset({float, int, bool, type(None)})
 BY = {"gauge": MeasuredBy.GAUGE, "lab": MeasuredBy.LAB}
 SNAPSHOT_FIELDS = frozenset({"equipment", "at", "sequence", "roll", "web_m", "values"})
 MEASUREMENT_FIELDS = frozenset(
-    {"equipment", "at", "sequence", "roll", "web_m", "stream", "value", "unit", "by", "quality"}
+    {"equipment", "at", "sequence", "roll", "web_m", "stream", "value", "n", "unit", "by", "quality"}
 )
 VALUE_FIELDS = frozenset({"value", "unit", "quality"})
 
@@ -104,7 +105,9 @@ def measurements(known: Known, rows: Iterable[Any], now: datetime) -> tuple[list
         if by is None:
             raise _RefusedError("bad_by", "by must be gauge or lab")
         value, quality = _number(stream, unit, {key: row[key] for key in VALUE_FIELDS & row.keys()})
-        found.setdefault(machine.key, []).append((*_head(row, latest_us), pk, value, quality or 0, by, i))
+        if wrong := _counts.fault(machine.counted.get(stream, ""), value, row.get("n")):
+            raise _RefusedError(*wrong)
+        found.setdefault(machine.key, []).append((*_head(row, latest_us), pk, value, quality or 0, by, i, row.get("n")))
 
     refused = _each("measurement", rows, take)
     return [_measurement_block(known.equipment[key], rows) for key, rows in found.items()], refused
@@ -264,9 +267,9 @@ def _snapshot_block(machine: KnownEquipment, sheet: _Sheet) -> SnapshotBlock:
 
 
 def _measurement_block(machine: KnownEquipment, rows: list[tuple[Any, ...]]) -> MeasurementBlock:
-    at_us, sequence, roll, web_m, stream, value, said, by, row = _columns(rows, floats=(3, 5))
+    at_us, sequence, roll, web_m, stream, value, said, by, row, n = _columns(rows, floats=(3, 5, 9))
     value, quality = judged(value, said, -HUGE, HUGE)
-    return MeasurementBlock(machine, at_us, sequence, stream, roll, web_m, value, quality, by, row)
+    return MeasurementBlock(machine, at_us, sequence, stream, roll, web_m, value, quality, by, row, n)
 
 
 def _columns(rows: Sequence[tuple[Any, ...]], floats: tuple[int, ...] = (3,)) -> list[Any]:

@@ -33,7 +33,7 @@ WHERE equipment_id = %s AND arrival > %s AND arrival <= %s AND at >= %s
 """
 FRESH_MEASUREMENTS = """
 SELECT date_part('epoch', at), stream_id, coalesce(roll, -1), web_m, value, quality, "by",
-       date_part('epoch', received_at)
+       date_part('epoch', received_at), n
 FROM control_measurement
 WHERE equipment_id = %s AND arrival > %s AND arrival <= %s AND at >= %s ORDER BY at, sequence, stream_id
 """
@@ -181,17 +181,20 @@ def trace_of(parts: Sequence[Any], tags: int) -> tuple[Trace, IntArray, FloatArr
 
 
 def measured_of(pieces: Sequence[Any], order: Mapping[int, int]) -> Measured:
-    """Measurement rows; ``order`` is stream id -> number of the stream in its machine."""
-    columns: list[Any] = list(zip(*pieces, strict=True)) or [()] * 8
-    at_s, stream_id, roll, web_m, value, quality, by, _ = columns
+    """Measurement rows; ``order`` is stream id -> number of the stream in its machine. A count becomes a rate."""
+    columns: list[Any] = list(zip(*pieces, strict=True)) or [()] * 9
+    at_s, stream_id, roll, web_m, told, quality, by, _, sizes = columns
+    value, n = np.array(told, np.float64), np.array(sizes, np.float64)
+    counted = np.isfinite(n)
     return Measured(
         at_s=np.array(at_s, np.float64),
         roll=np.array(roll, np.int64),
         web_m=np.array(web_m, np.float64),
         stream=np.array([order[pk] for pk in stream_id], np.int64),
-        value=np.array(value, np.float64),
+        value=np.where(counted, value / n, value),
         quality=np.array(quality, np.int64),
         by=np.array(by, np.int64),
+        n=n if counted.any() else None,
     )
 
 

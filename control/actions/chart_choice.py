@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from control.core.spc import group_chart
+from control.core.spc import counts, group_chart
 from control.core.spc.limits import METHODS, Method
 from control.core.spc.rules import LENGTHS, SETS, RuleSet
 from control.models import Limits
@@ -22,7 +22,8 @@ MORE_CHARTS = (MOVING_RANGE, *PARAMETERS, Chart.RESIDUAL, *LANES)
 GROUPS = (Chart.MEAN_RANGE, Chart.MEAN_DEVIATION, Chart.THREE_WAY)
 DEVIATION, STANDARDISED = "deviation", "standardised"  # from the recipe's target, with one sigma or each recipe's own
 SHORT_RUN = (DEVIATION, STANDARDISED)
-BASES = (Chart.INDIVIDUALS, *GROUPS, *SHORT_RUN)  # what the rules look at
+COUNTS = Limits.COUNTS
+BASES = (Chart.INDIVIDUALS, *GROUPS, *SHORT_RUN, *COUNTS)  # what the rules look at
 GROUP = 5  # values of a group, where nobody says otherwise
 
 
@@ -40,7 +41,8 @@ class Choice:
     """What limits are to be drawn from, how, and what is to be judged by them.
 
     ``lengths`` are runs of one's own (points) where those of the set are not wanted. The rules look at ``basis``: at
-    single values, at the means of ``group`` values in turn, or at how far values are from the recipe's target.
+    single values, at the means of ``group`` values in turn, at how far values are from the recipe's target, or, of what
+    is counted, at the rates of samples.
     """
 
     since: datetime
@@ -67,6 +69,8 @@ class Choice:
             raise ValueError("the rules cannot look at that")
         if self.basis in SHORT_RUN and set(self.charts) & set(LANES):
             raise ValueError("lanes are held together by their values, not by how far they are from a target")
+        if self.basis in COUNTS and (self.charts or not counts.fits(self.rules.rules)):
+            raise ValueError("counts have one chart, and rules that presume no normal values")
         self.rules  # noqa: B018 - a rule set refuses lengths that cannot be
 
     @property

@@ -63,7 +63,13 @@ def foretell(rows: Sequence[Limits], line: FloatArray, sample_s: float, points: 
     ``line`` are values in time order, NaN where one is missing or a stage ends; ``points`` are simulated. Wild
     readings are no part of the process: one alone would make it seem much wider than it is.
     """
-    process = diagnostics.fit_autoregression(np.where(core.wild(line), np.nan, line))
+    foretell_of(rows, diagnostics.fit_autoregression(np.where(core.wild(line), np.nan, line)), sample_s, points)
+
+
+def foretell_of(
+    rows: Sequence[Limits], process: false_alarms.Process, sample_s: float, points: int = false_alarms.POINTS
+) -> None:
+    """The same of a process that is known."""
     found = false_alarms.expected(process, judge(rows), sample_s, np.random.default_rng(SEED), points)
     for one in rows:
         own = Rule.RESIDUAL if one.chart == Chart.RESIDUAL else Rule(one.rules)
@@ -114,7 +120,7 @@ def grouped(row: Limits) -> group_chart.Chart:
 
 
 _CHARTS: dict[str, Callable[[Limits, FloatArray], IntArray]] = {
-    Chart.INDIVIDUALS: _singles,
+    **dict.fromkeys(Limits.SINGLE, _singles),
     Chart.EWMA: _smoothed,
     Chart.CUSUM: _summed,
     Chart.RESIDUAL: _errors,

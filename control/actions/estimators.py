@@ -39,7 +39,7 @@ SELECT greatest(%(since)s,
 """
 TRACE = _window.TRACE % "SELECT * FROM control_snapshot WHERE equipment_id = %s AND at >= %s AND at < %s"
 LABELS = """
-SELECT date_part('epoch', at), stream_id, coalesce(roll, -1), web_m, value, quality, "by", 0.0
+SELECT date_part('epoch', at), stream_id, coalesce(roll, -1), web_m, value, quality, "by", 0.0, n
 FROM control_measurement
 WHERE equipment_id = %s AND at >= %s AND at < %s AND value IS NOT NULL AND quality = %s
 ORDER BY at, sequence, stream_id

@@ -20,11 +20,12 @@ import psycopg
 from django.db import connection
 from psycopg import sql
 
+from control.actions import _counts
 from control.actions._blocks import Known, KnownEquipment, MeasurementBlock, SnapshotBlock, judged, known, placed
 from control.actions._copy import Column, pack, timestamps
 from control.actions._rows import Refusal, Unreadable, measurements, snapshots
 from control.core.exchange import Scan
-from control.core.types import IntArray, MeasuredBy
+from control.core.types import IntArray, MeasuredBy, Quality
 from control.models import Source
 
 __all__ = [
@@ -64,7 +65,7 @@ SNAPSHOT = (
 )
 MEASUREMENT = (
     *("equipment_id", "at", "source_id", "sequence", "stream_id", "arrival"),
-    *("received_at", "roll", "web_m", "value", "quality", "by"),
+    *("received_at", "roll", "web_m", "value", "quality", "by", "n"),
 )
 ARRIVED = """
 WITH moved AS (
@@ -187,8 +188,11 @@ def _pieces(machine: KnownEquipment, scans: list[Scan]) -> MeasurementBlock:
     if any(piece.by not in REAL for scan in scans for piece in scan.measurements):
         raise LookupError(f"{machine.key} sends a prediction as if it had been measured")
     found = [(scan.sequence * PIECES_A_SCAN + i, piece) for scan in scans for i, piece in enumerate(scan.measurements)]
+    sound = [not _counts.fault(machine.counted.get(piece.stream, ""), piece.value, piece.n) for _, piece in found]
+    said = np.array([piece.quality for _, piece in found], np.int64)
     value = np.array([piece.value for _, piece in found], np.float64)
-    value, quality = judged(value, np.array([piece.quality for _, piece in found], np.int64), -np.inf, np.inf)
+    said, value = np.where(sound, said, np.maximum(said, Quality.BAD)), np.where(sound, value, np.nan)
+    value, quality = judged(value, said, -np.inf, np.inf)
     return MeasurementBlock(
         equipment=machine,
         at_us=np.array([round(piece.taken_at * 1e6) for _, piece in found], np.int64),
@@ -200,6 +204,7 @@ def _pieces(machine: KnownEquipment, scans: list[Scan]) -> MeasurementBlock:
         quality=quality,
         by=np.array([piece.by for _, piece in found], np.int64),
         row=np.arange(len(found)),
+        sample=np.where(sound, np.array([piece.n for _, piece in found], np.float64), np.nan),
     )
 
 
@@ -360,6 +365,7 @@ def _measurement_columns(who: Known, block: MeasurementBlock, arrived: int, now:
         block.value,
         block.quality.astype(np.int16),
         block.by.astype(np.int16),
+        np.full(n, np.nan) if block.sample is None else block.sample,
     ]
 
 

@@ -115,6 +115,8 @@ def _begin(stream: Stream, line: Line, told: Content, *, actor: Actor, now: date
 def _rows(stream: Stream, since: datetime, until: datetime) -> tuple[list[Limits], list[dict[str, Any]]]:
     """The charts, and what was left out. Where neighbours are alike, sigma is that of all values and only single points
     far out are judged."""
+    if stream.characteristic.counted:
+        return list(phase_one.weigh(stream, phase_one.usual(stream, since, until)).rows), []
     rows = Measurement.objects.filter(
         equipment=stream.lane.equipment_id, stream=stream, at__gte=since, at__lt=until,
         by=MeasuredBy.GAUGE, quality=Quality.GOOD, value__isnull=False,

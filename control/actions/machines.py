@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import sqrt
 from typing import Any
 
 import numpy as np
@@ -45,7 +46,8 @@ md5(concat_ws('/',
     (SELECT string_agg(m.id::text, '|' ORDER BY m.id) FROM control_limits m
      JOIN control_stream s ON s.id = m.stream_id JOIN control_lane n ON n.id = s.lane_id
      WHERE n.equipment_id = %(id)s AND m.state = 'active'),
-    (SELECT string_agg(s.id::text, '|' ORDER BY s.id) FROM control_stream s
+    (SELECT string_agg(concat(s.id, c.counted), '|' ORDER BY s.id) FROM control_stream s
+     JOIN control_characteristic c ON c.id = s.characteristic_id
      JOIN control_lane n ON n.id = s.lane_id WHERE n.equipment_id = %(id)s)))
 """
 
@@ -134,6 +136,11 @@ def streams_of(equipment: Equipment) -> list[Stream]:
     return list(rows.order_by("id"))
 
 
+def predictable(equipment: Equipment) -> list[Stream]:
+    """Those that are measured: nothing predicts a count."""
+    return [stream for stream in streams_of(equipment) if not stream.characteristic.counted]
+
+
 def stream_configs(equipment: Equipment, streams: Sequence[Stream], recipe: Recipe | None) -> list[StreamConfig]:
     """Each stream's specification and charts."""
     active = Limits.objects.filter(stream__in=streams, state=VersionState.ACTIVE)
@@ -146,7 +153,9 @@ def stream_configs(equipment: Equipment, streams: Sequence[Stream], recipe: Reci
 def _stream(equipment: Equipment, stream: Stream, recipe: Recipe | None, charts: dict[str, Limits]) -> StreamConfig:
     spec = (recipe.stream_spec(equipment.key, stream.key) if recipe else None) or {}
     lower, target, upper = (_or_nan(spec.get(key)) for key in ("lower", "target", "upper"))
-    return StreamConfig(stream.key, lower, target, upper, chart=chart_config(charts, spec.get("target")))
+    counted = bool(stream.characteristic.counted)
+    chart = _of_counts(charts) if counted else chart_config(charts, spec.get("target"))
+    return StreamConfig(stream.key, lower, target, upper, chart=chart, counted=counted)
 
 
 def _or_nan(value: float | None) -> float:
@@ -172,6 +181,14 @@ def chart_config(charts: Mapping[str, Limits], target: float | None) -> ChartCon
         groups=grouped(groups) if groups else None,
         short_run=single.number if "nominal" in single.parameters else 0,
     )
+
+
+def _of_counts(charts: Mapping[str, Limits]) -> ChartConfig | None:
+    """A version of limits of counts has one chart."""
+    row = next((charts[kind] for kind in Limits.COUNTS if kind in charts), None)
+    if row is None:
+        return None
+    return ChartConfig(row.mean, row.sigma * sqrt(row.parameters["sample"]), RuleSet.of(row.rules, row.parameters))
 
 
 def _lanes(told: Mapping[str, Any]) -> tuple[tuple[str, ...], Reference]:

@@ -39,7 +39,7 @@ def choose_models(
         row = Equipment.objects.select_for_update(no_key=True).get(pk=equipment.pk)
         if mark(row) != seen:
             raise Conflict("overtaken", "The kinds of model have been changed in the meantime.")
-        known = Declared(streams={stream.key for stream in machines.streams_of(row)})
+        known = Declared(streams={stream.key for stream in machines.predictable(row)})
         try:
             new = model_settings(row.key, settings, known)
         except PlantFileError as error:

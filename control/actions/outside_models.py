@@ -57,7 +57,7 @@ def checked(equipment: Equipment, data: bytes, declaration: bytes) -> Outside:
     if len(data) > MOST_BYTES or len(declaration) > MOST_TEXT:
         raise Invalid("not_a_model", f"{MOST_BYTES} bytes of model and {MOST_TEXT} of declaration are the most")
     tags = tuple(tag.key for tag in equipment.tags.order_by("slot") if tag.kind != Tag.Kind.STATUS)
-    streams = {stream.key for stream in machines.streams_of(equipment)}
+    streams = {stream.key for stream in machines.predictable(equipment)}
     try:
         told = tomllib.loads(declaration.decode())
         models = tried(data, told, streams, tags)

@@ -8,8 +8,9 @@ from datetime import datetime
 
 import numpy as np
 
-from control.actions import chart_rows, several_rows, short_run_rows
-from control.actions.chart_choice import GROUP, GROUPS, LANES, PARAMETERS, SHORT_RUN, Choice
+from control.actions import chart_rows, count_rows, several_rows, short_run_rows
+from control.actions.chart_choice import COUNTS, GROUP, GROUPS, LANES, PARAMETERS, SHORT_RUN, Choice
+from control.actions.count_rows import Counted
 from control.actions.several_rows import Groups
 from control.core.spc import diagnostics, false_alarms
 from control.core.spc import limits as core
@@ -31,7 +32,7 @@ class Weighed:
     ``kept`` (n,) marks the values used; ``suspect`` (n,) those of the used that lie beyond the lines or are wild.
     ``sigmas`` says what the other methods would have found. ``rows`` are not stored; each has the false alarms it
     foretells. ``counted`` is how many signals the rules would have raised in the window itself.
-    ``groups`` are those that the rules look at instead of single values.
+    ``groups`` are those that the rules look at instead of single values; ``counted_as`` what counts were found to be.
     """
 
     window: queries.Window
@@ -45,10 +46,13 @@ class Weighed:
     sample_s: float
     counted: Mapping[Rule, int]
     groups: Groups | None = None
+    counted_as: Counted | None = None
 
 
 def usual(stream: Stream, since: datetime, until: datetime) -> Choice:
     """What to begin with: where neighbours are alike, sigma of all values and only single points far out."""
+    if stream.characteristic.counted:
+        return count_rows.usual(stream, since, until)
     values = queries.window(stream, since, until).value
     alike = len(values) > 2 and values.std() > 0 and diagnostics.autocorrelation(values, 1).lag_1 > AUTOCORRELATED
     if alike:
@@ -60,6 +64,8 @@ def weigh(stream: Stream, choice: Choice) -> Weighed:
     """Raises ValueError where no limits can be drawn: too few values, or values that do not vary."""
     window = queries.window(stream, choice.since, choice.until)
     kept = _kept(window, choice)
+    if stream.characteristic.counted or choice.basis in COUNTS:
+        return _weigh_counts(stream, choice, window, kept)
     run = None
     if choice.basis in SHORT_RUN:
         run = short_run_rows.of(stream, choice, window, kept)
@@ -82,6 +88,32 @@ def weigh(stream: Stream, choice: Choice) -> Weighed:
         sample_s=sample_s,
         counted=counted,
         groups=groups,
+    )
+
+
+def _weigh_counts(stream: Stream, choice: Choice, window: queries.Window, kept: BoolArray) -> Weighed:
+    """Counts have one chart, which knows what chance does to them."""
+    if choice.basis not in COUNTS:
+        raise ValueError("the stream does not count that")
+    told = count_rows.of(stream, choice, window, kept)
+    window, limits = replace(window, value=told.value), told.limits
+    line = core.staged(np.where(kept, window.value, np.nan), window.stage)
+    row = chart_rows.row(stream, choice, limits, choice.basis)
+    row.parameters |= told.parameters
+    sample_s = false_alarms.sampled_every(window.at_s)
+    chart_rows.foretell_of([row], count_rows.process(row), sample_s)
+    return Weighed(
+        window=window,
+        kept=kept,
+        suspect=kept & (np.abs(window.value - limits.mean) > 3 * limits.sigma),
+        limits=limits,
+        sigmas={},
+        autocorrelation=diagnostics.autocorrelation(line),
+        normality=diagnostics.normality(line),
+        rows=[row],
+        sample_s=sample_s,
+        counted=chart_rows.counted([row], window, window.value, kept),
+        counted_as=told,
     )
 
 

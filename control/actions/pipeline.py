@@ -47,7 +47,7 @@ UNSOUND = frozenset(
 ANYTIME = datetime(1, 1, 2, tzinfo=UTC)
 POINT = (
     *("equipment_id", "seq", "at", "known_at", "stream_id", "by", "roll", "web_m", "value", "low", "high"),
-    *("predicted", "reliance", "similarity", "quality", "verdict", "rules", "doubt"),
+    *("predicted", "reliance", "similarity", "quality", "verdict", "rules", "doubt", "n"),
 )
 
 BEGIN = f"""
@@ -107,6 +107,7 @@ class _Points:
     verdict: IntArray
     rules: IntArray
     doubt: IntArray
+    n: FloatArray
 
     def __len__(self) -> int:
         return len(self.at_s)
@@ -261,6 +262,7 @@ def _predicted(built: Built, fresh: Fresh, found: Pass) -> _Points:
         "verdict": told.verdict.ravel(),
         "rules": np.zeros(n * streams, np.int64),
         "doubt": np.zeros(n * streams, np.int64),
+        "n": nothing,
     }
     return _Points(**{name: column[kept] for name, column in columns.items()})
 
@@ -290,6 +292,7 @@ def _measured(fresh: Fresh, found: Pass) -> _Points:
         verdict=np.where(unsure, int(Verdict.MEASURE), np.where(out, int(Verdict.OUT), int(Verdict.IN))),
         rules=judged.rules,
         doubt=judged.doubt,
+        n=nothing if measured.n is None else measured.n,
     )
 
 
@@ -311,6 +314,7 @@ def _copy(conn: psycopg.Connection[Any], equipment_id: int, head_seq: int, point
         points.verdict.astype(np.int16),
         points.rules.astype(np.int16),
         points.doubt.astype(np.int16),
+        _finite(points.n),
     ]
     names = ", ".join(f'"{name}"' for name in POINT)
     with conn.cursor() as cursor, cursor.copy(f"COPY control_point ({names}) FROM STDIN (FORMAT BINARY)") as copy:

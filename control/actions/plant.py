@@ -162,7 +162,8 @@ def _streams(stored: Stored, equipment: Equipment, spec: EquipmentSpec) -> None:
         for lane in spec.lanes
     ]
     for item in spec.characteristics:
-        facts = _names(item.names) | {"unit": item.unit, "decimals": item.decimals, "gauge_sigma": item.gauge_sigma}
+        told = ("unit", "decimals", "gauge_sigma", "counted")
+        facts = _names(item.names) | {name: getattr(item, name) for name in told}
         found = {"equipment": equipment, "key": item.names.key}
         characteristic = stored.upsert(Characteristic, found, facts, {})
         for lane in lanes:

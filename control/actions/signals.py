@@ -16,7 +16,7 @@ from control.actions import attention, audit
 from control.actions.authority import Right, require
 from control.actions.errors import Conflict, Invalid
 from control.core.types import Rule
-from control.models import CauseCode, Line, Loop, Signal
+from control.models import ActionCode, CauseCode, Line, Loop, Signal
 
 NOTE = """
 INSERT INTO control_signal AS open (line_id, kind, stream_id, rule, priority, first_at, last_at, last_seq, points,
@@ -136,17 +136,23 @@ def acknowledge(line: Line, ids: Iterable[int], *, actor: User, now: datetime) -
         return len(rows)
 
 
-def close(signal: Signal, *, cause: CauseCode, action_taken: str, actor: User, now: datetime) -> None:
-    """Answer a signal, and with it those that joined it: why it came and what was done. Of two at once, one does."""
+def close(
+    signal: Signal, *, cause: CauseCode, action: ActionCode, actor: User, now: datetime, action_taken: str = ""
+) -> None:
+    """Answer a signal, and with it those that joined it: why it came and what was done. Of two at once, one does.
+
+    ``action_taken`` are words beside the code, where it says too little or needs them.
+    """
     line = signal.line
     with audit.attempt(actor=actor, action="signal.close", obj=signal, line=line, now=now, reason=action_taken):
         require(actor, Right.ANSWER_SIGNAL, line, now)
-        if not action_taken.strip():
-            raise Invalid("action_needed", "Say what was done, or that nothing was.")
-        closed = {"closed_at": now, "closed_by": actor, "cause": cause, "action_taken": action_taken.strip()[:400]}
+        words = action_taken.strip()[:400]
+        if action.needs_text and not words:
+            raise Invalid("action_needed", "Say in words what was done.")
+        closed = {"closed_at": now, "closed_by": actor, "cause": cause, "action": action, "action_taken": words}
         if Signal.objects.filter(pk=signal.pk, closed_at__isnull=True).update(**closed) != 1:
             raise Conflict("already_closed", "Someone has answered this signal already.")
         joined = Signal.objects.filter(Q(joins=signal.pk) | Q(joins__joins=signal.pk), closed_at__isnull=True)
-        told = {"cause": cause.key, "joined": joined.update(**closed)}
+        told = {"cause": cause.key, "action": action.key, "joined": joined.update(**closed)}
         audit.record(actor=actor, action="signal.close", obj=signal, now=now, new=told, reason=action_taken, line=line)
         events.publish("signal", line_id=line.pk)

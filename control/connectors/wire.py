@@ -133,7 +133,10 @@ def readings_from_wire(message: Mapping[str, Sequence[Any]]) -> dict[str, Readin
 def scan_to_wire(scan: Scan) -> list[Any]:
     """A scan without its tag names; they are sent once an answer."""
     pieces = [
-        [piece.stream, piece.roll, piece.web_m, value_to_wire(piece.value), piece.quality, piece.by, piece.taken_at]
+        [
+            *(piece.stream, piece.roll, piece.web_m, value_to_wire(piece.value), piece.quality, piece.by),
+            *(piece.taken_at, *([] if piece.n is None else [piece.n])),
+        ]
         for piece in scan.measurements
     ]
     values = [value_to_wire(value) for value in scan.values]
@@ -156,5 +159,5 @@ def scan_from_wire(equipment: str, tags: Iterable[str], message: Sequence[Any]) 
 
 
 def _piece_from_wire(message: Sequence[Any]) -> MeasuredPiece:
-    stream, roll, web_m, value, quality, by, taken_at = message
-    return MeasuredPiece(stream, roll, web_m, value_from_wire(value), Quality(quality), MeasuredBy(by), taken_at)
+    stream, roll, web_m, value, quality, by, taken_at, *n = message
+    return MeasuredPiece(stream, roll, web_m, value_from_wire(value), Quality(quality), MeasuredBy(by), taken_at, *n)

@@ -32,6 +32,7 @@ class Design:
 
     ``remembers`` is how many earlier points are kept, if the rules need fewer. ``short_run``: the version of a chart
     whose standardised values go on as they are when mean and sigma change with the recipe; 0 of any other.
+    ``counted``: the values are rates of samples, each with a sigma by its size.
     """
 
     rules: RuleSet
@@ -39,9 +40,11 @@ class Design:
     cusum: cusum.Design | None = None
     remembers: int = 0
     short_run: int = 0
+    counted: bool = False
 
 
-NO_LIMITS = (0.0, 1.0, Design(RuleSet(Rule.NONE), remembers=LONGEST - 1))  # values as they are, for whatever rules come
+UNJUDGED = Design(RuleSet(Rule.NONE), remembers=LONGEST - 1)
+NO_LIMITS = (0.0, 1.0, UNJUDGED)  # values as they are, for whatever rules come
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,12 +76,14 @@ class Family:
         version = 0 if kind is None else self.designs[kind].short_run
         if held is None:
             return ChartState(mean, sigma, short_run=version)
+        if bool(held.sizes) != (kind is not None and self.designs[kind].counted):  # values of another sort
+            return ChartState(mean, sigma, last_at_s=held.last_at_s, short_run=version)
         if (held.mean, held.sigma, held.short_run) == (mean, sigma, version):
             return held
         if (held.mean, held.sigma) == (mean, sigma) or held.short_run == version != 0:
             return replace(held, mean=mean, sigma=sigma, short_run=version)
-        recent = restandardised(held.recent, (held.mean, held.sigma), (mean, sigma))
-        return ChartState(mean, sigma, recent, last_at_s=held.last_at_s, short_run=version)
+        recent = restandardised(held.recent, (held.mean, held.sigma), (mean, sigma), held.sizes)
+        return ChartState(mean, sigma, recent, last_at_s=held.last_at_s, short_run=version, sizes=held.sizes)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -106,7 +111,7 @@ def frame_of(machine: Machine) -> Frame:
         upper=np.array([stream.upper for stream in streams]),
         feedback=np.array([int(stream.feedback) for stream in streams], np.int64),
         beyond=np.array([_outermost(stream.chart) for stream in streams]),
-        values=Family.of(of_values(stream.chart) for stream in streams),
+        values=Family.of(of_values(stream.chart, counted=stream.counted) for stream in streams),
         errors=Family.of(_of_errors(stream.chart) for stream in streams),
         several=any(stream.chart and (stream.chart.groups or stream.chart.averaged) for stream in streams),
     )
@@ -116,12 +121,11 @@ def _outermost(chart: ChartConfig | None) -> float:
     return chart.rules.beyond if chart and Rule.BEYOND_3_SIGMA in chart.rules.rules else np.inf
 
 
-def of_values(chart: ChartConfig | None) -> tuple[float, float, Design]:
-    return (
-        NO_LIMITS
-        if chart is None
-        else (chart.mean, chart.sigma, Design(chart.rules, chart.ewma, chart.cusum, short_run=chart.short_run))
-    )
+def of_values(chart: ChartConfig | None, *, counted: bool = False) -> tuple[float, float, Design]:
+    if chart is None:
+        return (*NO_LIMITS[:2], replace(UNJUDGED, counted=True)) if counted else NO_LIMITS
+    design = Design(chart.rules, chart.ewma, chart.cusum, short_run=chart.short_run, counted=counted)
+    return chart.mean, chart.sigma, design
 
 
 def _of_errors(chart: ChartConfig | None) -> tuple[float, float, Design] | None:
@@ -148,10 +152,14 @@ def judge(
     usable = np.isfinite(value) & (quality < Quality.BAD)
     with np.errstate(invalid="ignore"):
         out = usable & (quality < Quality.DOUBTFUL) & ((value < frame.lower[stream]) | (value > frame.upper[stream]))
-        z = (value - frame.values.mean[stream]) / frame.values.sigma[stream]
-        own = usable & (measured.by == frame.feedback[stream]) & np.isfinite(z)
+        z, charted = (value - frame.values.mean[stream]) / frame.values.sigma[stream], frame.feedback[stream]
+        if measured.n is not None:
+            counted = np.isfinite(measured.n)
+            z = np.where(counted, z * np.sqrt(measured.n), z)
+            charted = np.where(counted, measured.by, charted)
+        own = usable & (measured.by == charted) & np.isfinite(z)
         outside = own & (np.abs(z) > frame.beyond[stream] + ON_LINE)
-    order, told = np.lexsort((measured.at_s, stream)), _Told(stream, stage, measured.at_s)
+    order, told = np.lexsort((measured.at_s, stream)), _Told(stream, stage, measured.at_s, measured.n)
     present = {index: states[index] for index in set(stream.tolist())}
     runs = _in_turn(frame.values, present, told, own & (quality == Quality.GOOD), order)
     rules = out * OUT_OF_SPEC | (outside & ~runs) * OUTER
@@ -176,11 +184,12 @@ def judge(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Told:
-    """What is known of each value, all (k,)."""
+    """What is known of each value, all (k,); ``n`` None where nothing was counted."""
 
     stream: IntArray
     stage: IntArray
     at_s: FloatArray
+    n: FloatArray | None = None
 
 
 def _in_turn(
@@ -227,6 +236,8 @@ def _continued(
             begun = [ChartState(state.mean, state.sigma, short_run=state.short_run) for state in begun]
         last = told.at_s[positions[:, -1]].tolist()
         bits[positions], stand = continued(family.designs[kind], begun, z[positions], last)
+        if family.designs[kind].counted and told.n is not None:
+            stand = _sized(begun, stand, told.n[positions])
         states.update(zip(streams, stand, strict=True))
     return bits, states
 
@@ -267,6 +278,14 @@ def continued(
             short_run=state.short_run,
         )
         for i, state in enumerate(begun)
+    ]
+
+
+def _sized(begun: list[ChartState], stand: list[ChartState], n: FloatArray) -> list[ChartState]:
+    """Where the charts stand, with the sizes (streams, n) of the samples they remember."""
+    return [
+        replace(after, sizes=(*before.sizes, *new)[-len(after.recent) :])
+        for before, after, new in zip(begun, stand, n.tolist(), strict=True)
     ]
 
 

@@ -32,6 +32,7 @@ class MeasuredPiece:
     quality: Quality
     by: MeasuredBy
     taken_at: float  # epoch seconds
+    n: float | None = None  # of a count, which is the value: sample size, or the area it was found on
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,7 +57,8 @@ def checks_of(machine: Machine) -> Checks:
     target, nothing = np.array([stream.target for stream in streams]), np.full(len(streams), np.nan)
     mean, spread = (estimator.label_mean, estimator.label_sigma) if estimator else (nothing, nothing)
     centre = np.where(np.isfinite(target), target, mean)
-    trained = estimator.bias_weight.tolist() if estimator else [0.0] * len(streams)
+    centre[[stream.counted for stream in streams]] = np.nan  # a rate far from the usual one is news, not an error
+    trained = np.nan_to_num(estimator.bias_weight).tolist() if estimator else [0.0] * len(streams)
     return Checks(
         centre=centre,
         reach=metrology.plausible(centre, spread),

@@ -64,6 +64,7 @@ class ChartConfig:
     kept where they have a design; ``residual`` charts the error of the prediction, by a mean and sigma of its own;
     ``together`` and ``averaged`` hold the lane against the others of its characteristic, ``groups`` are its values
     some at a time. ``short_run`` is the version of limits whose mean and sigma follow the recipe; 0 where they do not.
+    Of counts ``mean`` is the rate and ``sigma`` that of the rate of a sample of one unit.
     """
 
     mean: float
@@ -84,7 +85,8 @@ class StreamConfig:
 
     ``lower``, ``target``, ``upper`` are the specification in the stream's unit, NaN where there is none.
     ``feedback`` names the metrology that is charted and that moves the bias; the other kind is only compared.
-    ``bias_weight`` is an engineer's choice; None takes the one found best at training.
+    ``bias_weight`` is an engineer's choice; None takes the one found best at training. What is ``counted`` comes as the
+    rate of a sample and its size: it is charted whoever counted it, and never predicted.
     """
 
     key: str
@@ -94,6 +96,7 @@ class StreamConfig:
     chart: ChartConfig | None = None
     bias_weight: float | None = None
     feedback: MeasuredBy = MeasuredBy.GAUGE
+    counted: bool = False
 
     @property
     def characteristic(self) -> str:

@@ -47,7 +47,7 @@ class ChartState:
 
     ``recent`` holds the last standardised values (newest last), ``ewma`` the standardised EWMA after ``count`` points,
     ``cusum`` its sums (C+, C-), None before the first point; ``several`` those of charts that look at several values,
-    ``short_run`` the version of a short-run chart.
+    ``short_run`` the version of a short-run chart, ``sizes`` the samples behind ``recent`` where they are counts.
     """
 
     __pydantic_config__ = _AS_IT_IS
@@ -61,6 +61,7 @@ class ChartState:
     cusum: tuple[float, float] | None = None
     several: Several | None = None
     short_run: int = 0
+    sizes: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

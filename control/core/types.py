@@ -91,7 +91,8 @@ class Measured:
     """Metrology that arrived since the last pass, each value at the position of the piece it belongs to.
 
     Shapes: all (k,). ``stream`` is an index into the machine's streams; ``by`` a :class:`MeasuredBy`. ``beside``, if it
-    is known, is what the gauge said of the same metre, for a lab sample (NaN elsewhere).
+    is known, is what the gauge said of the same metre, for a lab sample (NaN elsewhere). Where anything was counted,
+    ``n`` is the size of each sample, whose ``value`` is its count a unit of ``n``; NaN of what was measured.
     """
 
     at_s: FloatArray
@@ -102,6 +103,7 @@ class Measured:
     quality: IntArray
     by: IntArray
     beside: FloatArray | None = None
+    n: FloatArray | None = None
 
     def __len__(self) -> int:
         return len(self.at_s)

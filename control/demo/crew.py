@@ -14,7 +14,7 @@ from control.actions.errors import Refused
 from control.actions.signing import Hand
 from control.core.lifecycle import State
 from control.demo.people import SYSTEM, People
-from control.models import CauseCode, Change, Grant, Handover, Signal
+from control.models import ActionCode, CauseCode, Change, Grant, Handover, Signal
 
 PENDING = (State.PENDING_OPERATOR, State.PENDING_SUPERVISOR)
 
@@ -33,14 +33,19 @@ class Finding:
     """What is found when a signal is looked into."""
 
     cause: str
+    action: str
     done: str
 
 
 FEW = 3  # points of a signal that may be the gauge's doing
 STARES = timedelta(minutes=10)
-SINGLE = Finding("gauge_fault", "Single readings; the foil beside them is good. Nothing done.")
-SEVERAL = Finding("slurry_batch", "Followed up at the coater until it was back on target.")
-TRIMMED = Finding("set_point_change", "Set by hand while the loops were open. It stays so; the loops go on from there.")
+SINGLE = Finding("gauge_fault", "nothing_needed", "Single readings; the foil beside them is good. Nothing done.")
+SEVERAL = Finding("slurry_batch", "watched", "Followed up at the coater until it was back on target.")
+TRIMMED = Finding(
+    "set_point_change",
+    "nothing_needed",
+    "Set by hand while the loops were open. It stays so; the loops go on from there.",
+)
 NOTE = "Lanes held by hand for most of the shift; the pump of line 1 is louder than it was."
 HABITS = (
     Answer(45),
@@ -78,15 +83,17 @@ class Crew:
 
     def answer(self, now: datetime) -> None:
         """Close the signals that have been open for a while, with a cause."""
-        known = (SINGLE.cause, SEVERAL.cause, TRIMMED.cause)
-        causes = {cause.key: cause for cause in CauseCode.objects.filter(key__in=known)}
+        known = (SINGLE, SEVERAL, TRIMMED)
+        causes = {code.key: code for code in CauseCode.objects.filter(key__in=[one.cause for one in known])}
+        actions = {code.key: code for code in ActionCode.objects.filter(key__in=[one.action for one in known])}
         raised = Signal.objects.filter(closed_at__isnull=True, joins__isnull=True, raised_at__lte=now - STARES)
         for signal in raised.select_related("line__area"):
             found = SINGLE if signal.points <= FEW else SEVERAL
             found = TRIMMED if signal.kind == Signal.Kind.RECIPE_DRIFT else found
             signals.close(
-                signal, cause=causes[found.cause], action_taken=found.done, actor=self.people.operator, now=now
-            )
+                signal, cause=causes[found.cause], action=actions[found.action], action_taken=found.done,
+                actor=self.people.operator, now=now,
+            )  # fmt: skip
 
     def hand_over(self, now: datetime) -> None:
         """Give every shift that has ended, and have the next one accept it."""

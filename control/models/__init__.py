@@ -9,7 +9,7 @@ from .mode import Handshake, ModeSpell
 from .plant import Area, Characteristic, Equipment, Lane, Line, Site, Source, Stream, Tag
 from .process_event import ProcessEvent
 from .recipe import Product, Recipe, Roll
-from .result import CauseCode, Cursor, Point, Shelf, Signal
+from .result import ActionCode, CauseCode, Cursor, Point, Shelf, Signal
 from .rollvalue import RollCursor, RollValue
 from .shift import Handover, ShiftNote
 from .signature import Guesses, Signature
@@ -21,6 +21,7 @@ from .version import Version, VersionState
 from .webhook import Webhook
 
 __all__ = [
+    "ActionCode",
     "Answer",
     "ApiToken",
     "Area",

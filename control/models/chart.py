@@ -17,7 +17,8 @@ from .version import Version, VersionState
 class Limits(models.Model):
     """What a chart of one stream judges by: mean, sigma and how they were found; ``rules`` are core.types.Rule bits.
 
-    ``mean`` and ``sigma`` are those of what is plotted: of a chart of groups of the groups' means.
+    ``mean`` and ``sigma`` are those of what is plotted: of a chart of groups of the groups' means, of a chart of counts
+    of the rate of a sample of the usual size, which is ``sample`` of ``parameters``.
 
     Stored is what is or was in force. Rows of a stream with the same ``number`` are one version (of the kind ``KIND``,
     with that number), put in force together; a chart of single values is always among them. ``excluded`` says which
@@ -27,6 +28,12 @@ class Limits(models.Model):
 
     class Chart(models.TextChoices):
         INDIVIDUALS = "i_mr", _("Individuals and moving range")
+        P = "p", _("Share of defectives (p)")
+        NP = "np", _("Number of defectives (np)")
+        LANEY_P = "laney_p", _("Share of defectives, Laney (p′)")
+        U = "u", _("Defects per unit (u)")
+        C = "c", _("Number of defects (c)")
+        LANEY_U = "laney_u", _("Defects per unit, Laney (u′)")
         MEAN_RANGE = "xbar_r", _("Means and ranges of groups (Xbar-R)")
         MEAN_DEVIATION = "xbar_s", _("Means and standard deviations of groups (Xbar-S)")
         THREE_WAY = "three_way", _("Three-way chart of groups (I-MR-R/S)")
@@ -36,6 +43,10 @@ class Limits(models.Model):
         T2 = "t2", _("Hotelling T²")
         MEWMA = "mewma", _("Multivariate EWMA")
 
+    COUNTS = (Chart.P, Chart.NP, Chart.LANEY_P, Chart.U, Chart.C, Chart.LANEY_U)
+    AS_COUNTS = (Chart.NP, Chart.C)  # drawn as counts, the others as rates
+    SHARES = (Chart.P, Chart.NP, Chart.LANEY_P)
+    SINGLE = (Chart.INDIVIDUALS, *COUNTS)  # of single values; one of these is in every version
     KIND = "limits"
     TOLD = ("mean", "sigma", "n", "method", "rules", "parameters", "expected")
 
@@ -95,6 +106,14 @@ class Limits(models.Model):
             )
             for chart, told in version.content["charts"].items()
         ]
+
+    @classmethod
+    def lines(cls, chart: str, mean: float, sigma: float) -> tuple[float, float]:
+        """Three sigma on either side; no rate is below 0 and no share above 1."""
+        lower, upper = mean - 3 * sigma, mean + 3 * sigma
+        if chart in cls.COUNTS:
+            lower = max(lower, 0.0)
+        return lower, min(upper, 1.0) if chart in cls.SHARES else upper
 
     def told(self) -> dict[str, Any]:
         """What a version keeps of the row."""

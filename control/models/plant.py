@@ -128,12 +128,26 @@ class Lane(models.Model):
 
 
 class Characteristic(Named):
-    """A quality that is measured, in ``unit``; ``gauge_sigma`` is one standard deviation of a single reading."""
+    """A quality that is measured, in ``unit``; ``gauge_sigma`` is one standard deviation of a single reading.
+
+    What is ``counted`` is charted as the rate count / n of each sample, in ``unit``; n is its size or area.
+    """
+
+    class Counted(models.TextChoices):
+        DEFECTIVES = "defectives", _("defective pieces of a sample")
+        DEFECTS = "defects", _("defects on an area or in a number of units")
 
     equipment = models.ForeignKey(Equipment, models.PROTECT, related_name="characteristics")
     unit = models.CharField(max_length=24, blank=True)
     decimals = models.PositiveSmallIntegerField(default=2)
     gauge_sigma = models.FloatField(null=True, blank=True)
+    counted = models.CharField(
+        max_length=16,
+        choices=Counted,
+        blank=True,
+        default="",
+        help_text=_("What of it is counted, if it is not measured; its values come with the size of their sample"),
+    )
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["equipment", "key"], name="characteristic_key")]

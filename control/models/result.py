@@ -55,6 +55,7 @@ class Point(models.Model):
     doubt = models.SmallIntegerField(
         default=0, help_text="core.vm.metrology.Doubt: why a measured value is not believed"
     )
+    n = models.FloatField(null=True, help_text="Size of the sample whose rate the value is, of what is counted")
 
     class Meta:
         managed = False
@@ -68,6 +69,16 @@ class CauseCode(Named):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["key"], name="cause_key")]
+
+
+class ActionCode(Named):
+    """What was done about a signal; kept by admins. Some say nothing without a sentence."""
+
+    needs_text = models.BooleanField(default=False)
+    is_active = models.BooleanField(default=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["key"], name="action_key")]
 
 
 class Signal(models.Model):
@@ -106,6 +117,7 @@ class Signal(models.Model):
     closed_at = models.DateTimeField(null=True, blank=True)
     closed_by = models.ForeignKey(User, models.PROTECT, null=True, blank=True, related_name="+")
     cause = models.ForeignKey(CauseCode, models.PROTECT, null=True, blank=True)
+    action = models.ForeignKey(ActionCode, models.PROTECT, null=True, blank=True)
     action_taken = models.CharField(max_length=400, blank=True)
 
     class Meta:

@@ -45,6 +45,7 @@ class Measurement(models.Model):
     roll = models.BigIntegerField(null=True)
     web_m = models.FloatField(null=True)
     value = models.FloatField(null=True)
+    n = models.FloatField(null=True, help_text="Of a count, which is the value, the sample size or area")
     quality = models.SmallIntegerField()
     by = models.SmallIntegerField(help_text="core.types.MeasuredBy")
 

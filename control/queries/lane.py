@@ -8,7 +8,7 @@ from datetime import datetime
 from django.db.models import Case, Exists, F, OuterRef, Q, QuerySet, Value, When
 from django.db.models.functions import Least
 
-from control.models import CauseCode, Lane, Limits, Point, Recipe, Roll, SetPointMove, Signal, Stream
+from control.models import ActionCode, CauseCode, Lane, Limits, Point, Recipe, Roll, SetPointMove, Signal, Stream
 
 NEWEST = 200  # of the last points one is the youngest: gauge values are of foil made a little earlier
 
@@ -26,7 +26,8 @@ def limits_between(lane: Lane, start: datetime, end: datetime) -> QuerySet[Limit
 
     Foil made before a chart's first limits, such as that of a replayed year, is drawn under those.
     """
-    of_chart = Limits.objects.filter(stream=OuterRef("stream"), chart=OuterRef("chart"))
+    same = Q(chart=OuterRef("chart")) | Q(chart__in=Limits.COUNTS)  # of which a stream has one at a time
+    of_chart = Limits.objects.filter(same, stream=OuterRef("stream"))
     earlier = of_chart.filter(effective_from__lt=OuterRef("effective_from"))
     begun = Case(When(Exists(earlier), then=F("effective_from")), default=Least(F("effective_from"), Value(start)))
     return (
@@ -78,10 +79,14 @@ def signals_of(lane: Lane) -> QuerySet[Signal]:
     """Open signals first, then the last closed ones."""
     return (
         Signal.objects.filter(stream__lane=lane)
-        .select_related("stream__characteristic", "stream__lane", "cause", "closed_by")
+        .select_related("stream__characteristic", "stream__lane", "cause", "action", "closed_by")
         .order_by("-closed_at", "-last_at")
     )
 
 
 def causes() -> QuerySet[CauseCode]:
     return CauseCode.objects.filter(is_active=True).order_by("id")
+
+
+def actions() -> QuerySet[ActionCode]:
+    return ActionCode.objects.filter(is_active=True).order_by("id")

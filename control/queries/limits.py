@@ -72,7 +72,8 @@ class Window:
 
     ``error`` is measured minus predicted, NaN where nothing was predicted; ``stage`` counts what they were made under:
     another roll, recipe or an event that breaks the chart begins the next. ``cut``: there were more than
-    ``MOST_VALUES``, and these are the newest of them.
+    ``MOST_VALUES``, and these are the newest of them. ``n`` are the sizes of samples, of what is counted: whoever
+    counted it, and a roll, of which there may be but one sample, begins no stage.
     """
 
     at_s: FloatArray
@@ -80,6 +81,7 @@ class Window:
     error: FloatArray
     stage: IntArray
     cut: bool
+    n: FloatArray | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,22 +119,32 @@ def beside(stream: Stream) -> list[Stream]:
 
 def newest(stream: Stream) -> datetime | None:
     """When the foil of the last gauge value was made."""
-    points = Point.objects.filter(stream=stream, by=MeasuredBy.GAUGE)
+    points = Point.objects.filter(stream=stream, by__in=_charted(stream))
     return points.order_by("-at").values_list("at", flat=True).first()
 
 
 def window(stream: Stream, start: datetime, end: datetime) -> Window:
     """What was measured of foil made in ``start <= at < end``, the newest of it if that is very much."""
     points = Point.objects.filter(
-        stream=stream, at__gte=start, at__lt=end, by=MeasuredBy.GAUGE, quality=Quality.GOOD, value__isnull=False
+        stream=stream, at__gte=start, at__lt=end, by__in=_charted(stream), quality=Quality.GOOD, value__isnull=False
     )
-    newest_first = points.order_by("-at", "-seq").values_list("at", "roll", "value", "predicted")
+    counted = bool(stream.characteristic.counted)
+    if counted:
+        points = points.filter(n__isnull=False)
+    newest_first = points.order_by("-at", "-seq").values_list("at", "roll", "value", "predicted", "n")
     found = list(newest_first[: MOST_VALUES + 1])
     told = found[:MOST_VALUES][::-1]
     at_s = np.array([at.timestamp() for at, *_ in told])
     value, predicted = (np.array([row[i] for row in told], np.float64) for i in (2, 3))
-    roll = np.array([row[1] for row in told], np.int64)
-    return Window(at_s, value, value - predicted, _stages(stream, start, end, at_s, roll), len(found) > MOST_VALUES)
+    roll = np.array([0 if counted else row[1] for row in told], np.int64)
+    return Window(
+        at_s, value, value - predicted, _stages(stream, start, end, at_s, roll), len(found) > MOST_VALUES,
+        np.array([row[4] for row in told], np.float64) if counted else None,
+    )  # fmt: skip
+
+
+def _charted(stream: Stream) -> tuple[MeasuredBy, ...]:
+    return (MeasuredBy.GAUGE, MeasuredBy.LAB) if stream.characteristic.counted else (MeasuredBy.GAUGE,)
 
 
 def targets(stream: Stream, at_s: FloatArray) -> FloatArray:

@@ -87,7 +87,10 @@ class Health:
 
 
 def streams_of(equipment: Equipment) -> list[Stream]:
-    of_it = Stream.objects.filter(lane__equipment=equipment).select_related("lane", "characteristic")
+    """What is measured: nothing predicts a count."""
+    of_it = Stream.objects.filter(lane__equipment=equipment, characteristic__counted="").select_related(
+        "lane", "characteristic"
+    )
     return list(of_it.order_by("characteristic_id", "-lane__side", "lane__number"))
 
 

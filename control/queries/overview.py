@@ -94,8 +94,7 @@ class StreamNow:
         """Lower and upper control limit of the individuals chart."""
         if self.limits is None:
             return None
-        mean, sigma = self.limits.under(self.target)
-        return mean - 3 * sigma, mean + 3 * sigma
+        return Limits.lines(self.limits.chart, *self.limits.under(self.target))
 
 
 def equipment_of(line: Line) -> QuerySet[Equipment]:
@@ -107,11 +106,11 @@ def active_recipe(line: Line) -> Recipe | None:
 
 
 def streams_now(equipment: Iterable[Equipment], recipe: Recipe | None) -> list[StreamNow]:
-    """Every stream of some machines of one line, in the order of lanes from the operator side."""
+    """What is measured on some machines of one line, in the order of lanes from the operator side."""
     ids = [machine.pk for machine in equipment]
     newest = _newest(ids)
     streams = (
-        Stream.objects.filter(lane__equipment__in=ids)
+        Stream.objects.filter(lane__equipment__in=ids, characteristic__counted="")
         .select_related("lane__equipment", "characteristic")
         .order_by("lane__equipment__position", "characteristic_id", "-lane__side", "lane__number")
     )
@@ -120,8 +119,8 @@ def streams_now(equipment: Iterable[Equipment], recipe: Recipe | None) -> list[S
 
 
 def active_limits(streams: Iterable[Stream]) -> dict[int, Limits]:
-    """The active individuals chart of each stream."""
-    rows = Limits.objects.filter(stream__in=streams, chart=Limits.Chart.INDIVIDUALS, state=VersionState.ACTIVE)
+    """The active chart of single values of each stream."""
+    rows = Limits.objects.filter(stream__in=streams, chart__in=Limits.SINGLE, state=VersionState.ACTIVE)
     return {row.stream_id: row for row in rows}
 
 

@@ -20,7 +20,7 @@ DOUBT = {d.value: d.name.lower() if d else "" for d in Doubt}
 VERDICT = {v.value: v.name.lower() for v in Verdict}
 
 _COLUMNS = """p.seq, s.lane_id, p.stream_id, p.by, p.at, p.known_at, p.roll, p.web_m, p.value, p.low, p.high,
-    p.predicted, p.reliance, p.similarity, p.quality, p.verdict, p.rules, p.doubt"""
+    p.predicted, p.reliance, p.similarity, p.quality, p.verdict, p.rules, p.doubt, p.n"""
 _SINCE = f"""
     SELECT {_COLUMNS} FROM control_point p JOIN control_stream s ON s.id = p.stream_id
     WHERE p.equipment_id = %(equipment)s AND p.seq > %(since)s AND p.seq <= %(until)s
@@ -49,7 +49,7 @@ _RANGE = f"""
             row_number() OVER (PARTITION BY stream_id, by, bucket ORDER BY value DESC NULLS LAST, at) AS from_high
         FROM inside)
     SELECT seq, lane_id, stream_id, by, at, known_at, roll, web_m, value, low, high, predicted, reliance, similarity,
-        quality, verdict, rules, doubt
+        quality, verdict, rules, doubt, n
     FROM ranked WHERE from_low = 1 OR from_high = 1 OR rules <> 0 ORDER BY at, seq LIMIT %(limit)s"""  # noqa: S608 - our own column names
 
 
@@ -74,6 +74,7 @@ class PointJson(TypedDict):
     verdict: str
     rules: list[str]
     doubt: str
+    n: float | None
 
 
 def utc(at: datetime) -> str:
@@ -89,13 +90,13 @@ def rule_names(bits: int) -> list[str]:
 
 
 def _as_json(row: tuple[Any, ...]) -> PointJson:
-    seq, lane, stream, by, at, known_at, roll, web_m, *numbers, quality, verdict, rules, doubt = row
+    seq, lane, stream, by, at, known_at, roll, web_m, *numbers, quality, verdict, rules, doubt, n = row
     value, low, high, predicted, reliance, similarity = map(finite, numbers)
     return PointJson(
         seq=seq, lane=lane, stream=stream, by=KIND[MeasuredBy(by)], at=utc(at), known_at=utc(known_at), roll=roll,
         web_m=finite(web_m), value=value, low=low, high=high, predicted=predicted, reliance=reliance,
         similarity=similarity, quality=QUALITY[quality], verdict=VERDICT[verdict], rules=rule_names(rules),
-        doubt=DOUBT[doubt],
+        doubt=DOUBT[doubt], n=n,
     )  # fmt: skip
 
 

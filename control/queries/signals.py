@@ -22,7 +22,13 @@ class Board:
 
 def visible(line_ids: Iterable[int]) -> QuerySet[Signal]:
     return Signal.objects.filter(line__in=line_ids).select_related(
-        "line__area__site", "stream__lane__equipment", "stream__characteristic", "loop__equipment", "acknowledged_by"
+        "line__area__site",
+        "stream__lane__equipment",
+        "stream__characteristic",
+        "loop__equipment",
+        "acknowledged_by",
+        "cause",
+        "action",
     )
 
 

@@ -25,7 +25,12 @@ _MEASUREMENT = {
     "properties": {
         **_PLACE,
         "stream": {"type": "string", "description": "characteristic/lane-side, as in loading/1-top"},
-        "value": {"type": "number", "nullable": True},
+        "value": {"type": "number", "nullable": True, "description": "Of what is counted: the count, a whole number"},
+        "n": {
+            "type": "number",
+            "exclusiveMinimum": 0,
+            "description": "Of what is counted, and required there: pieces of the sample, or area or units looked at",
+        },
         "unit": {"type": "string"},
         "by": {"type": "string", "enum": ["gauge", "lab"]},
     },

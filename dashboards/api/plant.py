@@ -116,7 +116,8 @@ def _lane(lane: Lane, recipe: Recipe | None) -> dict[str, Any]:
         spec = (recipe and recipe.stream_spec(lane.equipment.key, stream.key)) or {}
         about: Characteristic = stream.characteristic
         limits = {side: spec.get(side) for side in ("lower", "target", "upper")}
-        streams.append({"id": stream.pk, "key": stream.key, "characteristic": str(about), "unit": about.unit, **limits})
+        told = {"characteristic": str(about), "unit": about.unit, "counted": about.counted, **limits}
+        streams.append({"id": stream.pk, "key": stream.key, **told})
     return {
         "id": lane.pk, "line": lane.equipment.line.key, "equipment": lane.equipment.key, "number": lane.number,
         "side": lane.side, "streams": streams,

@@ -44,6 +44,7 @@ class StreamOut(Schema):
     key: str
     characteristic: str
     unit: str
+    counted: str = Field(description="defectives or defects of what is counted, empty of what is measured")
     lower: float | None
     target: float | None
     upper: float | None
@@ -79,6 +80,7 @@ class PointOut(Schema):
     verdict: str
     rules: list[str]
     doubt: str = Field("", description="Why a measured value is not believed: range, alone, identity, gauge_lab")
+    n: float | None = Field(None, description="Of what is counted: the size of the sample whose rate the value is")
 
 
 class PointsOut(Schema):

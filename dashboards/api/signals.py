@@ -42,6 +42,9 @@ class SignalOut(Schema):
     acknowledged_at: datetime | None
     acknowledged_by: str | None
     closed_at: datetime | None
+    cause: str | None = Field(description="Key of the cause it was closed with")
+    action: str | None = Field(description="Key of what was done about it")
+    action_taken: str
 
 
 class AttentionOut(Schema):
@@ -63,12 +66,16 @@ class Acknowledged(Schema):
 
 class Answer(Schema, extra="forbid"):
     cause: str = Field(description="Key of a cause", max_length=64, pattern=NO_ZERO)
-    action_taken: str = Field(min_length=1, max_length=400, pattern=NO_ZERO)
+    action: str = Field("other", description="Key of what was done; other needs words", max_length=64, pattern=NO_ZERO)
+    action_taken: str = Field(
+        "", max_length=400, pattern=NO_ZERO, description="In words, where the code says too little"
+    )
 
 
 class Closed(Schema):
     id: int
     cause: str
+    action: str
 
 
 class Shelving(Schema, extra="forbid"):
@@ -120,7 +127,8 @@ def acknowledge(request: HttpRequest, line_id: int, asked: Acknowledgement, key:
 def close(request: HttpRequest, signal_id: int, asked: Answer, key: str = Key) -> HttpResponse:
     """Say why a signal came and what was done, for those that joined it too."""
     row, cause = _found(request, signal_id), permissions.found(lane.causes(), key=asked.cause)
-    return answer(doors.close(permissions.person(request), key, row, cause, asked.action_taken))
+    action = permissions.found(lane.actions(), key=asked.action)
+    return answer(doors.close(permissions.person(request), key, row, cause, action, asked.action_taken))
 
 
 @router.post("/signals/{signal_id}/shelve", response={**DECISION, 200: Shelved})
@@ -149,10 +157,11 @@ def _found(request: HttpRequest, signal_id: int) -> Signal:
 def _signal(row: Signal) -> dict[str, Any]:
     plain = (
         "id", "kind", "priority", "first_at", "last_at", "points", "value", "detail", "raised_at", "called_at",
-        "acknowledged_at", "closed_at",
+        "acknowledged_at", "closed_at", "action_taken",
     )  # fmt: skip
     return {name: getattr(row, name) for name in plain} | {
         "stream": row.stream_id, "loop": row.loop.key if row.loop else None, "rules": rule_names(row.rule),
         "joins": row.joins_id,
+        "cause": row.cause.key if row.cause else None, "action": row.action.key if row.action else None,
         "acknowledged_by": row.acknowledged_by.get_username() if row.acknowledged_by else None,
     }  # fmt: skip

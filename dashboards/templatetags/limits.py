@@ -32,12 +32,12 @@ def p_value(p: float) -> str:
 
 @register.filter
 def lower_line(row: Limits) -> float:
-    return row.mean - 3 * row.sigma
+    return Limits.lines(row.chart, row.mean, row.sigma)[0]
 
 
 @register.filter
 def upper_line(row: Limits) -> float:
-    return row.mean + 3 * row.sigma
+    return Limits.lines(row.chart, row.mean, row.sigma)[1]
 
 
 @register.filter

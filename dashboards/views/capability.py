@@ -33,7 +33,8 @@ def _shown(request: HttpRequest, lane: Lane) -> dict[str, Any]:
     """Every stream of the lane with its capability, None where too little was measured."""
     line, window = lane.equipment.line, _window(request, lane)
     streams = list(lane_queries.streams_of(lane))
-    found = {one.stream.pk: one for one in queries.capable(lane, streams, overview.active_recipe(line), *window)}
+    measured = [stream for stream in streams if not stream.characteristic.counted]
+    found = {one.stream.pk: one for one in queries.capable(lane, measured, overview.active_recipe(line), *window)}
     return {
         "lane": lane,
         "zone": line.time_zone,

@@ -27,7 +27,7 @@ NO_PANEL = "none"
 LONGEST_FILE = timedelta(days=31)
 COLUMNS = (
     "seq", "stream", "by", "at", "plant_time", "known_at", "roll", "web_m", "value", "low", "high", "predicted",
-    "quality", "verdict", "rules", "doubt",
+    "quality", "verdict", "rules", "doubt", "n",
 )  # fmt: skip
 
 
@@ -87,6 +87,7 @@ def _context(request: HttpRequest, lane: Lane) -> dict[str, Any]:
         "signals": signals,
         "content": " ".join(f"{one.pk}:{one.last_seq}:{one.closed_at is None}" for one in signals),
         "causes": queries.causes(),
+        "actions": queries.actions(),
         "may_answer": permissions.may(request, Right.ANSWER_SIGNAL, line),
     }
 

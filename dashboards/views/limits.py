@@ -25,6 +25,7 @@ from control.actions.chart_choice import Choice
 from control.actions.chart_rows import SEED
 from control.actions.errors import Invalid, Refused
 from control.actions.phase_one import Weighed
+from control.core.spc import counts
 from control.core.spc.capability import (
     MOVING_RANGE_EFFICIENCY,
     Capability,
@@ -32,6 +33,7 @@ from control.core.spc.capability import (
     capability,
     of_percentiles,
 )
+from control.core.spc.rules import SETS
 from control.core.types import Rule
 from control.models import Limits, Stream
 from control.queries import limits as queries
@@ -39,7 +41,7 @@ from control.queries import overview
 from dashboards import diagrams, forms, limit_words, permissions, wording
 from dashboards.views import refusals
 
-USUAL_WINDOW = timedelta(hours=2)
+USUAL_WINDOW, USUAL_OF_COUNTS = timedelta(hours=2), timedelta(days=7)  # a roll has but a few samples
 SUSPECTS = 30  # values pointed out for a look, the farthest first
 
 
@@ -64,12 +66,12 @@ class Preview:
     alike: bool
     run: diagrams.RunChart
     groups: diagrams.RunChart | None
-    histogram: diagrams.Histogram
+    histogram: diagrams.Histogram | None
     correlogram: diagrams.Correlogram
     suspects: list[tuple[datetime, float]]
     alarms: list[Alarm]
     per_shift: float
-    normal: Capability
+    normal: Capability | None
     percentiles: Capability | None
 
 
@@ -89,13 +91,22 @@ def page(request: HttpRequest, pk: int) -> HttpResponse:
         "decimals": stream.characteristic.decimals,
         "finer": stream.characteristic.decimals + 2,
         "may_configure": permissions.may(request, Right.CONFIGURE, line),
-        "methods": limit_words.METHODS.items(),
-        "rule_sets": limit_words.RULE_SETS.items(),
-        "charts": limit_words.MORE_CHARTS.items(),
-        "bases": limit_words.BASES.items(),
+        **_offered(stream.characteristic.counted),
         "key": uuid.uuid4().hex,
     }
     return render(request, "limits/page.html", context | _chosen(request, stream))
+
+
+def _offered(counted: str) -> dict[str, Any]:
+    """What can be chosen of a stream; ``counted`` says what is counted, "" of what is measured."""
+    return {
+        "methods": limit_words.METHODS.items(),
+        "rule_sets": [(key, words) for key, words in limit_words.RULE_SETS.items()
+                      if not counted or counts.fits(SETS[key].rules)],
+        "charts": limit_words.MORE_CHARTS.items(),
+        "bases": [(key, words) for key, words in limit_words.BASES.items()
+                  if (counts.KINDS[key].of if key in counts.KINDS else "") == counted],
+    }  # fmt: skip
 
 
 @login_required
@@ -135,7 +146,8 @@ def _chosen(request: HttpRequest, stream: Stream) -> dict[str, Any]:
     if newest is None:
         return {"why_not": _("Nothing has been measured on this stream yet.")}
     until = newest + timedelta(seconds=1)
-    usual = phase_one.usual(stream, until - USUAL_WINDOW, until)
+    reach = USUAL_OF_COUNTS if stream.characteristic.counted else USUAL_WINDOW
+    usual = phase_one.usual(stream, until - reach, until)
     try:
         choice = forms.limits_choice(request.GET, zone) if request.GET else usual
     except ValueError as why:
@@ -150,7 +162,8 @@ def _chosen(request: HttpRequest, stream: Stream) -> dict[str, Any]:
 def _preview(stream: Stream, choice: Choice) -> Preview:
     weighed = phase_one.weigh(stream, choice)
     window, kept, found = weighed.window, weighed.kept, weighed.limits
-    lower, upper = found.mean - 3 * found.sigma, found.mean + 3 * found.sigma
+    counted = weighed.counted_as is not None
+    lower, upper = Limits.lines(weighed.rows[0].chart, found.mean, found.sigma)
     spec = queries.specification(stream, overview.active_recipe(stream.lane.equipment.line))
     lines = {"ucl": upper, "mean": found.mean, "lcl": lower}
     decimals, used = stream.characteristic.decimals, window.value[kept]
@@ -166,13 +179,13 @@ def _preview(stream: Stream, choice: Choice) -> Preview:
             {**lines, "lsl": spec.lower, "usl": spec.upper}, decimals,
         ),
         groups=_groups(weighed, decimals + 1),
-        histogram=diagrams.histogram(used, spec, lines, decimals),
+        histogram=None if counted else diagrams.histogram(used, spec, lines, decimals),
         correlogram=diagrams.correlogram(weighed.autocorrelation),
         suspects=_suspects(weighed),
         alarms=alarms,
         per_shift=total,
-        normal=_capability(weighed, spec),
-        percentiles=of_percentiles(used, spec, np.random.default_rng(SEED)),
+        normal=None if counted else _capability(weighed, spec),
+        percentiles=None if counted else of_percentiles(used, spec, np.random.default_rng(SEED)),
     )  # fmt: skip
 
 

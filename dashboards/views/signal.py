@@ -81,10 +81,11 @@ def unshelve(request: HttpRequest, pk: int) -> HttpResponse:
 def close(request: HttpRequest, pk: int) -> HttpResponse:
     signal = _found(request, pk)
     cause = permissions.found(lane.causes(), key=request.POST.get("cause", ""))
+    action = permissions.found(lane.actions(), key=request.POST.get("action", ""))
     back = reverse("signals", args=[signal.line.key])
     if signal.stream:
         back = reverse("lane", args=[signal.stream.lane_id]) + "#signals"
-    told = {"cause": cause, "action_taken": request.POST.get("action_taken", "")}
+    told = {"cause": cause, "action": action, "action_taken": request.POST.get("action_taken", "")}
     try:
         signals.close(signal, **told, actor=permissions.person(request), now=permissions.now())
     except Refused as refusal:
@@ -107,6 +108,7 @@ def _now(request: HttpRequest, line: Line) -> dict[str, Any]:
         "board": board,
         "rate": attention.rate(line.pk, now),
         "causes": lane.causes(),
+        "actions": lane.actions(),
         "may_answer": permissions.may(request, Right.ANSWER_SIGNAL, line),
         "longest_min": int(figures.of(line.pk).shelve_longest_s // 60),
         "key": uuid.uuid4().hex,

@@ -36,11 +36,36 @@ function band(points) {
   return { x, y };
 }
 
+/** The points of a stream as they are drawn: a rate, or the count itself. */
+function pointsOf(store, stream, by) {
+  const points = store.of(stream.id, by);
+  return stream.as_counts ? points.map((p) => ({ ...p, value: p.value === null || !p.n ? null : p.value * p.n })) : points;
+}
+
+/** Where the lines of counts lie at each sample: the smaller it is, the farther from the mean. */
+function steppedLines(points, stream) {
+  return stream.limits.filter((step) => step.sample !== null).flatMap((step) => {
+    const begin = Date.parse(step.start), end = step.end ? Date.parse(step.end) : Infinity;
+    const drawn = points.filter((p) => p.n && p.t >= begin && p.t < end).map((p) => {
+      const reach = 3 * step.sigma * Math.sqrt(step.sample / p.n), times = stream.as_counts ? p.n : 1;
+      return { t: p.t, lower: times * Math.max(0, step.mean - reach), mean: times * step.mean, upper: times * Math.min(step.most ?? Infinity, step.mean + reach) };
+    });
+    return drawn.length ? [...drawn, { t: drawn.at(-1).t + 1, lower: null, mean: null, upper: null }] : [];
+  });
+}
+
+function stepped(points, stream, words, colour) {
+  const lines = steppedLines(points, stream);
+  const trace = (side, name, dash, width) => ({ type: "scatter", mode: "lines", name, x: lines.map((l) => l.t), y: lines.map((l) => l[side]), line: { shape: "hvh", dash, width, color: colour.edge }, connectgaps: false, hoverinfo: "skip", showlegend: false });
+  return lines.length ? [trace("mean", words.mean, "solid", 1), trace("lower", words.lcl, "dash", 1.5), trace("upper", words.ucl, "dash", 1.5)] : [];
+}
+
 export function tracesOf(store, stream, frame, words, clock) {
   const colour = colours();
-  const predicted = store.of(stream.id, "predicted"), gauge = store.of(stream.id, "gauge"), lab = store.of(stream.id, "lab");
+  const predicted = pointsOf(store, stream, "predicted"), gauge = pointsOf(store, stream, "gauge"), lab = pointsOf(store, stream, "lab");
+  const counted = (p) => (p.n ? `<br>${Math.round(stream.as_counts ? p.value : p.value * p.n)} / ${p.n}` : "");
   const hover = (kind) => (p) => (p.value ?? null) === null ? "" :
-    `${kind} ${p.value.toFixed(stream.decimals)} ${stream.unit}<br>${clock.full(p.t)}` +
+    `${kind} ${p.value.toFixed(stream.decimals)} ${stream.unit}${counted(p)}<br>${clock.full(p.t)}` +
     (kind === words.lab ? `<br>${words.known} ${clock.full(Date.parse(p.known_at))}` : "") +
     (p.quality === "good" ? "" : `<br>${words.doubtful}${p.doubt ? `: ${frame.doubts[p.doubt]}` : ""}`) + (p.rules?.length ? `<br>${p.rules.map((rule) => frame.rules[rule]).join(", ")}` : "");
   const line = (name, points, look) => {
@@ -58,6 +83,7 @@ export function tracesOf(store, stream, frame, words, clock) {
     line(words.lab, lab, (drawn) => ({ mode: "markers", ...filled("diamond", 11)(drawn) })),
     violations([...predicted, ...gauge, ...lab], frame, colour),
     strip(frame, clock, colour),
+    ...stepped([...gauge, ...lab].sort((a, b) => a.t - b.t), stream, words, colour),
   ];
 }
 
@@ -90,10 +116,13 @@ export function layoutOf(store, stream, frame, words, clock, range) {
     for (const step of stream.specs) if (step[side] !== null) shapes.push(rule(step[side], dash, width, ...within(step)));
     if (stream[side] !== null) annotations.push(label(stream[side], text));
   }
-  stream.limits.forEach((step, i) => {
+  const samples = ["gauge", "lab"].flatMap((by) => pointsOf(store, stream, by)).sort((a, b) => a.t - b.t);
+  const newest = steppedLines(samples, stream).at(-2);
+  if (newest) annotations.push(label(newest.upper, words.ucl), label(newest.lower, words.lcl));
+  stream.limits.filter((step) => step.sample === null).forEach((step, i, values) => {
     const [x0, x1] = within(step);
     shapes.push(rule(step.mean, "solid", 1, x0, x1), rule(step.lower, "dash", 1.5, x0, x1), rule(step.upper, "dash", 1.5, x0, x1));
-    if (i === stream.limits.length - 1) annotations.push(label(step.upper, words.ucl), label(step.lower, words.lcl));
+    if (i === values.length - 1) annotations.push(label(step.upper, words.ucl), label(step.lower, words.lcl));
   });
   for (const event of frame.events) {
     const t = Date.parse(event.at);
@@ -125,7 +154,8 @@ function rangeOf(store, stream) {
     const low = Math.min(...whole.map((step) => step.lower)), high = Math.max(...whole.map((step) => step.upper)), pad = 0.25 * (high - low);
     return [low - pad, high + pad];
   }
-  const values = ["predicted", "gauge", "lab"].flatMap((by) => store.of(stream.id, by)).map((p) => p.value).filter((v) => v !== null);
+  const points = ["predicted", "gauge", "lab"].flatMap((by) => pointsOf(store, stream, by));
+  const values = [...points.map((p) => p.value), ...steppedLines(points, stream).flatMap((l) => [l.lower, l.upper])].filter((v) => v !== null);
   if (!values.length) return [0, 1];
   const low = values.reduce((a, b) => Math.min(a, b)), high = values.reduce((a, b) => Math.max(a, b));
   const pad = 0.25 * (high - low) || Math.abs(low) * 0.05 || 1;
@@ -134,6 +164,6 @@ function rangeOf(store, stream) {
 
 /** What lies beyond the drawing is an arrow at its edge, with the value. */
 function clipped(store, stream, [low, high], range, colour) {
-  const out = ["gauge", "lab", "predicted"].flatMap((by) => store.of(stream.id, by)).filter((p) => p.value !== null && (p.value < low || p.value > high) && p.t >= range[0] && p.t <= range[1]);
+  const out = ["gauge", "lab", "predicted"].flatMap((by) => pointsOf(store, stream, by)).filter((p) => p.value !== null && (p.value < low || p.value > high) && p.t >= range[0] && p.t <= range[1]);
   return out.slice(-6).map((p) => ({ xref: "x", yref: "y", x: p.t, y: p.value > high ? high : low, text: p.value.toFixed(stream.decimals), showarrow: true, arrowhead: 2, ax: 0, ay: p.value > high ? 26 : -26, arrowcolor: colour.out, font: { color: colour.out, size: 12 } }));
 }

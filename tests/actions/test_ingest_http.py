@@ -98,6 +98,21 @@ def test_measurements_come_as_csv_too(plant):
     assert Measurement.objects.get().web_m == 12.5
 
 
+@pytest.mark.parametrize("form", ["text/csv", "application/x-ndjson"])
+def test_counts_come_with_the_size_of_their_sample(plant, form):
+    plant.coater.characteristics.update(counted="defects")
+    rows = [
+        {"equipment": "coater", "at": at(i), "stream": "loading/1-top", "value": 3, "n": n}
+        for i, n in enumerate((12.5, 0))
+    ]
+    body = "\n".join(map(json.dumps, rows))
+    if form == "text/csv":
+        body = "\n".join(["equipment,at,stream,value,n", *(",".join(map(str, row.values())) for row in rows)])
+    status, told, _ = post(body.encode(), "measurements", form)
+    assert (status, told["stored"], [error["code"] for error in told["errors"]]) == (200, 1, ["bad_n"])
+    assert Measurement.objects.values_list("value", "n").get() == (3.0, 12.5)
+
+
 def test_a_body_of_only_bad_rows_is_422_and_says_each(plant):
     status, told, _ = post([{}, row(1, nonsense=1.0)])
     assert status == 422

@@ -45,7 +45,7 @@ def told() -> list[tuple[str, int]]:
 def answered(plant: Plant, at: datetime) -> None:
     row = Signal.objects.get(kind="recipe_drift", closed_at__isnull=True)
     cause = CauseCode.objects.get_or_create(key="set_point_change", defaults={"name": "Set-point change"})[0]
-    signals.close(row, cause=cause, action_taken="It shall stand there", actor=plant.person("operator"), now=at)
+    signals.close(row, cause=cause, action=factories.action_code(), actor=plant.person("operator"), now=at)
 
 
 def applied(plant: Plant, at: datetime, **to: float) -> Change:

@@ -327,3 +327,15 @@ def test_a_status_tag_may_tell_of_events(document, coater):
         f"equipment[0].events[1].kind: must be {kinds}",
         "equipment[0].events[2].side: must be '', 'top' or 'bottom'",
     ]
+
+
+def test_what_is_counted_can_be_charted_and_nothing_else_refers_to_it(document, coater):
+    coater["characteristics"].append({"key": "pinholes", "counted": "defects"})
+    counted = parse(document).equipment[0].characteristics[1]
+    assert counted.counted == "defects"
+    coater["loop"][0]["cvs"][0] = "pinholes/1-top"
+    coater["characteristics"].append({"key": "splices", "counted": "rolls"})
+    assert mistakes(document) == [
+        "equipment[0].characteristics[2].counted: must be '', 'defectives' or 'defects'",
+        "equipment[0].loop[0].cvs[0]: pinholes/1-top is not a stream of this equipment",
+    ]

@@ -9,7 +9,7 @@ from control.actions.errors import Conflict, Invalid, NoPermission
 from control.core.types import Rule
 from control.models import AuditEntry, CauseCode, Signal
 from tests import factories
-from tests.factories import NOW
+from tests.factories import NOW, action_code
 
 pytestmark = pytest.mark.django_db
 
@@ -49,23 +49,23 @@ def test_a_late_point_moves_the_beginning(plant):
 def test_an_answered_signal_stays_as_it_is_and_the_next_point_opens_another(plant):
     note(broken(plant, 1))
     first = Signal.objects.get()
-    signals.close(
-        first, cause=CauseCode.objects.first(), action_taken="filter changed", actor=plant.person("operator"), now=NOW
-    )
+    done = action_code("filter_changed")
+    signals.close(first, cause=CauseCode.objects.first(), action=done, actor=plant.person("operator"), now=NOW)
     note(broken(plant, 9))
     assert Signal.objects.filter(closed_at__isnull=True).count() == 1
     first.refresh_from_db()
     assert (first.points, first.closed_by) == (1, plant.person("operator"))
-    assert AuditEntry.objects.filter(action="signal.close").count() == 1
+    assert (first.action, first.action_taken) == (done, "")
+    assert AuditEntry.objects.get(action="signal.close").new["action"] == "filter_changed"
 
 
-def test_a_signal_is_answered_once_with_words_by_someone_who_may(plant):
+def test_a_signal_is_answered_once_by_someone_who_may_with_words_where_the_code_says_nothing(plant):
     note(broken(plant, 1))
-    row, cause = Signal.objects.get(), CauseCode.objects.first()
+    row, told = Signal.objects.get(), {"cause": CauseCode.objects.first(), "action": action_code("other"), "now": NOW}
     with pytest.raises(NoPermission):
-        signals.close(row, cause=cause, action_taken="x", actor=plant.person("viewer"), now=NOW)
+        signals.close(row, **told, action_taken="x", actor=plant.person("viewer"))
     with pytest.raises(Invalid):
-        signals.close(row, cause=cause, action_taken="  ", actor=plant.person("operator"), now=NOW)
-    signals.close(row, cause=cause, action_taken="x", actor=plant.person("operator"), now=NOW)
+        signals.close(row, **told, action_taken="  ", actor=plant.person("operator"))
+    signals.close(row, **told, action_taken="x", actor=plant.person("operator"))
     with pytest.raises(Conflict):
-        signals.close(row, cause=cause, action_taken="y", actor=plant.person("operator2"), now=NOW)
+        signals.close(row, **told, action_taken="y", actor=plant.person("operator2"))

@@ -90,7 +90,8 @@ def test_what_breaks_at_once_is_led_by_the_most_urgent(plant: Plant) -> None:
 def test_one_answer_is_for_all_of_the_same_cause(plant: Plant) -> None:
     broke(plant, streams=EVERY)
     cause, operator = CauseCode.objects.first(), plant.person("operator")
-    signals.close(Signal.objects.get(joins=None), cause=cause, action_taken="filter", actor=operator, now=NOW)
+    action = factories.action_code()
+    signals.close(Signal.objects.get(joins=None), cause=cause, action=action, actor=operator, now=NOW)
     assert not Signal.objects.filter(closed_at=None).exists()
     assert AuditEntry.objects.get(action="signal.close").new["joined"] == 3
 
@@ -234,7 +235,7 @@ def test_a_failed_write_is_one_urgent_signal_of_its_loop_until_it_is_answered(pl
     with pytest.raises(Invalid):
         shelving.shelve(row, minutes=5, reason="x", actor=plant.person("operator"), now=NOW)
     cause = CauseCode.objects.first()
-    signals.close(row, cause=cause, action_taken="plug was out", actor=plant.person("operator"), now=NOW)
+    signals.close(row, cause=cause, action=factories.action_code(), actor=plant.person("operator"), now=NOW)
     signals.raise_(plant.line, Signal.Kind.WRITE_FAILED, loop=plant.loop, now=NOW)
     assert Signal.objects.count() == 2
 

@@ -97,7 +97,7 @@ def test_a_report_that_is_made_late_tells_how_things_stood_at_the_end(plant: Pla
 
 def answer(row: Signal, plant: Plant, at: datetime) -> None:
     cause = CauseCode.objects.get_or_create(key="batch", defaults={"name": "Batch change"})[0]
-    signals.close(row, cause=cause, action_taken="seen", actor=plant.person("operator"), now=at)
+    signals.close(row, cause=cause, action=factories.action_code(), actor=plant.person("operator"), now=at)
 
 
 def test_modes_are_told_with_their_changes_and_since_when(plant: Plant) -> None:

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 from control.core.interventions import MOST_WANTED, wanted
-from control.core.loop import Machine, Pass, State
+from control.core.loop import Machine, Pass, State, StreamConfig
 from control.core.policy import Reason
 from control.core.process_events import RELEARNED
 from control.core.types import Measured, MeasuredBy, Quality
-from tests.core.tiny_line import GAUGE_M, LANES, TARGET, TinyLine, live, measured
+from control.core.vm.estimator import Estimator
+from tests.core.tiny_line import GAUGE_M, LANES, LOOP, STREAMS, TAGS, TARGET, TinyLine, live, measured
 
 WANTED = 4  # values that a bias of weight .3 is an average over
 
@@ -128,3 +129,12 @@ def test_the_count_survives_a_restart(machine):
     _, passes = begun(machine, 30)
     assert passes[-1].state.streams["loading/1"].wanted == WANTED
     assert State.from_json(passes[-1].state.to_json()) == passes[-1].state
+
+
+def test_a_stream_that_no_model_speaks_for_hinders_no_other(trained):
+    streams = (*STREAMS, StreamConfig("flaws/1", counted=True))
+    estimator = Estimator.load(list(trained.contents.values()), TAGS, [stream.key for stream in streams])
+    found = live(TinyLine(31, disturbed=False), Machine("coater", TAGS, streams, estimator, (LOOP,)), State())
+    assert found.state.streams["loading/1"].wanted == WANTED
+    assert np.isfinite(found.predictions.value[0, :LANES]).all()
+    assert np.isnan(found.predictions.value[0, LANES])

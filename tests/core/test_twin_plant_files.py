@@ -36,7 +36,7 @@ def loops():
 def test_at_the_recipe_set_points_every_stream_is_on_target(key):
     scans = run(still_line(key), 300)
     for machine in plant(key)["equipment"]:
-        for characteristic in machine["characteristics"]:
+        for characteristic in (one for one in machine["characteristics"] if not one.get("counted")):
             for lane in machine["lanes"]:
                 end = "" if lane["side"] == "both" else f"-{lane['side']}"
                 value = last(scans, f"{characteristic['key']}/{lane['number']}{end}")
@@ -104,7 +104,8 @@ def test_the_twin_measures_exactly_the_streams_of_the_plant_file(key):
         for characteristic in machine["characteristics"]
         for lane in machine["lanes"]
     }
-    measured = {piece.stream for scan in run(still_line(key), 60) for piece in scan.measurements}
+    a_count_s = 260  # until the camera, where there is one, has counted for the first time
+    measured = {piece.stream for scan in run(still_line(key), a_count_s) for piece in scan.measurements}
     assert measured == declared
 
 

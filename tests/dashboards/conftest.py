@@ -24,6 +24,8 @@ def plant(db: None) -> Plant:
     ReasonCode.objects.get_or_create(key="other_reason", defaults={"name": "Other", "needs_text": True})
     ReasonCode.objects.get_or_create(key="sensor_odd", defaults={"name": "Sensor odd", "name_ko": "센서 이상"})
     CauseCode.objects.get_or_create(key="batch", defaults={"name": "Batch change"})
+    factories.action_code()
+    factories.action_code("other", needs_text=True)
     Cursor.objects.get_or_create(equipment=found.coater)
     Intake.objects.get_or_create(equipment=found.coater)
     return found

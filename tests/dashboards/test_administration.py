@@ -40,8 +40,8 @@ def test_the_audit_is_read_only_for_everybody(root: Client, plant: Plant) -> Non
 
 
 def test_every_list_of_the_administration_opens(root: Client, change: Change) -> None:
-    for name in ("grant", "reasoncode", "causecode", "line", "equipment", "tag", "source", "recipe", "limits", "loop",
-                 "change", "estimator", "roll", "product"):  # fmt: skip
+    for name in ("grant", "reasoncode", "causecode", "actioncode", "line", "equipment", "tag", "source", "recipe",
+                 "limits", "loop", "change", "estimator", "roll", "product"):  # fmt: skip
         assert root.get(reverse(f"admin:control_{name}_changelist")).status_code == 200, name
 
 

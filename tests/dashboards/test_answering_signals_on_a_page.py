@@ -29,3 +29,30 @@ def test_a_form_without_its_key_is_refused_in_words_and_changes_nothing(
     assert answer.status_code == 422
     signal.refresh_from_db()
     assert (signal.acknowledged_at, signal.closed_at) == (None, None)
+
+
+def test_an_answer_is_a_cause_and_an_action_by_their_codes(
+    plant: Plant, signal: Signal, signed_in: Callable[[str], Client]
+) -> None:
+    client, where = signed_in("operator"), f"/signals/{signal.pk}/close/"
+    page = client.get(f"/lines/{plant.line.key}/signals/").content.decode()
+    assert all(f'<option value="{key}">' in page for key in ("batch", "watched", "other"))
+    assert client.post(where, {"cause": "batch"}).status_code == 404
+    assert client.post(where, {"cause": "batch", "action": "other"}).status_code == 422
+    assert client.post(where, {"cause": "batch", "action": "watched"}).status_code == 302
+    signal.refresh_from_db()
+    assert (signal.action and signal.action.key, signal.action_taken) == ("watched", "")
+    lane = client.get(f"/lanes/{plant.streams['loading/1-top'].lane_id}/signals/").content.decode()
+    assert f"Batch change · {signal.action}" in lane
+    audit = signed_in("auditor").get("/audit/").content.decode()
+    assert str(signal.action) in audit
+
+
+def test_a_script_that_knows_no_code_still_says_it_in_words(
+    plant: Plant, signal: Signal, signed_in: Callable[[str], Client]
+) -> None:
+    client, where = signed_in("operator"), f"/api/v1/signals/{signal.pk}/close"
+    told = {"content_type": "application/json", "headers": {"Idempotency-Key": "a-key-of-mine"}}
+    assert client.post(where, {"cause": "batch", "action_taken": "Waited"}, **told).json()["action"] == "other"
+    (closed,) = client.get(f"/api/v1/lines/{plant.line.pk}/signals?open=false").json()
+    assert (closed["cause"], closed["action"], closed["action_taken"]) == ("batch", "other", "Waited")

@@ -99,7 +99,7 @@ def test_an_operator_answers_a_signal_and_a_viewer_cannot(plant: Plant, signed_i
         line=plant.line, stream=plant.streams["loading/1-top"], rule=1, first_at=now, last_at=now, last_seq=1,
         value=21.0, raised_at=now,
     )  # fmt: skip
-    form = {"cause": "batch", "action_taken": "Waited for the next batch"}
+    form = {"cause": "batch", "action": "watched", "action_taken": "Waited for the next batch"}
     assert signed_in("viewer").post(f"/signals/{signal.pk}/close/", form).status_code == 403
     assert signed_in("outsider").post(f"/signals/{signal.pk}/close/", form).status_code == 404
     assert signed_in("operator").post(f"/signals/{signal.pk}/close/", form).status_code == 302

@@ -45,7 +45,7 @@ def _shown(told: Mapping[str, Any]) -> dict[str, Any]:
 def _of_a_chart(chart: str, told: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     if chart not in LIKE_SINGLE:
         mean, sigma = told["mean"], told["sigma"]
-        whole = {**told, "lower": mean - 3 * sigma, "upper": mean + 3 * sigma}
+        whole = {**told, **dict(zip(("lower", "upper"), Limits.lines(chart, mean, sigma), strict=True))}
         yield from ((name, whole[name]) for name in SHOWN)
     yield "rules", ", ".join(rule_names(told["rules"]))
     yield "per_shift", told["expected"].get("per_shift")
@@ -83,7 +83,7 @@ def _take_effect(version: Version, *, actor: Actor, now: datetime) -> None:
 def _in_short(told: Mapping[str, Any]) -> dict[str, Any]:
     """What the audit says of a version."""
     charts = told["charts"]
-    one = charts[Chart.INDIVIDUALS]
+    one = next(charts[chart] for chart in Limits.SINGLE if chart in charts)
     return {
         "mean": one["mean"], "sigma": one["sigma"], "n": one["n"], "method": one["method"],
         "from": one["window_from"], "to": one["window_to"],

@@ -53,7 +53,8 @@ def _declared(loop: Loop) -> Declared:
         for tag in equipment.tags.all()
     }
     keys = set(equipment.characteristics.values_list("key", flat=True))
-    streams = {f"{key}/{lane.key}" for key in keys for lane in equipment.lanes.all()}
+    measured = equipment.characteristics.filter(counted="").values_list("key", flat=True)
+    streams = {f"{key}/{lane.key}" for key in measured for lane in equipment.lanes.all()}
     return Declared(tags, keys, streams, equipment.physics)
 
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
-from control.core.spc.diagnostics import Autoregression
 from control.core.types import FloatArray, IntArray, Rule
 
 SHIFT_S = 8 * 3600.0
@@ -21,6 +21,14 @@ STOP = 3.0  # times as long as nine of ten gaps between values are: the line sto
 POINTS = 400_000  # simulated: how often a rule is broken once in 400 points is known within 3 %
 
 Judge = Callable[[FloatArray], IntArray]  # values (k,) -> bits of the rules each breaks
+
+
+class Process(Protocol):
+    """What values come from."""
+
+    def simulate(self, n: int, rng: np.random.Generator) -> FloatArray:
+        """``n`` values in time order."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +43,7 @@ class FalseAlarms:
 
 
 def expected(
-    process: Autoregression, judge: Judge, sample_s: float, rng: np.random.Generator, points: int = POINTS
+    process: Process, judge: Judge, sample_s: float, rng: np.random.Generator, points: int = POINTS
 ) -> FalseAlarms:
     """Signals a shift of ``judge`` on ``process`` with a value every ``sample_s`` seconds."""
     shifts = points * sample_s / SHIFT_S

@@ -18,6 +18,7 @@ from control.core.types import BoolArray, FloatArray, IntArray
 OfValues = Literal["moving_range", "median_moving_range", "standard_deviation"]
 OfGroups = Literal["range", "standard_deviations", "pooled"]
 Method = Literal[OfValues, OfGroups]
+OfCounts = Literal["chance"]  # what counting alone explains, see counts.py
 METHODS: tuple[Method, ...] = (*get_args(OfValues), *get_args(OfGroups))
 FEWEST_VALUES = 20
 WILD = 5.0  # robust sigma from the median: a wild reading, not the process
@@ -35,7 +36,7 @@ class Limits:
     mean: float
     sigma: float
     n: int
-    method: Method
+    method: Method | OfCounts
     from_s: float
     to_s: float
     excluded: int

@@ -10,9 +10,10 @@ Western Electric, Statistical Quality Control Handbook (1956) 25-28; L. S. Nelso
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from math import sqrt
 from typing import Any
 
 import numpy as np
@@ -108,9 +109,19 @@ def remembered(line: FloatArray, rules: RuleSet) -> Recent:
     return tuple(None if z != z else z for z in line[-rules.context :].tolist())
 
 
-def restandardised(recent: Recent, before: tuple[float, float], now: tuple[float, float]) -> Recent:
-    """The values behind ``recent``, standardised by mean and sigma ``before``, as they are by those of ``now``."""
-    return tuple((before[0] + before[1] * z - now[0]) / now[1] for z in recent if z is not None)
+def restandardised(
+    recent: Recent, before: tuple[float, float], now: tuple[float, float], sizes: Sequence[float] = ()
+) -> Recent:
+    """The values behind ``recent``, standardised by mean and sigma ``before``, as they are by those of ``now``.
+
+    Of rates of samples of ``sizes``, both sigmas are those of a sample of one unit.
+    """
+    roots = [sqrt(n) for n in sizes] or [1.0] * len(recent)
+    return tuple(
+        (before[0] + before[1] * z / root - now[0]) / now[1] * root
+        for z, root in zip(recent, roots, strict=True)
+        if z is not None
+    )
 
 
 def broken(line: FloatArray, rules: RuleSet) -> Bits:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from control.core.exchange import Ack, Reading, Scan, WriteCommand
+from control.core.twin.camera import Camera
 from control.core.twin.coater import Coater
 from control.core.twin.disturbances import SIDES, Disturbances
 from control.core.twin.foil import Rolls
@@ -24,6 +25,7 @@ from control.core.types import Quality
 
 SNAPSHOT_VERSION = 1
 SLOWEST_MEASURED = 0.2  # share of full speed below which the gauges park
+OWN_OF_CAMERA = 1  # beside the seed of the line
 SAMPLE_MARGIN_M = 30.0  # foil kept beyond the gauge, for the sample before the end of a roll
 
 
@@ -49,6 +51,10 @@ class Line:
         self.running = 1.0  # share of full speed
         self.stop_left_s = self.local_left_s = 0.0  # of a line stop; of local mode, in which no write is taken
         self._build_machines()
+        if p.press.camera is not None:
+            streams = [f"surface_flaws/{lane}" for lane in range(1, p.press.lanes + 1)]
+            own = np.random.default_rng([seed, OWN_OF_CAMERA])
+            self.press_station.camera = Camera(p.press.camera, streams, own)
 
     def _build_machines(self) -> None:
         """Both machines at their set-points, with even foil all along the line."""

@@ -93,6 +93,20 @@ class GaugeParameters:
 
 
 @dataclass(frozen=True, slots=True)
+class CameraParameters:
+    """A camera that counts flaws of the surface on each lane."""
+
+    distance_m: float  # nip to camera, along the web
+    every_m: float  # web that one count is of
+    lane_width_m: float
+    per_m2: float  # flaws
+    spread_rel: float  # standard deviation of the rate from count to count, relative
+
+    def __post_init__(self) -> None:
+        _within_range(self)
+
+
+@dataclass(frozen=True, slots=True)
 class LabParameters:
     """Samples cut at the end of every roll."""
 
@@ -180,6 +194,7 @@ class PressParameters:
     torque_nm: float
     tension_n: float
     force_lag_s: float
+    camera: CameraParameters | None = None
 
     def __post_init__(self) -> None:
         _within_range(self)
@@ -244,6 +259,7 @@ def _machine(cls: type[T], equipment: Mapping[str, Any], twin: Mapping[str, Any]
         noise={str(tag): float(sigma) for tag, sigma in _table(twin, "noise").items()},
         gauge=_build(GaugeParameters, f"{where}.gauge", gauge),
         lab=_build(LabParameters, f"{where}.lab", _table(twin, "lab")),
+        **({"camera": _build(CameraParameters, f"{where}.camera", twin["camera"])} if "camera" in twin else {}),
     )
 
 

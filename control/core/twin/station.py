@@ -9,6 +9,7 @@ import numpy as np
 
 from control.core.exchange import MeasuredPiece, Scan
 from control.core.twin.actuators import Actuators
+from control.core.twin.camera import Camera
 from control.core.twin.foil import Foil, Rolls
 from control.core.twin.parameters import CoaterParameters, PressParameters
 from control.core.twin.sensors import Laboratory, ScanningGauge, TagSensors
@@ -35,6 +36,7 @@ class Station:
         self.sensors = TagSensors(parameters.tags, parameters.noise)
         self.gauge = ScanningGauge(parameters.gauge, streams)
         self.laboratory = Laboratory(parameters.lab, streams)
+        self.camera: Camera | None = None
         self.foil = Foil(reach_m, -offset_m, truth)
         self.sampled_roll = rolls.number - 1
         self.sequence = 0
@@ -58,6 +60,8 @@ class Station:
         if moving:
             faults = self.sensors.faults
             pieces = self.gauge.read(dt_s, at, (start_m, end_m), self.foil.at, self.rolls.locate, faults, rng)
+            if self.camera is not None:
+                pieces += self.camera.read(end_m, at, self.rolls.locate)
         self._sample(end_m - self.distance_m, at, now_s, rng)
         pieces += self.laboratory.results(now_s)
         self.sequence += 1
@@ -82,6 +86,7 @@ class Station:
             "gauge": self.gauge.to_json(),
             "lab": [dict(sample) for sample in self.laboratory.waiting],
             "foil": self.foil.to_json(),
+            **({"camera": self.camera.to_json()} if self.camera else {}),
         }
 
     def load(self, saved: Mapping[str, Any]) -> None:
@@ -91,3 +96,5 @@ class Station:
         self.gauge.load(saved["gauge"])
         self.laboratory.waiting = [dict(sample) for sample in saved["lab"]]
         self.foil.load(saved["foil"])
+        if self.camera is not None and "camera" in saved:  # a line saved before it had one
+            self.camera.load(saved["camera"])

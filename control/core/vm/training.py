@@ -97,10 +97,10 @@ def train(
     row = rows_at(trace, measured.roll, measured.web_m).row
     fed_by = np.array([int(stream.feedback) for stream in streams], np.int64)
     good = (row >= 0) & np.isfinite(measured.value) & (measured.quality == int(Quality.GOOD))
-    good &= measured.by == fed_by[measured.stream]
+    good &= (measured.by == fed_by[measured.stream]) & ~_counted(streams)[measured.stream]
     order = np.flatnonzero(good)[np.argsort(row[good], kind="stable")]
     if len(order) < FEWEST_LABELS:
-        return Trained({}, {stream.key: _too_few(len(order)) for stream in streams})
+        return Trained({}, {stream.key: _too_few(len(order)) for stream in streams if not stream.counted})
     rows, at = np.unique(row[order], return_inverse=True)
     inputs = gathered(tags, trace, rows, recipe)
     every = _Labels(at, measured.value[order], trace.at_s[rows][at], measured.at_s[order], np.full(len(order), np.nan))
@@ -108,12 +108,19 @@ def train(
     refused: dict[str, str] = {}
     for index, stream in enumerate(streams):
         progress(index / len(streams))
+        if stream.counted:
+            continue
         of_stream = (measured.stream[order] == index) & inputs.usable[at]
         try:
             contents[stream.key] = _train_stream(stream, inputs, every.take(of_stream))
         except ValueError as reason:
             refused[stream.key] = str(reason)
     return Trained(contents, refused)
+
+
+def _counted(streams: Sequence[StreamConfig]) -> BoolArray:
+    """What of them is counted (streams,), which nothing predicts."""
+    return np.array([stream.counted for stream in streams], np.bool_)
 
 
 def _check(tags: Sequence[str], streams: Sequence[StreamConfig], recipe: Recipe) -> None:
