@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -9,11 +10,27 @@ from zoneinfo import ZoneInfo
 from django.http import QueryDict
 from django.utils.translation import gettext as _
 
-from control.actions.chart_choice import BASES, COUNTS, GROUP, LANES, MORE_CHARTS, SHORT_RUN, Choice, Exclusion, lengths
+from control.actions.chart_choice import (
+    BASES,
+    COUNTS,
+    FIGURES,
+    GROUP,
+    LANES,
+    MORE_CHARTS,
+    PARAMETERS,
+    SHORT_RUN,
+    Chart,
+    Choice,
+    Exclusion,
+    lengths,
+    names,
+    zones,
+)
 from control.core.spc import counts
 from control.core.spc.group_chart import LARGEST, SMALLEST
 from control.core.spc.limits import METHODS
 from control.core.spc.rules import LONGEST, SETS, SHORTEST
+from dashboards import limit_words
 from dashboards.instants import instant
 
 HERE = "%Y-%m-%dT%H:%M:%S"  # what a browser's datetime-local field holds, in plant time
@@ -45,6 +62,8 @@ def limits_choice(form: QueryDict, zone: str) -> Choice:
         _lengths(form),
         form.get("basis", BASES[0]),
         _group(form.get("group", "").strip()),
+        _figures(form, charts),
+        tuple(name for name in names(form["rule_set"]) if name in form.getlist("off")),
     )
 
 
@@ -68,6 +87,38 @@ def _lengths(form: QueryDict) -> dict[str, int]:
             raise ValueError(_("A run has %(least)d to %(most)d points.") % {"least": SHORTEST, "most": LONGEST})
         found[name] = int(text)
     return found
+
+
+def _figures(form: QueryDict, charts: Sequence[str]) -> dict[str, float]:
+    """Zones of the rules of the set, and what is one's own of the charts chosen; an empty field says nothing."""
+    found = {}
+    for name in offered(form["rule_set"], charts):
+        text, (least, most) = form.get(name, "").strip(), FIGURES[name]
+        if not text:
+            continue
+        value = _number(text)
+        if value is None or not least <= value <= most:
+            told = {"what": limit_words.figure(name), "least": f"{least:g}", "most": f"{most:g}"}
+            raise ValueError(_("%(what)s: from %(least)s to %(most)s.") % told)
+        found[name] = value
+    if found.get("head_start", 0.0) >= found.get("h", PARAMETERS[Chart.CUSUM]["h"]):
+        raise ValueError(_("A head start lies below h."))
+    if set(form.getlist("off")) >= set(names(form["rule_set"])):
+        raise ValueError(_("Some rule of the set has to hold."))
+    return found
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text) if text.isascii() and len(text) < 20 else None
+    except ValueError:
+        return None
+
+
+def offered(rule_set: str, charts: Sequence[str]) -> dict[str, float]:
+    """The figures that can be chosen beside a set of rules and charts, as they usually are."""
+    own = {name: usual for chart in PARAMETERS if chart in charts for name, usual in PARAMETERS[chart].items()}
+    return {**zones(rule_set), **own}
 
 
 def _excluded(form: QueryDict) -> tuple[Exclusion, ...]:
@@ -117,4 +168,9 @@ def limits_fields(choice: Choice, zone: str) -> dict[str, Any]:
         "group": choice.group,
         "lengths": [(name, usual, choice.lengths.get(name)) for name, usual in lengths(choice.rule_set).items()],
         "without": [(one, written(one)) for one in choice.excluded],
+        "figures": [
+            (name, usual, choice.figures.get(name), *FIGURES[name])
+            for name, usual in offered(choice.rule_set, choice.charts).items()
+        ],
+        "rules": [(name, name in choice.off) for name in names(choice.rule_set)],
     }

@@ -176,7 +176,7 @@ def _steps(row: Limits, begun: datetime, start: datetime, end: datetime) -> Iter
 
 def _step(row: Limits, target: float | None, start: datetime, end: datetime | None) -> LimitsStep:
     mean, sigma = row.under(target)
-    lower, upper = Limits.lines(row.chart, mean, sigma)
+    lower, upper = Limits.lines(row.chart, mean, sigma, row.reach)
     most = 1.0 if row.chart in Limits.SHARES else None
     sample = row.parameters["sample"] if row.chart in Limits.COUNTS else None
     return LimitsStep(

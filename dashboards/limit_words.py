@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.utils.translation import gettext_lazy
 
-from control.actions.chart_choice import COUNTS, DEVIATION, GROUPS, MOVING_RANGE, STANDARDISED, lengths
+from control.actions.chart_choice import (
+    COUNTS,
+    DEVIATION,
+    GROUPS,
+    MOVING_RANGE,
+    PARAMETERS,
+    STANDARDISED,
+    lengths,
+    zones,
+)
 from control.actions.several_rows import FEWEST_GROUPS
 from control.core.spc.limits import FEWEST_VALUES
+from control.core.spc.rules import SETS, ZONES
 from control.core.types import Rule
 from control.models import Limits
 from dashboards import wording
@@ -37,8 +47,19 @@ LENGTHS = {
     "run": gettext_lazy("Run on one side, points"),
     "trend": gettext_lazy("Trend, points"),
     "alternating": gettext_lazy("Alternating, points"),
-    "stratified": gettext_lazy("All within 1 sigma, points"),
-    "mixture": gettext_lazy("None within 1 sigma, points"),
+    "stratified": gettext_lazy("All close to the centre line, points"),
+    "mixture": gettext_lazy("None close to the centre line, points"),
+}
+FIGURES = {
+    "beyond": gettext_lazy("Control limits at, sigma"),
+    "two_of_three": gettext_lazy("Two of three beyond, sigma"),
+    "four_of_five": gettext_lazy("Four of five beyond, sigma"),
+    "inner": gettext_lazy("Close to the centre line within, sigma"),
+    "weight": gettext_lazy("EWMA: weight of the newest value (λ)"),
+    "width": gettext_lazy("EWMA: width of its limits (L), sigma"),
+    "k": gettext_lazy("CUSUM: allowance (k), sigma"),
+    "h": gettext_lazy("CUSUM: decision interval (h), sigma"),
+    "head_start": gettext_lazy("CUSUM: head start (FIR), sigma"),
 }
 MORE_CHARTS = {
     MOVING_RANGE: gettext_lazy("Moving range"),
@@ -79,10 +100,12 @@ TOLD = {  # what a review compares of a chart; other parameters keep their names
     "weight": gettext_lazy("weight"),
     "width": gettext_lazy("width, sigmas"),
     "head_start": gettext_lazy("head start"),
+    **{name: FIGURES[name] for name in ZONES},
     **LENGTHS,
     **dict.fromkeys(("k", "h", "m", "alpha")),
 }
 SPECIFICATION = gettext_lazy("the specification alone")
+OFF = gettext_lazy("Rules switched off")
 LEFT_OUT = gettext_lazy("Values left out")
 NO_LIMITS = {
     "limits need at least": gettext_lazy("Limits need at least %(n)d good values; there are fewer in this window."),
@@ -138,10 +161,20 @@ def length(name: str) -> str:
     return str(LENGTHS[name])
 
 
-def own_lengths(parameters: Mapping[str, Any]) -> list[str]:
-    """What of a set of rules as it is stored is one's own."""
-    usual = lengths(parameters["rule_set"])
-    return [f"{length(name)}: {parameters[name]}" for name, points in usual.items() if parameters[name] != points]
+def figure(name: str) -> str:
+    return str(FIGURES[name])
+
+
+def own(row: Limits) -> list[str]:
+    """What of a chart as it is stored is one's own: of its rules, or of what it smooths or sums by."""
+    told, found = row.parameters, list[str]()
+    if "rule_set" in told:
+        usual = {**lengths(told["rule_set"]), **zones(told["rule_set"])}
+        found = [f"{TOLD[name]}: {told[name]:g}" for name, value in usual.items() if told[name] != value]
+        if off := SETS[told["rule_set"]].rules & ~Rule(row.rules):
+            found.append(f"{OFF}: {', '.join(wording.rule(int(rule)) for rule in off)}")
+    usual = PARAMETERS.get(row.chart, {})
+    return found + [f"{figure(name)}: {told[name]:g}" for name, value in usual.items() if told.get(name) != value]
 
 
 def _rules(names: str) -> str:

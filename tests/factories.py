@@ -158,10 +158,15 @@ def make_loop(coater: Equipment, key: str = "loading-top", *, mode: str = Mode.S
 
 def cast(line: Line) -> dict[str, User]:
     """Everyone who matters: one user a role, two operators and supervisors, an outsider, a superuser without grants."""
-    people = {name: user(f"{name}@{line.key}") for name in (*GRANTED, "outsider")}
-    people["root"] = user(f"root@{line.key}", is_superuser=True, is_staff=True)
-    for name in GRANTED:
-        grant(people[name], name.rstrip("2"), line=line)
+    names: dict[str, dict[str, object]] = {name: {} for name in (*GRANTED, "outsider")}
+    names["root"] = {"is_superuser": True, "is_staff": True}
+    made = User.objects.bulk_create(
+        User(username=f"{name}@{line.key}", password="!", **fields) for name, fields in names.items()
+    )
+    people = dict(zip(names, made, strict=True))
+    Grant.objects.bulk_create(
+        Grant(user=people[name], role=name.rstrip("2"), line=line, valid_from=LONG_AGO) for name in GRANTED
+    )
     return people
 
 
@@ -285,6 +290,5 @@ def _streams(coater: Equipment) -> None:
     loading = Characteristic.objects.create(
         equipment=coater, key="loading", name="Loading", name_ko="로딩량", unit="mg/cm2", gauge_sigma=0.05
     )
-    for number in LANES:
-        lane = Lane.objects.create(equipment=coater, number=number, side=Lane.Side.TOP)
-        Stream.objects.create(lane=lane, characteristic=loading)
+    lanes = Lane.objects.bulk_create(Lane(equipment=coater, number=number, side=Lane.Side.TOP) for number in LANES)
+    Stream.objects.bulk_create(Stream(lane=lane, characteristic=loading) for lane in lanes)

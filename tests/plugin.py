@@ -63,15 +63,15 @@ TOGETHER = {
     "tests/faults/test_nothing_is_lost_when_a_part_dies.py": "installation",
     "tests/launch/test_up.py": "up",
     "tests/test_seed_demo.py": "demo",
-    "tests/actions/test_out_of_automatic_mode.py": "automatic mode",
 }
 
 
 class Together(LoadScopeScheduling):
-    """Hands out tests one by one, and those of a lot together; the largest lot first."""
+    """Hands out whole files, since their tests share what one of them had made, and those of a lot together, first."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return TOGETHER.get(nodeid.partition("::")[0], nodeid)
+        file = nodeid.partition("::")[0]
+        return TOGETHER.get(file, file)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -81,6 +81,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Together:
+    config.option.loadscopereorder = False  # the order above, not the file with the most tests first
     return Together(config, log)  # type: ignore[arg-type]
 
 

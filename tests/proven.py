@@ -16,10 +16,9 @@ def prove(line: Plant, now: datetime = NOW) -> None:
     """Fourteen days, fifty-nine decisions, every roll as foretold, and a machine that answers."""
     told = {"requested": "supervised", "actual": "supervised", "code": "asked"}
     ModeSpell.objects.create(loop=line.loop, since=now - 14 * DAY, **told)
-    for n in range(50):
-        decided(line, State.EFFECTIVE if n % 5 else State.INEFFECTIVE, now - (n + 1) * HOUR)
-    for n in range(9):
-        decided(line, State.REJECTED, now - (n + 60) * HOUR)
+    came_of = [(State.EFFECTIVE if n % 5 else State.INEFFECTIVE, now - (n + 1) * HOUR) for n in range(50)]
+    turned_down = [(State.REJECTED, now - (n + 60) * HOUR) for n in range(9)]
+    Change.objects.bulk_create(_decided(line, state, at) for state, at in (*came_of, *turned_down))
     for stream in SETTINGS["cvs"]:
         roll(line, stream, 1, now - 25 * HOUR, now - HOUR)
         point(line, stream, now, 20.0, by=MeasuredBy.PREDICTION)
@@ -28,7 +27,13 @@ def prove(line: Plant, now: datetime = NOW) -> None:
 
 
 def decided(line: Plant, state: State, at: datetime) -> Change:
-    return Change.objects.create(
+    change = _decided(line, state, at)
+    change.save()
+    return change
+
+
+def _decided(line: Plant, state: State, at: datetime) -> Change:
+    return Change(
         loop=line.loop, line=line.line, state=state, proposed_at=at, expires_at=at, state_since=at, size_percent=0.3,
         needs="operator", evidence={}, decided_by=line.person("operator"), decided_at=at,
         applied_at=None if state == State.REJECTED else at,

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cache
 
 from django.conf import settings
+from django.db import transaction
+from pytest_django import DjangoDbBlocker
 
 from control.actions import estimators, ingest, limits, pipeline, plant
 from control.core.twin.line import Line as Twin
@@ -38,6 +42,10 @@ class Running:
         begin, self.now = self.now, self.now + timedelta(seconds=seconds)
         return stepped(self.twin, begin, seconds)
 
+    def again(self) -> Running:
+        """The same line for one test: what it does to the twin is its own."""
+        return Running(Line.objects.get(pk=self.line.pk), deepcopy(self.twin), self.who, self.now)
+
     def run(self, seconds: int) -> None:
         self.store(self.scans(seconds))
 
@@ -52,6 +60,14 @@ class Running:
             span = {"since": START, "until": self.now, "actor": "test", "now": self.now}
             estimators.train(machine, **span)
             limits.draw(machine, **span)
+
+
+@contextmanager
+def shared(blocker: DjangoDbBlocker) -> Iterator[None]:
+    """What is stored within is there for all tests of a module; each undoes its own, and this is undone at the end."""
+    with blocker.unblock(), transaction.atomic():
+        yield
+        transaction.set_rollback(True)
 
 
 def stepped(twin: Twin, begin: datetime, seconds: int) -> list:

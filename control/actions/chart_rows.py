@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from control.actions.chart_choice import GROUPS, LANES, MOVING_RANGE, PARAMETERS, Choice
+from control.actions.chart_choice import GROUPS, LANES, MOVING_RANGE, Choice
 from control.core.spc import cusum, diagnostics, ewma, false_alarms, group_chart, individuals
 from control.core.spc import limits as core
 from control.core.spc.rules import RuleSet
@@ -41,7 +41,7 @@ def row(stream: Stream, choice: Choice, limits: core.Limits, chart: str) -> Limi
 
 def _judged_by(choice: Choice, chart: str) -> tuple[Rule, dict[str, Any]]:
     if chart in BITS:
-        return BITS[chart], dict(PARAMETERS.get(chart, {}))
+        return BITS[chart], choice.parameters(chart)
     if chart == Chart.INDIVIDUALS and choice.basis in GROUPS:  # the rules look at the means instead
         return Rule.NONE, {}
     told = choice.rules

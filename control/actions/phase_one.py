@@ -79,7 +79,7 @@ def weigh(stream: Stream, choice: Choice) -> Weighed:
     return Weighed(
         window=window,
         kept=kept,
-        suspect=kept & (core.wild(window.value) | (np.abs(window.value - limits.mean) > 3 * limits.sigma)),
+        suspect=kept & (core.wild(window.value) | (np.abs(window.value - limits.mean) > rows[0].reach * limits.sigma)),
         limits=limits,
         sigmas=_sigmas(line),
         autocorrelation=diagnostics.autocorrelation(line),

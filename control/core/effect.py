@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from scipy.special import chdtri
+import scipy
 
 WIDTH_90 = 1.6448536269514722  # standard deviations in a two-sided 90 % half-width
 OUTSIDE = 0.1
@@ -37,5 +37,5 @@ def judge(outcomes: Sequence[Outcome]) -> Verdict:
     would call 1 - 0.9**k of perfectly good bundles ineffective.
     """
     distance = sum(((o.realised - o.predicted) * WIDTH_90 / o.half_width) ** 2 for o in outcomes)
-    limit = float(chdtri(len(outcomes), OUTSIDE))
+    limit = float(scipy.special.chdtri(len(outcomes), OUTSIDE))
     return Verdict(distance <= limit, distance, limit)

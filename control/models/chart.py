@@ -108,9 +108,9 @@ class Limits(models.Model):
         ]
 
     @classmethod
-    def lines(cls, chart: str, mean: float, sigma: float) -> tuple[float, float]:
-        """Three sigma on either side; no rate is below 0 and no share above 1."""
-        lower, upper = mean - 3 * sigma, mean + 3 * sigma
+    def lines(cls, chart: str, mean: float, sigma: float, reach: float = 3.0) -> tuple[float, float]:
+        """``reach`` sigma on either side; no rate is below 0 and no share above 1."""
+        lower, upper = mean - reach * sigma, mean + reach * sigma
         if chart in cls.COUNTS:
             lower = max(lower, 0.0)
         return lower, min(upper, 1.0) if chart in cls.SHARES else upper
@@ -119,6 +119,11 @@ class Limits(models.Model):
         """What a version keeps of the row."""
         window = {"window_from": self.window_from.isoformat(), "window_to": self.window_to.isoformat()}
         return {name: getattr(self, name) for name in self.TOLD} | window
+
+    @property
+    def reach(self) -> float:
+        """How far its control limits lie from the mean, in sigma."""
+        return float(self.parameters.get("beyond", 3.0))
 
     def under(self, target: float | None) -> tuple[float, float]:
         """Mean and sigma while a recipe holds the stream at ``target``: other than as drawn on a short-run chart.

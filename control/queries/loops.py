@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 from itertools import groupby
 
 import numpy as np
+import scipy
 from django.db import connection
 from django.db.models import Case, CharField, Count, Q, QuerySet, Value, When
-from scipy.signal import lfilter
 
 from control.core.lifecycle import State
 from control.core.r2r import deadband
@@ -128,7 +128,7 @@ def _speed(told: dict[int, FloatArray]) -> float:
 def _sampled(at_s: FloatArray, value: FloatArray, weight: float, instants: FloatArray) -> FloatArray:
     """The smoothed values at ``instants``, NaN where there is none so near before."""
     share = 1.0 - (1.0 - weight) ** EVERY_S
-    smooth, _ = lfilter([share], [1.0, share - 1.0], value, zi=[(1.0 - share) * value[0]])
+    smooth, _ = scipy.signal.lfilter([share], [1.0, share - 1.0], value, zi=[(1.0 - share) * value[0]])
     place = np.searchsorted(at_s, instants, "right") - 1
     near = (place >= 0) & (instants - at_s[np.maximum(place, 0)] <= 2 * EVERY_S)
     return np.where(near, smooth[np.maximum(place, 0)], np.nan)

@@ -94,7 +94,7 @@ class StreamNow:
         """Lower and upper control limit of the individuals chart."""
         if self.limits is None:
             return None
-        return Limits.lines(self.limits.chart, *self.limits.under(self.target))
+        return Limits.lines(self.limits.chart, *self.limits.under(self.target), self.limits.reach)
 
 
 def equipment_of(line: Line) -> QuerySet[Equipment]:

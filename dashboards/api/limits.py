@@ -64,6 +64,8 @@ class LimitsIn(Schema, extra="forbid"):
     charts: list[str] = Field(default_factory=list, max_length=10, description="Beside the single values")
     rule_set: str = Field("western_electric", max_length=40)
     lengths: dict[str, int] = Field(default_factory=dict, description="Of runs, where not as the set has them")
+    figures: dict[str, float] = Field(default_factory=dict, description="Zones, EWMA and CUSUM, where not as usual")
+    off: list[str] = Field(default_factory=list, max_length=8, description="Rules of the set that are not to hold")
     basis: str = Field(str(BASES[0]), max_length=40, description="What the rules look at")
     group: int = Field(GROUP, description="Values of a group")
     excluded: list[LeftOutIn] = Field(default_factory=list, max_length=200)
@@ -99,9 +101,11 @@ def _choice(asked: LimitsIn) -> Choice:
     if asked.end - asked.start > LONGEST_WINDOW:
         raise Invalid("no_limits", f"A window has at most {LONGEST_WINDOW.days} days.")
     left_out = tuple(Exclusion(one.start, one.end, one.reason) for one in asked.excluded)
-    plain = {name: getattr(asked, name) for name in ("method", "rule_set", "lengths", "basis", "group")}
+    plain = {name: getattr(asked, name) for name in ("method", "rule_set", "lengths", "basis", "group", "figures")}
     try:
-        return Choice(asked.start, asked.end, charts=tuple(asked.charts), excluded=left_out, **plain)
+        return Choice(
+            asked.start, asked.end, charts=tuple(asked.charts), excluded=left_out, off=tuple(asked.off), **plain
+        )
     except ValueError as why:
         raise Invalid("no_limits", str(why)) from None
 

@@ -6,8 +6,9 @@ from django import template
 from django.utils.translation import gettext as _
 
 from control.core.spc.capability import Capability, Index
+from control.core.types import Rule
 from control.models import Limits
-from dashboards import limit_words
+from dashboards import limit_words, wording
 
 register = template.Library()
 INDICES = {"Cp": "cp", "Cpk": "cpk", "Pp": "pp", "Ppk": "ppk", "Cpm": "cpm"}
@@ -32,12 +33,12 @@ def p_value(p: float) -> str:
 
 @register.filter
 def lower_line(row: Limits) -> float:
-    return Limits.lines(row.chart, row.mean, row.sigma)[0]
+    return Limits.lines(row.chart, row.mean, row.sigma, row.reach)[0]
 
 
 @register.filter
 def upper_line(row: Limits) -> float:
-    return Limits.lines(row.chart, row.mean, row.sigma)[1]
+    return Limits.lines(row.chart, row.mean, row.sigma, row.reach)[1]
 
 
 @register.filter
@@ -62,8 +63,18 @@ def length_words(name: str) -> str:
 
 
 @register.filter
-def own_lengths(row: Limits) -> list[str]:
-    return limit_words.own_lengths(row.parameters)
+def rule_code_words(name: str) -> str:
+    return wording.rule(int(Rule[name.upper()]))
+
+
+@register.filter
+def figure_words(name: str) -> str:
+    return limit_words.figure(name)
+
+
+@register.filter
+def own_figures(row: Limits) -> list[str]:
+    return limit_words.own(row)
 
 
 @register.filter

@@ -6,8 +6,10 @@ Looking writes nothing; the figures of a draft are found anew when it is stored,
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -25,7 +27,7 @@ from control.actions.chart_choice import Choice
 from control.actions.chart_rows import SEED
 from control.actions.errors import Invalid, Refused
 from control.actions.phase_one import Weighed
-from control.core.spc import counts
+from control.core.spc import counts, run_length
 from control.core.spc.capability import (
     MOVING_RANGE_EFFICIENCY,
     Capability,
@@ -33,7 +35,7 @@ from control.core.spc.capability import (
     capability,
     of_percentiles,
 )
-from control.core.spc.rules import SETS
+from control.core.spc.rules import BEYOND, SETS
 from control.core.types import Rule
 from control.models import Limits, Stream
 from control.queries import limits as queries
@@ -43,6 +45,7 @@ from dashboards.gate import asks_for
 from dashboards.views import refusals
 
 USUAL_WINDOW, USUAL_OF_COUNTS = timedelta(hours=2), timedelta(days=7)  # a roll has but a few samples
+SHIFTS = (0.5, 1.0, 2.0)  # sigma
 SUSPECTS = 30  # values pointed out for a look, the farthest first
 
 
@@ -74,6 +77,8 @@ class Preview:
     per_shift: float
     normal: Capability | None
     percentiles: Capability | None
+    runs: list[tuple[str, list[float]]]
+    shifts: tuple[float, ...] = SHIFTS
 
 
 @login_required
@@ -165,7 +170,8 @@ def _preview(stream: Stream, choice: Choice) -> Preview:
     weighed = phase_one.weigh(stream, choice)
     window, kept, found = weighed.window, weighed.kept, weighed.limits
     counted = weighed.counted_as is not None
-    lower, upper = Limits.lines(weighed.rows[0].chart, found.mean, found.sigma)
+    row = weighed.rows[0]
+    lower, upper = Limits.lines(row.chart, found.mean, found.sigma, row.reach)
     spec = queries.specification(stream, overview.active_recipe(stream.lane.equipment.line))
     lines = {"ucl": upper, "mean": found.mean, "lcl": lower}
     decimals, used = stream.characteristic.decimals, window.value[kept]
@@ -188,7 +194,27 @@ def _preview(stream: Stream, choice: Choice) -> Preview:
         per_shift=total,
         normal=None if counted else _capability(weighed, spec),
         percentiles=None if counted else of_percentiles(used, spec, np.random.default_rng(SEED)),
+        runs=[(words, lengths) for row in weighed.rows for words, lengths in _runs(row)],
     )  # fmt: skip
+
+
+def _runs(row: Limits) -> Iterator[tuple[str, list[float]]]:
+    """Run lengths of what a chart is designed by, in control and after each of the shifts."""
+    told = row.parameters
+    if row.chart == Limits.Chart.EWMA:
+        yield str(row.get_chart_display()), [_ewma(told["weight"], told["width"], shift) for shift in (0.0, *SHIFTS)]
+    elif row.chart == Limits.Chart.CUSUM:
+        own = told["k"], told["h"], told["head_start"]
+        yield str(row.get_chart_display()), [run_length.cusum(*own[:2], shift, own[2]) for shift in (0.0, *SHIFTS)]
+    elif row.chart == Limits.Chart.INDIVIDUALS and Rule.BEYOND_3_SIGMA & row.rules:
+        beyond = told.get("beyond", BEYOND.beyond)
+        yield wording.rule(int(Rule.BEYOND_3_SIGMA)), [run_length.shewhart(beyond, shift) for shift in (0.0, *SHIFTS)]
+
+
+@lru_cache(maxsize=256)
+def _ewma(weight: float, width: float, shift: float) -> float:
+    """The chain takes a tenth of a second."""
+    return run_length.ewma(weight, width, shift)
 
 
 def _groups(weighed: Weighed, decimals: int) -> diagrams.RunChart | None:
@@ -197,8 +223,9 @@ def _groups(weighed: Weighed, decimals: int) -> diagrams.RunChart | None:
     if told is None:
         return None
     chart, every = told.chart, np.ones(len(told.mean), np.bool_)
-    lines = {"ucl": chart.mean + 3 * chart.sigma, "mean": chart.mean, "lcl": chart.mean - 3 * chart.sigma}
-    beyond = np.abs(told.mean - chart.mean) > 3 * chart.sigma
+    reach = chart.rules.beyond * chart.sigma
+    lines = {"ucl": chart.mean + reach, "mean": chart.mean, "lcl": chart.mean - reach}
+    beyond = np.abs(told.mean - chart.mean) > reach
     return diagrams.run_chart(told.at_s, told.mean, told.stage, every, beyond, lines, decimals)
 
 

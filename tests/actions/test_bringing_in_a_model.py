@@ -12,7 +12,7 @@ from control.actions.errors import Conflict, Invalid, NoPermission
 from control.models import AuditEntry, Estimator, TrainingRun
 from tests.core.onnx_files import INT64, field, linear, model, node, tensor, value
 from tests.factories import grant, hand, user
-from tests.running import running
+from tests.running import running, shared
 
 pytestmark = pytest.mark.django_db
 TOP = [f"loading/{lane}-top" for lane in (1, 2, 3, 4)]
@@ -25,11 +25,15 @@ X = ["pump_top", "solids"]
 NOTHING = linear([[0.0] * 4, [0.0] * 4], [0.0] * 4)  # adds nothing to physics and the assumed gains
 
 
+@pytest.fixture(scope="module")
+def begun(django_db_setup, django_db_blocker):
+    with shared(django_db_blocker):
+        yield running(scenario="shift", ran_s=1000)
+
+
 @pytest.fixture
-def line():
-    made = running(scenario="shift")
-    made.run(1000)
-    return made
+def line(begun):
+    return begun.again()
 
 
 @pytest.fixture

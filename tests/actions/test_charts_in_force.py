@@ -13,18 +13,23 @@ from control.core.spc.rules import NELSON, SETS, RuleSet
 from control.core.types import Quality, Rule
 from control.models import Limits, Point, Signal, Stream
 from tests.factories import grant, hand, user
-from tests.running import START, running
+from tests.running import START, running, shared
 
 pytestmark = pytest.mark.django_db
 ALL = ("moving_range", "ewma", "cusum", "residual")
 
 
+@pytest.fixture(scope="module")
+def begun(django_db_setup, django_db_blocker):
+    with shared(django_db_blocker):
+        found = running(ran_s=900)
+        found.advance()
+        yield found
+
+
 @pytest.fixture
-def line():
-    found = running()
-    found.run(900)
-    found.advance()
-    return found
+def line(begun):
+    return begun.again()
 
 
 @pytest.fixture

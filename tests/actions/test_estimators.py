@@ -24,15 +24,21 @@ from control.models import AuditEntry, Estimator, Intake, Measurement, Version
 from control.queries import vm
 from tests.core.onnx_files import linear
 from tests.factories import grant, user
-from tests.running import START, running
+from tests.running import START, running, shared
 
 pytestmark = pytest.mark.django_db
 TOP = [f"loading/{lane}-top" for lane in (1, 2, 3, 4)]
 
 
+@pytest.fixture(scope="module")
+def begun(django_db_setup, django_db_blocker):
+    with shared(django_db_blocker):
+        yield running(scenario="shift", ran_s=1000)
+
+
 @pytest.fixture
-def line():
-    return running(scenario="shift", ran_s=1000)
+def line(begun):
+    return begun.again()
 
 
 def test_of_too_long_a_history_the_newest_is_learned_from_trace_and_labels_alike(line, monkeypatch):

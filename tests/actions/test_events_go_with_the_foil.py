@@ -12,18 +12,23 @@ from control.core.process_events import Kind
 from control.core.twin.scenario import Event
 from control.models import AuditEntry, Cursor, ProcessEvent, Snapshot
 from tests.factories import grant, user
-from tests.running import running
+from tests.running import running, shared
 
 pytestmark = pytest.mark.django_db
 WAY_S = 120  # from the die to the nip at 60 m/min
 
 
+@pytest.fixture(scope="module")
+def begun(django_db_setup, django_db_blocker):
+    with shared(django_db_blocker):
+        found = running(ran_s=WAY_S + 30)  # the foil of the first metres has gone through
+        found.advance()
+        yield found
+
+
 @pytest.fixture
-def line():
-    found = running()
-    found.run(WAY_S + 30)  # the foil of the first metres has gone through
-    found.advance()
-    return found
+def line(begun):
+    return begun.again()
 
 
 def happen(line, *events: Event) -> None:

@@ -11,17 +11,22 @@ from control.core.process_events import Kind
 from control.core.twin.scenario import Event
 from control.models import AuditEntry, Cursor, ProcessEvent
 from tests.factories import grant, user
-from tests.running import running
+from tests.running import running, shared
 
 pytestmark = pytest.mark.django_db
 
 
+@pytest.fixture(scope="module")
+def begun(django_db_setup, django_db_blocker):
+    with shared(django_db_blocker):
+        found = running(ran_s=30)
+        found.advance()
+        yield found
+
+
 @pytest.fixture
-def line():
-    found = running()
-    found.run(30)
-    found.advance()
-    return found
+def line(begun):
+    return begun.again()
 
 
 @pytest.fixture

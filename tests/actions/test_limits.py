@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from copy import deepcopy
 from datetime import timedelta
 
 import numpy as np
@@ -13,12 +14,16 @@ from django.test.utils import CaptureQueriesContext
 from control.actions import imports, limits, machines, phase_one, versions
 from control.actions.chart_choice import Choice, Exclusion
 from control.actions.errors import Conflict, Invalid, NoPermission
+from control.actions.kinds import LIMITS
+from control.core.spc import cusum, ewma
+from control.core.spc.rules import NELSON
 from control.core.types import Quality, Rule
 from control.models import AuditEntry, Limits, Measurement, Point, ProcessEvent, Recipe, Roll, Signature, Version
 from control.queries import handover
 from control.queries import limits as queries
 from tests import factories
 from tests.factories import NOW, Plant, hand, make_recipe
+from tests.running import shared
 
 pytestmark = pytest.mark.django_db
 EVERY_S = 10
@@ -26,11 +31,17 @@ N = 400
 START = NOW - timedelta(seconds=N * EVERY_S)
 
 
+@pytest.fixture(scope="module")
+def known(django_db_setup, django_db_blocker):
+    with shared(django_db_blocker):
+        found = factories.plant()
+        measured(found, np.random.default_rng(1).normal(20.0, 0.1, N))
+        yield found
+
+
 @pytest.fixture
-def plant() -> Plant:
-    found = factories.plant()
-    measured(found, np.random.default_rng(1).normal(20.0, 0.1, N))
-    return found
+def plant(known) -> Plant:
+    return deepcopy(known)
 
 
 @pytest.fixture
@@ -433,6 +444,56 @@ def test_runs_of_ones_own_are_foretold_stored_and_judged_by(plant, stream):
     built = machines.built(plant.coater.pk).machine
     rules = built.streams[built.stream_at[stream.key]].chart.rules
     assert (rules.run, rules.trend) == (7, 5)
+
+
+def test_figures_of_ones_own_are_foretold_stored_and_judged_by(plant, stream):
+    own = {"beyond": 2.0, "weight": 0.4, "width": 2.0, "k": 0.25, "h": 4.0, "head_start": 2.0}
+    version = drafted(plant, stream, charts=("ewma", "cusum"), rule_set="nelson_1_2_5", figures=own)
+    usual = rows_of(drafted(plant, stream, charts=("ewma", "cusum"), rule_set="nelson_1_2_5"))
+    found = rows_of(version)
+    for chart in ("i_mr", "ewma", "cusum"):
+        assert found[chart].expected["per_shift"] > 2 * usual[chart].expected["per_shift"]
+    assert (usual["ewma"].parameters["weight"], usual["cusum"].parameters["h"]) == (0.2, 5.0)
+    shown = LIMITS.shown(version.content)
+    single = found["i_mr"]
+    assert (single.reach, shown["i_mr.beyond"], shown["ewma.weight"]) == (2.0, 2.0, 0.4)
+    assert shown["i_mr.upper"] == pytest.approx(single.mean + 2 * single.sigma)
+    activated(plant, version)
+    built = machines.built(plant.coater.pk).machine
+    chart = built.streams[built.stream_at[stream.key]].chart
+    assert (chart.rules.beyond, chart.rules.two_of_three) == (2.0, 2.0)
+    assert (chart.ewma, chart.cusum) == (ewma.Design(0.4, 2.0), cusum.Design(0.25, 4.0, 2.0))
+
+
+def test_a_rule_that_is_switched_off_is_neither_foretold_nor_judged_by(plant, stream):
+    version = drafted(plant, stream, rule_set="nelson", off=("trend", "mixture"))
+    row = rows_of(version)["i_mr"]
+    assert not {str(int(Rule.TREND)), str(int(Rule.MIXTURE))} & set(row.expected["by_rule"])
+    activated(plant, version)
+    built = machines.built(plant.coater.pk).machine
+    rules = built.streams[built.stream_at[stream.key]].chart.rules.rules
+    assert rules == NELSON.rules & ~(Rule.TREND | Rule.MIXTURE)
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"figures": {"beyond": 1.4}},
+        {"figures": {"beyond": float("nan")}},
+        {"figures": {"weight": 0.04}},
+        {"figures": {"weight": True}},
+        {"figures": {"width": 6.5}},
+        {"figures": {"k": 0.0}},
+        {"figures": {"h": 21.0}},
+        {"figures": {"h": 4.0, "head_start": 4.0}},
+        {"figures": {"luck": 1.0}},
+        {"off": ("mixture",)},
+        {"off": ("beyond_3_sigma", "run_one_side", "two_of_three", "four_of_five")},
+    ],
+)
+def test_figures_and_rules_that_cannot_be_are_refused(told):
+    with pytest.raises(ValueError, match=r"\w"):
+        choice(rule_set="western_electric", **told)
 
 
 @pytest.mark.parametrize("lengths", [{"run": 2}, {"run": 22}, {"run": 8.5}, {"mixture": 8}, {"run of luck": 8}])

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from copy import deepcopy
 from dataclasses import replace
 from datetime import timedelta
 from random import Random
 
 import pytest
-from django.db import transaction
 
 from control.actions import loops, process_events, watching
 from control.core.demotion import Trigger
@@ -31,7 +29,7 @@ from control.models import (
     VersionState,
 )
 from tests.factories import cast
-from tests.running import Running, running
+from tests.running import Running, running, shared
 from tests.trials import seeds
 
 pytestmark = [pytest.mark.django_db]
@@ -42,21 +40,20 @@ FOR_EVER = timedelta(days=365)
 @pytest.fixture(scope="module", autouse=True)
 def proven(django_db_setup: None, django_db_blocker) -> Iterator[Running]:
     """A line with models that have met their measurements; what a test does to it is undone."""
-    with django_db_blocker.unblock(), transaction.atomic():
+    with shared(django_db_blocker):
         line = running(ran_s=TRAINED_S)
         line.advance()
         line.train()
         line.run(300)
         line.advance()
         yield line
-        transaction.set_rollback(True)
 
 
 class Auto:
     """The line in a world of its own, with one loop in automatic mode and a dispatcher that answers."""
 
     def __init__(self, line: Running, key: str = "loading-top") -> None:
-        self.line = Running(line.line, deepcopy(line.twin), line.who, line.now)
+        self.line = line.again()
         self.key, self.heard = key, True
         Lease.objects.update_or_create(
             line=line.line,

@@ -20,7 +20,7 @@ from tests.factories import NOW, Plant, hand, plant, user
 
 SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
 PASSWORD, HERE, THERE = "a long enough one", "10.0.0.1", "10.0.0.2"
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("quick_hashes")]
+pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture

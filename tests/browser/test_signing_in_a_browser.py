@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
 
 @pytest.fixture
-def large(plant: Plant, change: Change, quick_hashes: None) -> Change:
+def large(plant: Plant, change: Change) -> Change:
     for name in ("operator", "supervisor"):
         person = plant.person(name)
         person.set_password(PASSWORD)

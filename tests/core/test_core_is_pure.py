@@ -64,3 +64,8 @@ def test_a_pass_needs_no_module_that_trains():
         if path.exists():
             waiting += [name for name in imported(path) if name.startswith("control.core")]
             assert not any(name.startswith("sklearn") for name in imported(path)), module
+
+
+def test_no_part_of_scipy_is_loaded_before_it_is_used():
+    """`import scipy` fetches a part when it is first named; scipy.signal takes every process a second."""
+    assert [path.name for path in FILES if any(name.startswith("scipy.") for name in imported(path))] == []

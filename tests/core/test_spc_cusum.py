@@ -95,10 +95,10 @@ def test_a_design_that_cannot_work_is_refused(told):
 @pytest.mark.parametrize("shift", range(10))
 def test_the_mean_run_lengths_are_those_of_the_reference(shift):
     table = case("15_arl_tables")["cusum"]["k0.5_h5"]
+    rng = np.random.default_rng(31)
+    z = rng.normal(table["shift"][shift], 1.0, (4_000, int(7 * table["arl_two_sided"][shift]) + 4))
     for name, head_start in (("arl_two_sided", 0.0), ("arl_two_sided_FIR_h_over_2", 2.5)):
-        rng = np.random.default_rng(31)
         expected = table[name][shift]
-        z = rng.normal(table["shift"][shift], 1.0, (4_000, int(7 * expected) + 4))
         start = np.full(4_000, head_start)
         beyond = judge(z, Design(0.5, 5.0), (start, start)).beyond
         length = np.where(beyond.any(axis=1), beyond.argmax(axis=1) + 1, z.shape[1])

@@ -35,8 +35,8 @@ def test_the_ewma_runs_as_long_as_in_the_table(kind):
     table = case("15_arl_tables")
     column = {"settled": "arl_zero_state_asymptotic_limits", "widening": "arl_zero_state_exact_varying_limits"}[kind]
     for name, told in table["ewma"].items():
-        found = [run_length.ewma(told["lambda"], told["L"], s, settled=kind == "settled") for s in told["shift"]]
         if told[column]:
+            found = [run_length.ewma(told["lambda"], told["L"], s, settled=kind == "settled") for s in told["shift"]]
             assert found == pytest.approx(told[column], rel=TOLERANCE), name
 
 

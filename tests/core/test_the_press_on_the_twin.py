@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ LEARNING_S = 4_500
 STEP_S, AT_THE_NIP_S, END_S = 350, 470, 900
 
 
+@cache
 def learned(line: str):
     """A press with the models of an hour and a quarter."""
     plant = PressPlant(line)

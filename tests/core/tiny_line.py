@@ -41,6 +41,7 @@ def bolt_gains() -> np.ndarray:
     return reach - reach.mean(axis=0)
 
 
+BOLT_GAINS = bolt_gains()
 STREAMS = tuple(
     StreamConfig(
         f"loading/{lane + 1}",
@@ -57,7 +58,7 @@ LOOP = LoopConfig(
     cvs=tuple(stream.key for stream in STREAMS),
     targets=(TARGET,) * LANES,
     mvs=(Actuator("pump", 40, 80, 1.0, RPM, 0.01), *(Actuator(bolt, -50, 50, 10, 0, 0.1) for bolt in BOLTS)),
-    gains=tuple((TARGET / RPM, *row) for row in bolt_gains().tolist()),
+    gains=tuple((TARGET / RPM, *row) for row in BOLT_GAINS.tolist()),
     deadband=0.05,
     dead_time_m=GAUGE_M,
     sum_zero=BOLTS,
@@ -97,10 +98,10 @@ class TinyLine:
         if self.excited and self.at_s % 200 == 100:
             self.setting["pump"] = RPM * (1 + rng.normal(0, 0.01))
         self.web_m += 0.0 if self.stopped else 1.0
-        bolts = np.array([self.setting[bolt] for bolt in BOLTS])
+        bolts = [float(self.setting[bolt]) for bolt in BOLTS]
         flow = FLOW * self.setting["pump"] * (1 - self.lost)
         mean = 0.1 * DENSITY * self.solids / 100 * flow / (WIDTH_MM / 1000 * SPEED)
-        self.loading.append(mean * (1 + self.drift) + bolt_gains() @ bolts + rng.normal(0, 0.01, LANES))
+        self.loading.append(mean * (1 + self.drift) + BOLT_GAINS @ bolts + rng.normal(0, 0.01, LANES))
         seen = [self.setting["pump"], self.solids + rng.normal(0, 0.02), DENSITY + rng.normal(0, 4e-4)]
         seen += [0.0 if self.stopped else SPEED + rng.normal(0, 0.02), *bolts, 23 + rng.normal(0, 0.5)]
         self.rows.append(seen)

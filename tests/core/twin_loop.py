@@ -60,12 +60,14 @@ class Record:
         self.line = line
         self.scans: list[Scan] = []
         self.values: list[np.ndarray] = []
+        self.quality: list[np.ndarray] = []
         self.made: list[np.ndarray] = []
 
     def step(self) -> Scan:
         scan = self.line.step(1.0, START + len(self.scans))[0]
         self.scans.append(scan)
         self.values.append(np.array(scan.values, float))  # what is missing is NaN
+        self.quality.append(np.array(scan.quality, np.int64))
         self.made.append(self.line.coater_station.foil.at(self.line.encoder_m).ravel())
         return scan
 
@@ -77,7 +79,7 @@ class Record:
             roll=np.array([scan.roll for scan in scans], np.int64),
             web_m=np.array([scan.web_m for scan in scans]),
             values=np.array(self.values[first:]),
-            quality=np.array([scan.quality for scan in scans], np.int64),
+            quality=np.array(self.quality[first:]),
         )
 
 

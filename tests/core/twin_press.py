@@ -17,7 +17,7 @@ from control.core.r2r.feedforward import FeedForward
 from control.core.r2r.schedule import Compaction
 from control.core.twin.line import Line
 from control.core.twin.scenario import Scenario
-from control.core.types import FloatArray, Measured, Trace
+from control.core.types import FloatArray, IntArray, Measured, Trace
 from control.core.vm.estimator import Estimator
 from control.core.vm.training import Recipe, Trained, train
 from tests.core.twins import LINES, START, noisy_line, table
@@ -37,6 +37,7 @@ class PressPlant:
             StreamConfig(f"{kind['key']}/{lane['number']}", kind["lower"], kind["target"], kind["upper"])
             for lane in self.told["lanes"]
             for kind in self.told["characteristics"]
+            if not kind.get("counted")
         )
         self.keys = tuple(stream.key for stream in self.streams)
 
@@ -97,7 +98,8 @@ class PressRecord:
         self.plant, self.line = plant, noisy_line(scenario, seed, plant.line)
         self.rng = np.random.default_rng(seed)
         self.scans: list[Scan] = []
-        self.incoming: list[FloatArray] = []
+        self.values: list[FloatArray] = []
+        self.quality: list[IntArray] = []
         self.made: list[FloatArray] = []
 
     def step(self) -> Scan:
@@ -106,7 +108,9 @@ class PressRecord:
         at_m = line.encoder_m - line.press_station.offset_m
         self.scans.append(scan)
         loading = line.coater_station.foil.at(at_m).ravel()
-        self.incoming.append(loading * (1 + self.rng.normal(0, OFF, loading.shape)))
+        incoming = loading * (1 + self.rng.normal(0, OFF, loading.shape))
+        self.values.append(np.concatenate([np.array(scan.values, float), incoming]))  # what is missing is NaN
+        self.quality.append(np.concatenate([np.array(scan.quality, np.int64), np.zeros(len(FED), np.int64)]))
         self.made.append(line.press_station.foil.at(at_m))
         return scan
 
@@ -140,14 +144,14 @@ class PressRecord:
         return passes
 
     def trace(self, last: int | None = None) -> Trace:
-        scans, incoming = (self.scans, self.incoming) if last is None else (self.scans[-last:], self.incoming[-last:])
-        tags = np.array([[np.nan if v is None else v for v in scan.values] for scan in scans])
+        first = 0 if last is None else max(0, len(self.scans) - last)
+        scans = self.scans[first:]
         return Trace(
             at_s=np.array([scan.at for scan in scans]),
             roll=np.array([scan.roll for scan in scans], np.int64),
             web_m=np.array([scan.web_m for scan in scans]),
-            values=np.hstack([tags, np.array(incoming)]),
-            quality=np.hstack([np.array([scan.quality for scan in scans], np.int64), np.zeros((len(scans), 8), int)]),
+            values=np.array(self.values[first:]),
+            quality=np.array(self.quality[first:]),
         )
 
     def measured(self, scans: list[Scan]) -> Measured:

@@ -20,6 +20,11 @@ PASSWORD = "a long enough one"
 
 @pytest.fixture
 def plant(db: None) -> Plant:
+    return equipped()
+
+
+def equipped() -> Plant:
+    """A plant with what people choose from."""
     found = factories.plant()
     ReasonCode.objects.get_or_create(key="other_reason", defaults={"name": "Other", "needs_text": True})
     ReasonCode.objects.get_or_create(key="sensor_odd", defaults={"name": "Sensor odd", "name_ko": "센서 이상"})
@@ -42,7 +47,7 @@ def change(plant: Plant) -> Change:
 
 
 @pytest.fixture
-def with_password(plant: Plant, quick_hashes: None) -> Callable[[str], User]:
+def with_password(plant: Plant) -> Callable[[str], User]:
     """Somebody of the plant, who can be asked for the password ``PASSWORD``."""
 
     def give(name: str) -> User:

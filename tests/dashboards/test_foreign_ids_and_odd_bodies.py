@@ -70,7 +70,6 @@ def _change(plant: Plant) -> Change:
 @pytest.mark.parametrize("course", [(60, 6), trial((5000, SEED), "trial-5000")], ids=str)
 def test_what_is_foreign_or_odd_breaks_nothing_and_is_told_nothing(
     two: Two, course: tuple[int, int], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture,
-    quick_hashes: None,
 ) -> None:  # fmt: skip
     count, seed = course
     chance, met = Random(seed), Counter[int]()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from copy import deepcopy
 from datetime import timedelta
 
 import numpy as np
@@ -14,11 +15,14 @@ from django.db.models import F
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
+from pytest_django import DjangoDbBlocker
 
 from control.core.types import Quality
 from control.models import AuditEntry, Limits, Point, Recipe, Stream, Version
 from control.queries import limits as queries
+from tests.dashboards.conftest import equipped
 from tests.factories import Plant, make_recipe
+from tests.running import shared
 
 SignIn = Callable[[str], Client]
 EVERY_S, N = 5, 600
@@ -27,21 +31,37 @@ READS = ("supervisor", "engineer", "admin", "auditor")
 DOES_NOT = ("viewer", "operator")
 
 
+@pytest.fixture(scope="module")
+def known(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[Plant]:
+    with shared(django_db_blocker):
+        found = equipped()
+        measured(found)
+        yield found
+
+
+@pytest.fixture
+def plant(known: Plant, db: None) -> Plant:
+    return deepcopy(known)
+
+
 @pytest.fixture
 def stream(plant: Plant) -> Stream:
+    return plant.streams["loading/1-top"]
+
+
+def measured(plant: Plant) -> None:
     """Fifty minutes of gauge values up to now, with one wild one."""
     start = timezone.now().replace(microsecond=0) - timedelta(seconds=EVERY_S * N)
     values = np.random.default_rng(11).normal(20.0, 0.05, N)
     values[100] = 21.5
-    found = plant.streams["loading/1-top"]
+    stream = plant.streams["loading/1-top"]
     Point.objects.bulk_create(
         Point(
-            equipment=plant.coater, seq=i + 1, at=start + timedelta(seconds=EVERY_S * i), known_at=start, stream=found,
+            equipment=plant.coater, seq=i + 1, at=start + timedelta(seconds=EVERY_S * i), known_at=start, stream=stream,
             by=1, roll=7, web_m=0.0, value=value, quality=Quality.GOOD, verdict=0, rules=0,
         )
         for i, value in enumerate(values)
     )  # fmt: skip
-    return found
 
 
 def at(stream: Stream, more: str = "") -> str:
@@ -394,6 +414,56 @@ def test_an_engineer_sets_the_lengths_of_runs_and_sees_them_with_the_version(
     assert "Run on one side, points: 7" in text
     row = row_of()
     assert (row.parameters["run"], row.parameters["trend"], row.parameters["mixture"]) == (7, 6, 8)
+
+
+def test_an_engineer_sets_zones_and_switches_rules_off_and_sees_what_that_costs_before(
+    plant: Plant, stream: Stream, signed_in: SignIn
+) -> None:
+    client = signed_in("engineer")
+    fields = {key: one[0] for key, one in form_on(client.get(at(stream)).content.decode()).items()}
+    fields |= {
+        "rule_set": "nelson_1_2_3",
+        "charts": "cusum",
+        "beyond": "2.5",
+        "h": "4",
+        "head_start": "2",
+        "off": "trend",
+    }
+    looked = client.get(at(stream), fields).content.decode()
+    assert re.search(r'name="h" min="1.0" max="20.0" step="any" placeholder="5.0" value="4.0"', looked)
+    assert re.search(r'name="off" value="trend" checked', looked)
+    runs = looked.split("How many values each runs")[1].split("</table>")[0]
+    told = {
+        key: re.findall(r'class="n">([^<]+)<', row) for key, row in re.findall(r'row">([^<]+)</th>(.*?)</tr>', runs)
+    }
+    assert told["Beyond a control limit"][0] == "81"
+    assert told["CUSUM"] == ["149", "20", "5.3", "2.0"]
+    text = client.post(at(stream, "draft/"), {**form_on(looked), "reason": "as we do it"}, follow=True).content.decode()
+    for words in ("Control limits at, sigma: 2.5", "Rules switched off: Trend", "(FIR), sigma: 2"):
+        assert words in text
+    row = row_of("cusum")
+    assert row.parameters == {"k": 0.5, "h": 4.0, "head_start": 2.0} | {"lag_1": row.parameters["lag_1"]}
+
+
+@pytest.mark.parametrize(
+    ("told", "words"),
+    [
+        ({"beyond": "9"}, "Control limits at, sigma: from 1.5 to 6."),
+        ({"beyond": "３"}, "Control limits at, sigma: from 1.5 to 6."),
+        ({"beyond": "nan"}, "Control limits at, sigma: from 1.5 to 6."),
+        ({"charts": "ewma", "weight": "0"}, "from 0.05 to 1."),
+        ({"charts": "cusum", "h": "2", "head_start": "2"}, "A head start lies below h."),
+        ({"rule_set": "beyond_3_sigma", "off": "beyond_3_sigma"}, "Some rule of the set has to hold."),
+    ],
+)
+def test_figures_that_cannot_be_are_answered_with_words(
+    plant: Plant, stream: Stream, signed_in: SignIn, told: dict[str, str], words: str
+) -> None:
+    client = signed_in("engineer")
+    fields = {key: one[0] for key, one in form_on(client.get(at(stream)).content.decode()).items()}
+    told = {**fields, "rule_set": "western_electric", **told}
+    assert words in client.get(at(stream), told).content.decode()
+    assert client.post(at(stream, "draft/"), {**told, "reason": "x"}).status_code == 422
 
 
 @pytest.mark.parametrize("points", ["2", "22", "8.5", "-8", "eight", "９", "9" * 5000])

@@ -10,17 +10,18 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 from django.contrib import admin
-from django.db import transaction
 from django.test import RequestFactory
 from django.urls import get_resolver
 from django.utils import timezone
 
 from control.actions import changes
-from control.models import CauseCode, Change, Cursor, Intake, ReasonCode
+from control.models import Change
 from dashboards import refused
 from dashboards.api import api
 from tests import factories
+from tests.dashboards.conftest import equipped
 from tests.dashboards.doors import ACTORS, METHODS, PARAMETER, REFUSED, World, addresses, doors, knock, said, who, world
+from tests.running import shared
 
 TABLE = Path(settings.BASE_DIR) / "docs" / "permissions.md"
 DOORS = sorted({door for address in addresses() for door in doors(address)})
@@ -43,24 +44,17 @@ EXPECTED = rows_of(*METHODS)
 
 @pytest.fixture(scope="module")
 def everything(django_db_setup: None, django_db_blocker) -> Iterator[World]:
-    with django_db_blocker.unblock(), transaction.atomic():
-        plant, now = factories.plant(), timezone.now()
-        ReasonCode.objects.get_or_create(key="sensor_odd", defaults={"name": "Sensor odd"})
-        CauseCode.objects.get_or_create(key="batch", defaults={"name": "Batch change"})
-        Cursor.objects.get_or_create(equipment=plant.coater)
-        Intake.objects.get_or_create(equipment=plant.coater)
+    with shared(django_db_blocker):
+        plant, now = equipped(), timezone.now()
         factories.snapshot(plant, now)
         told = {"evidence": {}, "actor": "pipeline", "now": now}
         change = changes.propose(loop=plant.loop, proposal=factories.proposal(now), **told)
         assert isinstance(change, Change)
         yield world(plant, change)
-        transaction.set_rollback(True)
 
 
 @pytest.fixture(autouse=True)
-def every_refusal_is_told(
-    monkeypatch: pytest.MonkeyPatch, quick_hashes: None, caplog: pytest.LogCaptureFixture
-) -> None:
+def every_refusal_is_told(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     """Not only so many a minute; and not in the log."""
     monkeypatch.setattr(refused.Heard, "first_time", lambda *told: True)
     caplog.set_level(logging.ERROR, "django.request")

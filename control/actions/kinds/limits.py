@@ -15,7 +15,7 @@ from control import events
 from control.actions import audit
 from control.actions.audit import Actor
 from control.actions.kinds.kind import Content, Kind, plainly
-from control.core.spc.rules import LENGTHS, ZONES
+from control.core.spc.rules import BEYOND, LENGTHS, ZONES
 from control.models import Limits, Line, Stream, Version, VersionState
 from control.queries.points import rule_names
 
@@ -45,20 +45,21 @@ def _shown(told: Mapping[str, Any]) -> dict[str, Any]:
 def _of_a_chart(chart: str, told: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     if chart not in LIKE_SINGLE:
         mean, sigma = told["mean"], told["sigma"]
-        whole = {**told, **dict(zip(("lower", "upper"), Limits.lines(chart, mean, sigma), strict=True))}
+        reach = told["parameters"].get("beyond", BEYOND.beyond)
+        whole = {**told, **dict(zip(("lower", "upper"), Limits.lines(chart, mean, sigma, reach), strict=True))}
         yield from ((name, whole[name]) for name in SHOWN)
     yield "rules", ", ".join(rule_names(told["rules"]))
     yield "per_shift", told["expected"].get("per_shift")
     for name, value in sorted(told["parameters"].items()):
         if name == "others":
             yield name, ", ".join(value)
-        elif isinstance(value, str | int | float) and not _goes_without_saying(name, told["rules"]):
+        elif isinstance(value, str | int | float) and not _goes_without_saying(name, value, told["rules"]):
             yield name, value
 
 
-def _goes_without_saying(name: str, rules: int) -> bool:
-    """Zones are those of the set of rules, and a run that no rule looks at has no length."""
-    return name in ZONES or (name in LENGTHS and not LENGTHS[name] & rules)
+def _goes_without_saying(name: str, value: object, rules: int) -> bool:
+    """Zones are those that every set has, and a run that no rule looks at has no length."""
+    return (name in ZONES and value == getattr(BEYOND, name)) or (name in LENGTHS and not LENGTHS[name] & rules)
 
 
 def write(version: Version, now: datetime) -> int | None:

@@ -17,7 +17,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
-from scipy.optimize import brentq
+import scipy
 
 from control.core.types import FloatArray
 
@@ -46,7 +46,10 @@ def ratio_for(interval: float) -> float:
     """The L / s that adjusts every ``interval`` decisions, which is more than 1."""
     if not interval > 1:
         raise ValueError("a loop cannot adjust more often than it decides")
-    return float(brentq(lambda ratio: mean_interval(ratio) - interval, 1e-9, np.sqrt(interval) + 1.0, xtol=1e-9))
+    found = scipy.optimize.brentq(
+        lambda ratio: mean_interval(ratio) - interval, 1e-9, np.sqrt(interval) + 1.0, xtol=1e-9
+    )
+    return float(found)
 
 
 def approvals(deadband: float, noise: float, decisions: float) -> float:

@@ -9,7 +9,7 @@ answer the profile have two.
 from __future__ import annotations
 
 import numpy as np
-from scipy.sparse.csgraph import connected_components
+import scipy
 
 from control.core.types import FloatArray
 
@@ -21,6 +21,6 @@ def parts(hessian: FloatArray, rows: FloatArray) -> tuple[int, ...]:
     scale = np.sqrt(np.diag(hessian))
     together = np.abs(hessian) > JOINED * np.outer(scale, scale)
     shared = (rows != 0.0).astype(np.int64)
-    _, found = connected_components(together | (shared.T @ shared > 0), directed=False)
+    _, found = scipy.sparse.csgraph.connected_components(together | (shared.T @ shared > 0), directed=False)
     numbers: dict[int, int] = {}
     return tuple(numbers.setdefault(int(one), len(numbers)) for one in found)

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from math import isfinite, sqrt
 
 import numpy as np
-from scipy.special import gammaincinv, ndtri
+import scipy
 
 from control.core.types import FloatArray, IntArray
 
@@ -136,7 +136,7 @@ def _nearest_index(spec: Specification, mean: float, sigma: float, n: float, con
     if not (sides and sigma > 0 and n > 1):
         return None
     index = min(sides) / (3.0 * sigma)
-    reach = float(ndtri((1.0 + confidence) / 2.0)) * sqrt(1.0 / (9.0 * n) + index**2 / (2.0 * (n - 1.0)))
+    reach = float(scipy.special.ndtri((1.0 + confidence) / 2.0)) * sqrt(1.0 / (9.0 * n) + index**2 / (2.0 * (n - 1.0)))
     return Index(index, index - reach, index + reach)
 
 
@@ -156,5 +156,5 @@ def _target_index(spec: Specification, mean: float, sigma: float, n: float, conf
 def _by_chi_squared(index: float, freedom: float, confidence: float) -> Index:
     """The interval of what is one over a standard deviation of so many degrees of freedom."""
     tails = np.array([1.0 - confidence, 1.0 + confidence]) / 2.0
-    low, high = np.sqrt(2.0 * gammaincinv(freedom / 2.0, tails) / freedom)
+    low, high = np.sqrt(2.0 * scipy.special.gammaincinv(freedom / 2.0, tails) / freedom)
     return Index(index, index * float(low), index * float(high))

@@ -16,7 +16,7 @@ from functools import cache
 from math import exp, lgamma, pi, sqrt
 
 import numpy as np
-from scipy.special import ndtr
+import scipy
 
 from control.core.types import FloatArray
 
@@ -25,7 +25,7 @@ from control.core.types import FloatArray
 def d2(n: int) -> float:
     """Mean range of n standard normal values."""
     x, weight = _grid()
-    cdf = ndtr(x)
+    cdf = scipy.special.ndtr(x)
     return float(weight @ (1.0 - cdf**n - (1.0 - cdf) ** n))
 
 
@@ -36,7 +36,8 @@ def d3(n: int) -> float:
     density = np.exp(-(x**2) / 2) / sqrt(2 * pi)
     # P(range <= w) = n * integral of f(x) (F(x + w) - F(x))^(n-1); E[range^2] = 2 * integral of w P(range > w)
     spans, step = _simpson(0.0, 14.0, 281)
-    inside = np.array([n * (weight * density) @ (ndtr(x + w) - ndtr(x)) ** (n - 1) for w in spans])
+    cdf = scipy.special.ndtr
+    inside = np.array([n * (weight * density) @ (cdf(x + w) - cdf(x)) ** (n - 1) for w in spans])
     return sqrt(float(2.0 * step @ (spans * (1.0 - inside))) - d2(n) ** 2)
 
 

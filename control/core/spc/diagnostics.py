@@ -9,9 +9,7 @@ from dataclasses import dataclass
 from math import exp, log, sqrt
 
 import numpy as np
-from scipy.linalg import solve_toeplitz
-from scipy.signal import lfilter
-from scipy.special import log_ndtr, ndtri
+import scipy
 
 from control.core.types import FloatArray
 
@@ -73,7 +71,7 @@ class Autoregression:
     def simulate(self, n: int, rng: np.random.Generator) -> FloatArray:
         """``n`` values of it with normal noise, settled from the first."""
         noise = rng.normal(0.0, self.noise, WARM_UP + n)
-        x = np.asarray(lfilter([1.0], [1.0, *(-one for one in self.phi)], noise), np.float64)
+        x = np.asarray(scipy.signal.lfilter([1.0], [1.0, *(-one for one in self.phi)], noise), np.float64)
         return self.mean + x[WARM_UP:]
 
 
@@ -84,7 +82,7 @@ def normality(values: FloatArray) -> Normality:
     centred = used - used.mean()
     z = centred / used.std(ddof=1)
     odd = 2.0 * np.arange(1, n + 1) - 1.0
-    squared = -n - float(odd @ (log_ndtr(z) + log_ndtr(-z[::-1]))) / n
+    squared = -n - float(odd @ (scipy.special.log_ndtr(z) + scipy.special.log_ndtr(-z[::-1]))) / n
     statistic = squared * (1.0 + 0.75 / n + 2.25 / n**2)
     variance = float(np.mean(centred**2))
     skewness = float(np.mean(centred**3)) / variance**1.5
@@ -130,7 +128,7 @@ def fit_autoregression(values: FloatArray, longest: int = LONGEST_MEMORY) -> Aut
     rho = np.array(found.value)
     best = (0.0, np.empty(0), 1.0)  # criterion, coefficients, share of the variance that is noise
     for order in range(1, len(rho)):
-        phi = np.asarray(solve_toeplitz(rho[:order], rho[1 : order + 1]))
+        phi = np.asarray(scipy.linalg.solve_toeplitz(rho[:order], rho[1 : order + 1]))
         share = max(float(1.0 - phi @ rho[1 : order + 1]), 1e-12)
         criterion = found.n * log(share) + 2.0 * order
         if criterion < best[0]:
@@ -143,4 +141,4 @@ def normal_quantiles(n: int) -> FloatArray:
 
     [1] G. Blom, Statistical Estimates and Transformed Beta-Variables (1958): (i - 3/8) / (n + 1/4).
     """
-    return np.asarray(ndtri((np.arange(1, n + 1) - 0.375) / (n + 0.25)), np.float64)
+    return np.asarray(scipy.special.ndtri((np.arange(1, n + 1) - 0.375) / (n + 0.25)), np.float64)

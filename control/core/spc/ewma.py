@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from math import sqrt
 
 import numpy as np
-from scipy.signal import lfilter
+import scipy
 
 from control.core.types import BoolArray, FloatArray, IntArray
 
@@ -55,7 +55,7 @@ def judge(
 ) -> Ewma:
     """Continue the EWMA that stood at ``start`` after ``count`` points over ``z`` (..., k)."""
     began = ((1.0 - weight) * np.asarray(start))[..., None]
-    value = np.asarray(lfilter([weight], [1.0, weight - 1.0], z, axis=-1, zi=began)[0], np.float64)
+    value = np.asarray(scipy.signal.lfilter([weight], [1.0, weight - 1.0], z, axis=-1, zi=began)[0], np.float64)
     t = np.asarray(count)[..., None] + np.arange(1, z.shape[-1] + 1)
     limit = width * np.sqrt(weight / (2.0 - weight) * (1.0 - (1.0 - weight) ** (2.0 * t)))
     return Ewma(value, limit, np.abs(value) > limit)

@@ -15,7 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import betaincinv, fdtri
+import scipy
 
 from control.core.types import BoolArray, FloatArray
 
@@ -68,12 +68,12 @@ class Hotelling:
 
 def upper_line(p: int, m: int, alpha: float = ALPHA) -> float:
     """Phase II, of new observations."""
-    return p * (m + 1) * (m - 1) / (m * m - m * p) * float(fdtri(p, m - p, 1.0 - alpha))
+    return p * (m + 1) * (m - 1) / (m * m - m * p) * float(scipy.special.fdtri(p, m - p, 1.0 - alpha))
 
 
 def upper_line_phase_one(p: int, m: int, alpha: float = ALPHA) -> float:
     """Of the observations the reference itself was found from."""
-    return (m - 1) ** 2 / m * float(betaincinv(p / 2.0, (m - p - 1) / 2.0, 1.0 - alpha))
+    return (m - 1) ** 2 / m * float(scipy.special.betaincinv(p / 2.0, (m - p - 1) / 2.0, 1.0 - alpha))
 
 
 def judge(values: FloatArray, reference: Reference, alpha: float = ALPHA) -> Hotelling:

@@ -17,9 +17,7 @@ from math import sqrt
 from typing import NamedTuple
 
 import numpy as np
-from scipy.optimize import brentq
-from scipy.signal import lfilter
-from scipy.special import chndtr
+import scipy
 
 from control.core.spc.hotelling import Reference
 from control.core.types import BoolArray, FloatArray
@@ -48,7 +46,7 @@ def judge(values: FloatArray, reference: Reference, weight: float, h: float, sta
     held = standing or Standing((0.0,) * len(reference.mean))
     whitened = reference.whitened(values)
     began = (1.0 - weight) * np.array([held.average])
-    average = lfilter([weight], [1.0, weight - 1.0], whitened, axis=0, zi=began)[0]
+    average = scipy.signal.lfilter([weight], [1.0, weight - 1.0], whitened, axis=0, zi=began)[0]
     t = held.taken + np.arange(1, len(values) + 1)
     variance = weight / (2.0 - weight) * (1.0 - (1.0 - weight) ** (2.0 * t))
     value = np.square(average).sum(axis=1) / variance
@@ -59,7 +57,10 @@ def judge(values: FloatArray, reference: Reference, weight: float, h: float, sta
 @cache
 def upper_line(p: int, weight: float, run_length: float = 370.4) -> float:
     """h for which a false alarm comes every ``run_length`` observations, once the limits have settled."""
-    return float(brentq(lambda h: in_control_run_length(p, weight, h) - run_length, 0.5, 10.0 * p + 30.0, xtol=1e-4))
+    found = scipy.optimize.brentq(
+        lambda h: in_control_run_length(p, weight, h) - run_length, 0.5, 10.0 * p + 30.0, xtol=1e-4
+    )
+    return float(found)
 
 
 def in_control_run_length(p: int, weight: float, h: float) -> float:
@@ -68,6 +69,6 @@ def in_control_run_length(p: int, weight: float, h: float) -> float:
     ring = 2.0 * radius / (2 * RINGS + 1)
     at = ring * np.arange(RINGS + 1)  # middle of each ring; the innermost is a disc around zero
     edges = (at + ring / 2.0) / weight
-    inside = chndtr(edges[None, :] ** 2, p, (((1.0 - weight) * at / weight) ** 2)[:, None])
+    inside = scipy.special.chndtr(edges[None, :] ** 2, p, (((1.0 - weight) * at / weight) ** 2)[:, None])
     stay = np.diff(inside, axis=1, prepend=0.0)
     return float(np.linalg.solve(np.eye(RINGS + 1) - stay, np.ones(RINGS + 1))[0])

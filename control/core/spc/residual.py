@@ -17,7 +17,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.signal import lfilter
+import scipy
 
 from control.core.spc import individuals
 from control.core.spc.individuals import Lines
@@ -52,7 +52,7 @@ def one_step(values: FloatArray, weight: float, level: float | None = None) -> t
         return np.empty(0), level
     first = float(values[0]) if level is None else level
     known = values[1:] if level is None else values
-    levels = lfilter([weight], [1.0, weight - 1.0], known, zi=[(1.0 - weight) * first])[0]
+    levels = scipy.signal.lfilter([weight], [1.0, weight - 1.0], known, zi=[(1.0 - weight) * first])[0]
     errors = known - np.concatenate([[first], levels[:-1]])[: len(known)]
     last = float(levels[-1]) if len(levels) else first
     return (np.concatenate([[np.nan], errors]) if level is None else errors), last

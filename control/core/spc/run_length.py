@@ -13,7 +13,7 @@ from collections.abc import Callable
 from math import sqrt
 
 import numpy as np
-from scipy.special import ndtr
+import scipy
 
 from control.core.types import FloatArray, IntArray
 
@@ -26,7 +26,7 @@ Judge = Callable[[FloatArray], IntArray]  # standardised values (k,) -> bits of 
 
 def shewhart(width: float = 3.0, shift: float = 0.0) -> float:
     """Single values against mean +- ``width`` sigma, the mean shifted by ``shift`` sigma."""
-    return float(1.0 / (ndtr(-width - shift) + ndtr(shift - width)))
+    return float(1.0 / (scipy.special.ndtr(-width - shift) + scipy.special.ndtr(shift - width)))
 
 
 def ewma(weight: float, width: float, shift: float = 0.0, *, settled: bool = False) -> float:
@@ -57,7 +57,7 @@ def _ewma_widening(length: FloatArray, last: float, weight: float, shift: float)
 def _ewma_moves(start: FloatArray, limit: float, weight: float, shift: float) -> FloatArray:
     """Probability to come from each of ``start`` (k,) into each cell between -limit and limit: (k, CELLS)."""
     edges = np.linspace(-limit, limit, CELLS + 1)
-    below = ndtr((edges[None, :] - (1.0 - weight) * start[:, None]) / weight - shift)
+    below = scipy.special.ndtr((edges[None, :] - (1.0 - weight) * start[:, None]) / weight - shift)
     return np.asarray(np.diff(below, axis=1), np.float64)
 
 
@@ -90,8 +90,8 @@ def _one_sided(allowance: float, limit: float, shift: float, head_start: float) 
     width = 2.0 * limit / (2.0 * CELLS - 1.0)
     centre = width * np.arange(CELLS)
     step = centre[None, :] - centre[:, None] + allowance - shift
-    stay = ndtr(step + width / 2.0) - ndtr(step - width / 2.0)
-    stay[:, 0] = ndtr(step[:, 0] + width / 2.0)
+    stay = scipy.special.ndtr(step + width / 2.0) - scipy.special.ndtr(step - width / 2.0)
+    stay[:, 0] = scipy.special.ndtr(step[:, 0] + width / 2.0)
     length = _steps_to_leave(stay)
     return float(length[0]), float(np.interp(head_start, centre, length))
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.signal import lfilter
+import scipy
 
 from control.core.types import BoolArray, FloatArray, IntArray
 
@@ -35,7 +35,7 @@ class Known:
 
 def bias(error: FloatArray, weight: float, known: Known) -> FloatArray:
     """B after none, one, ... all of n errors, in the order in which they became known: B += w (e - B), (n + 1,)."""
-    return np.concatenate([[0.0], lfilter([weight], [1.0, weight - 1.0], error[known.order])])
+    return np.concatenate([[0.0], scipy.signal.lfilter([weight], [1.0, weight - 1.0], error[known.order])])
 
 
 def corrected(error: FloatArray, weight: float, known: Known) -> FloatArray:

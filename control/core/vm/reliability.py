@@ -14,7 +14,7 @@ Y.-T. Huang, F.-T. Cheng, the same 24 (2011) 209-216 (DQI); J. E. Jackson, G. S.
 from __future__ import annotations
 
 import numpy as np
-from scipy.special import ndtr
+import scipy
 
 from control.core.types import BoolArray, FloatArray, IntArray, Quality, Verdict
 from control.core.vm.splits import forward
@@ -27,7 +27,7 @@ TIMES = 2.5  # the largest value of training, from which an index says no
 
 def reliance(z_main: FloatArray, z_reference: FloatArray) -> FloatArray:
     """RI: 1 where both models agree, 0.317 where they are two standard deviations apart."""
-    return np.asarray(2.0 * (1.0 - ndtr(np.abs(z_main - z_reference) / 2.0)))
+    return np.asarray(2.0 * (1.0 - scipy.special.ndtr(np.abs(z_main - z_reference) / 2.0)))
 
 
 def reliance_threshold(largest_error: float, label_sigma: float) -> float:
