@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -46,6 +46,10 @@ class Names:
 
     def measured(self, machine: str, key: str) -> str:
         return self._measured.get((machine, key), key)
+
+    def of_machine(self, machine: Equipment) -> Callable[[str], str]:
+        """What a tag or a stream of the machine is called."""
+        return lambda key: self.measured(machine.key, key) if "/" in key else self.tag(machine.pk, key)
 
     def signal(self, machine_id: int, key: str) -> str:
         """A tag of the machine, or ``coater:loading`` and ``coater:loading/1-top`` of the machine before it."""

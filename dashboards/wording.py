@@ -573,8 +573,8 @@ def refusal(code: str) -> str:
     return str(REFUSALS.get(code, ""))
 
 
-def differences(found: dict[str, Any]) -> list[tuple[str, str, str]]:
-    """(what, what was seen, what is), from a refusal's own form."""
+def differences(found: dict[str, Any], named: Callable[[str], str] = str) -> list[tuple[str, str, str]]:
+    """(what, what was seen, what is), from a refusal's own form; ``named`` knows what tags and streams are called."""
     rows = []
     for key, told in found.items():
         if key == "faults":
@@ -583,7 +583,8 @@ def differences(found: dict[str, Any]) -> list[tuple[str, str, str]]:
         pair = told if isinstance(told, dict) else {"is": told}
         seen, present = pair.get("seen", pair.get("to", pair.get("needed"))), pair.get("is", _range(pair))
         present = STATES.get(present, present) if key == "state" else present
-        rows.append((str(DIFFERENCES.get(key, constraint(key))), _plain(seen), _plain(present)))
+        words = str(DIFFERENCES[key]) if key in DIFFERENCES else constraint(key, named)
+        rows.append((named(key) if words == key else words, _plain(seen), _plain(present)))
     return rows
 
 

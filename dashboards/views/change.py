@@ -23,6 +23,7 @@ from control.queries import changes as queries
 from control.queries import live
 from dashboards import decisions, hands, parts, permissions, revisions, wording
 from dashboards.gate import asks_for
+from dashboards.names import Names
 from dashboards.views import effects, hindsights, refusals
 from dashboards.views.guardrails import Guard, guardrails
 from dashboards.views.outlooks import cards
@@ -58,13 +59,14 @@ def page_now(request: HttpRequest, pk: int) -> HttpResponse:
 def decide(request: HttpRequest, pk: int) -> HttpResponse:
     """One of the buttons, on the version that was on the page; from there to the change that came of it."""
     change, form = _found(request, pk), request.POST
-    act = VERBS.get(form.get("verb", ""), _reject)
+    act, named = VERBS.get(form.get("verb", ""), _reject), Names(change.line_id).of_machine(change.loop.equipment)
     try:
         done = act(request, change, form.get("key", ""), _seen(form.get("version", "")))
     except Refused as refusal:
-        return refusals.shown(request, refusal, back=request.path.replace("decide/", ""))
+        return refusals.shown(request, refusal, back=request.path.replace("decide/", ""), named=named)
     if done.status != 200:
-        return refusals.page(request, done.status, done.answer, back=form.get("back") or f"/changes/{pk}/")
+        back = form.get("back") or f"/changes/{pk}/"
+        return refusals.page(request, done.status, done.answer, back=back, named=named)
     return redirect("change", done.answer["id"])
 
 

@@ -21,11 +21,17 @@ from dashboards.views import sign
 RETRY_S = 5
 
 
-def shown(request: HttpRequest, refusal: Refused, back: str = "/") -> HttpResponse:
-    return page(request, refusal.status, refusal.as_json(), back)
+Named = Callable[[str], str]
 
 
-def page(request: HttpRequest, status: int, answer: Mapping[str, Any], back: str = "/") -> HttpResponse:
+def shown(request: HttpRequest, refusal: Refused, back: str = "/", named: Named = str) -> HttpResponse:
+    return page(request, refusal.status, refusal.as_json(), back, named)
+
+
+def page(
+    request: HttpRequest, status: int, answer: Mapping[str, Any], back: str = "/", named: Named = str
+) -> HttpResponse:
+    """``named`` knows what the things are called that the difference names by their keys."""
     code = answer.get("code", "")
     if code in sign.CODES:
         return sign.page(request, status, answer, back)
@@ -33,7 +39,7 @@ def page(request: HttpRequest, status: int, answer: Mapping[str, Any], back: str
         "lines": permissions.lines(request),
         "words": wording.refusal(code) or answer.get("detail", ""),
         "code": code,
-        "difference": wording.differences(answer.get("difference") or {}),
+        "difference": wording.differences(answer.get("difference") or {}, named),
         "back": back,
     }
     return render(request, "refused.html", context, status=status)

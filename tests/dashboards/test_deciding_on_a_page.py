@@ -7,12 +7,15 @@ from collections.abc import Callable
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
-from django.utils import translation
+from django.utils import timezone, translation
 
 from control.actions import loops
-from control.models import Change
+from control.models import Change, Tag
+from dashboards import wording
+from dashboards.names import Names
 from dashboards.permissions import now
 from dashboards.templatetags.apc import number, signed
+from tests import factories
 from tests.dashboards.conftest import PASSWORD
 from tests.factories import Plant
 
@@ -50,6 +53,27 @@ def test_a_wrong_version_is_told_which_was_seen_and_which_it_is(change: Change, 
     form = {"verb": "approve", "key": "old", "version": change.version - 1}
     page = signed_in("operator").post(f"/changes/{change.pk}/decide/", form).content.decode()
     assert f"Version</th><td>{change.version - 1}</td><td>{change.version}</td>" in page
+
+
+@pytest.mark.parametrize("language", ["en", "ko"])
+def test_a_refusal_names_what_has_moved_as_the_machine_does(
+    plant: Plant, change: Change, signed_in: SignIn, language: str
+) -> None:
+    Tag.objects.filter(pk=plant.tags["pump_top"].pk).update(name="Pump, top side", name_ko="상면 펌프")
+    factories.snapshot(plant, timezone.now(), pump_top=61.5)
+    form = {"verb": "approve", "key": "k", "version": change.version}
+    answer = signed_in("operator").post(f"/changes/{change.pk}/decide/", form, headers={"accept-language": language})
+    named = {"en": "Pump, top side", "ko": "상면 펌프"}[language]
+    assert answer.status_code == 409
+    assert f'<th scope="row">{named}</th><td>60</td><td>61.5</td>' in answer.content.decode()
+
+
+def test_a_refusal_names_the_stream_that_is_not_relied_on(plant: Plant) -> None:
+    named = Names(plant.line.pk).of_machine(plant.coater)
+    told = {"loading/1-top": {"is": "doubted"}, "pump_top:high": {"is": 1.0}, "state": {"is": "applied"}}
+    with translation.override("en"):
+        words = [row[0] for row in wording.differences(told, named)]
+        assert words == [str(plant.streams["loading/1-top"]), f"{plant.tags['pump_top']}: upper machine limit", "State"]
 
 
 def test_the_same_form_sent_twice_has_one_effect(change: Change, signed_in: SignIn) -> None:
