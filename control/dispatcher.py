@@ -12,8 +12,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from django.db.models import QuerySet
-
 from control.actions import figures, leases, loops, writing
 from control.actions.errors import Conflict
 from control.actions.leases import Held
@@ -83,14 +81,11 @@ class Dispatcher:
         """Settle what was left in writing, then write what is approved; nothing without the lease."""
         if not self._renew():
             return
-        left = Change.objects.filter(line_id=self.line_id, state=State.WRITING).order_by("taken_at")
-        for change_id, equipment in _places(left):
-            with self._unless_overtaken(change_id):
-                self._take_over(change_id, equipment)
-        approved = Change.objects.filter(line_id=self.line_id, state=State.APPROVED).order_by("decided_at")
-        for change_id, equipment in _places(approved):
-            with self._unless_overtaken(change_id):
-                self._write(change_id, equipment)
+        due = Change.objects.filter(line_id=self.line_id, state__in=[State.WRITING, State.APPROVED])
+        for change in due.select_related("loop__equipment").order_by("taken_at", "decided_at"):  # NULL comes last
+            go_on = self._take_over if change.state == State.WRITING else self._write
+            with self._unless_overtaken(change.pk):
+                go_on(change.pk, change.loop.equipment)
         self._hear()
 
     def stop(self) -> None:
@@ -268,10 +263,6 @@ class Dispatcher:
             yield
         except Conflict as refusal:  # a newer dispatcher has it, and says how it ended
             log.warning("change %s: %s", change_id, refusal)
-
-
-def _places(changes: QuerySet[Change]) -> list[tuple[int, Equipment]]:
-    return [(change.pk, change.loop.equipment) for change in changes.select_related("loop__equipment")]
 
 
 def _tags(change_id: int) -> list[str]:

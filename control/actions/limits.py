@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 from django.contrib.auth.models import User
+from django.db.models import FloatField, Func
 
 from control.actions import audit, chart_rows, machines, phase_one, versions
 from control.actions._version import begin
@@ -30,6 +31,7 @@ from control.core.types import MeasuredBy, Quality, Rule
 from control.models import Equipment, Limits, Line, Measurement, Stream, Version, VersionState
 
 OF_FAST_DATA = Rule.BEYOND_3_SIGMA
+EPOCH_S = Func("at", template="date_part('epoch', %(expressions)s)", output_field=FloatField())
 ROUGHLY = 100_000  # points simulated for each stream of a machine drawn at once
 Source = Version.Source
 
@@ -119,9 +121,8 @@ def _rows(stream: Stream, since: datetime, until: datetime) -> tuple[list[Limits
         equipment=stream.lane.equipment_id, stream=stream, at__gte=since, at__lt=until,
         by=MeasuredBy.GAUGE, quality=Quality.GOOD, value__isnull=False,
     )  # fmt: skip
-    told = list(rows.order_by("at").values_list("at", "value"))
-    at_s = np.array([at.timestamp() for at, _ in told])
-    values = np.array([value for _, value in told], np.float64)
+    told = np.array(list(rows.order_by("at").values_list(EPOCH_S, "value")), np.float64)
+    at_s, values = told.reshape(-1, 2).T
     wild = core.wild(values)
     drawn = core.phase_one(values, at_s, excluded=wild)
     fast = drawn.lag_1 > phase_one.AUTOCORRELATED

@@ -8,9 +8,11 @@ in it: m steps later its share has faded to w (1 - w)^m.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
@@ -26,6 +28,8 @@ from control.core.vm.metrology import Doubt, Triple
 NEIGHBOUR_S = 60.0  # how old a neighbour's value may be to bear witness
 USED_TO_S = 600.0  # of doubtful inputs on end, after which they are how the line runs now
 FADED = 1e-3  # share of a value out of its turn under which it is let go
+GOOD, DOUBTFUL = int(Quality.GOOD), int(Quality.DOUBTFUL)  # looked up with every value, and an enum is slow at that
+GAUGE, LAB = int(MeasuredBy.GAUGE), int(MeasuredBy.LAB)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -153,7 +157,7 @@ class Feedback:
         for k in order.tolist():
             index = int(self.paired.measured.stream[k])
             self.predicted[k] = self.paired.base[k] + self.states[index].bias
-            if self.quality[k] == Quality.GOOD:
+            if self.quality[k] == GOOD:
                 self._one(k, index)
         for index, calibration in self.open.items():
             self.states[index] = replace(self.states[index], **calibration.packed())
@@ -174,33 +178,33 @@ class Feedback:
 
     def _judge(self, ratio: FloatArray, why: Doubt) -> None:
         self.dqiy = np.maximum(self.dqiy, ratio)
-        bad = (ratio > 1.0) & (self.quality == int(Quality.GOOD))
-        self.quality[bad], self.doubt[bad] = int(Quality.DOUBTFUL), int(why)
+        bad = (ratio > 1.0) & (self.quality == GOOD)
+        self.quality[bad], self.doubt[bad] = DOUBTFUL, int(why)
 
     def _one(self, k: int, index: int) -> None:
         """A value that is good so far."""
         measured, state, feedback = self.paired.measured, self.states[index], self.machine.streams[index].feedback
-        if measured.by[k] != feedback:
+        by = int(measured.by[k])
+        if by != feedback:
             self._meet_otherwise(k, index)
-            if feedback == MeasuredBy.GAUGE and measured.by[k] == MeasuredBy.LAB:
+            if feedback == GAUGE and by == LAB:
                 self._compare_gauge(k, index)
             return
         if not state.fed_back:
             self.states[index] = replace(state, fed_back=True)
         self._check(k, max(state.gauge_lab) / metrology.LIMIT, Doubt.GAUGE_LAB)
-        off, at_s = float(measured.value[k] - self.paired.base[k]), float(measured.at_s[k])
-        if not np.isfinite(off) or not self._of_this_bias(k, index):
+        off = float(measured.value[k]) - float(self.paired.base[k])
+        if not math.isfinite(off) or not self._of_this_bias(k, index):
             return
-        state = self.states[index]
+        state, at_s = self.states[index], float(measured.at_s[k])
         if state.error_at_s is not None and at_s < state.error_at_s:
             self._out_of_turn(k, index, off)
             return
         far = metrology.FAR * float(self.checks.sigma[index])
         self._check(k, metrology.alone(off - state.bias, self._others(k, index), far), Doubt.ALONE)
-        if self.quality[k] == Quality.GOOD and self._sound(k, index):
-            self._learn(k, index, off)
+        learnt = self._learn(k, index, off) if self.quality[k] == GOOD and self._sound(k, index) else {}
         made_s = float(self.paired.made_s[k])
-        self.states[index] = replace(self.states[index], error=off, error_at_s=at_s, error_made_s=made_s)
+        self.states[index] = replace(self.states[index], error=off, error_at_s=at_s, error_made_s=made_s, **learnt)
 
     def _sound(self, k: int, index: int) -> bool:
         """Whether the inputs behind a value may teach: good ones, or doubtful ones for so long that they are the state.
@@ -208,7 +212,7 @@ class Feedback:
         An instrument that lies for a while must not move the bias; a machine that was retuned for good must.
         """
         since_s, at_s = self.states[index].unsound_s, float(self.paired.measured.at_s[k])
-        good = bool(self.paired.sound[k] == Quality.GOOD)
+        good = bool(self.paired.sound[k] == GOOD)
         if good != (since_s is None):
             since_s = None if good else at_s
             self.states[index] = replace(self.states[index], unsound_s=since_s)
@@ -226,8 +230,8 @@ class Feedback:
     def _check(self, k: int, ratio: float, why: Doubt) -> None:
         """One more check of one value; the first that says no tells why."""
         self.dqiy[k] = max(self.dqiy[k], ratio)
-        if ratio > 1.0 and self.quality[k] == Quality.GOOD:
-            self.quality[k], self.doubt[k] = int(Quality.DOUBTFUL), int(why)
+        if ratio > 1.0 and self.quality[k] == GOOD:
+            self.quality[k], self.doubt[k] = DOUBTFUL, int(why)
 
     def _others(self, k: int, index: int) -> list[float]:
         """How far off its own bias the last value of this stream was, and those of its neighbours just now.
@@ -244,8 +248,11 @@ class Feedback:
             and (state.error_made_s != made_s if other == index else at_s - state.error_at_s <= NEIGHBOUR_S)
         ]
 
-    def _learn(self, k: int, index: int, off: float) -> None:
-        """The bias a step further, and the error of what was stated for this metre into the calibration set."""
+    def _learn(self, k: int, index: int, off: float) -> dict[str, Any]:
+        """The bias a step further, and the error of what was stated for this metre into the calibration set.
+
+        What of the stream's state is other by that.
+        """
         state, at_s = self.states[index], float(self.paired.measured.at_s[k])
         weight, relearned = share_of(state.relearned, self.checks.weight[index])
         calibration = self._opened(index)
@@ -254,10 +261,10 @@ class Feedback:
             calibration.score((off - stated.bias) / self.checks.half_width[index], stated)
         bias = state.bias + weight * (off - state.bias)
         calibration.step(at_s, bias)
-        self.states[index] = replace(state, bias=bias, relearned=relearned, wanted=max(state.wanted - 1, 0))
         self._stepped(index, at_s, Stated(bias, calibration.width))
         if relearned == RELEARNED and state.relearn_s is not None:
             self.steps.relearnt.append(Relearnt(index, state.relearn_s, at_s))
+        return {"bias": bias, "relearned": relearned, "wanted": max(state.wanted - 1, 0)}
 
     def _out_of_turn(self, k: int, index: int, off: float) -> None:
         """An older value than the last: its share of the bias as it would be now, had it come when it was measured."""
@@ -267,7 +274,7 @@ class Feedback:
         before = calibration.before(at_s, Stated(state.bias, state.width)).bias
         far = metrology.FAR * float(self.checks.sigma[index])
         self._check(k, metrology.alone(off - before, (), far), Doubt.ALONE)
-        if share < FADED or self.quality[k] != Quality.GOOD or self.paired.sound[k] != Quality.GOOD:
+        if share < FADED or self.quality[k] != GOOD or self.paired.sound[k] != GOOD:
             return
         bias = state.bias + share * (off - before)
         self.states[index] = replace(state, bias=bias)
@@ -276,13 +283,13 @@ class Feedback:
     def _meet_otherwise(self, k: int, index: int) -> None:
         """Metrology that corrects no model: where there is no other, a few values tell all they ever will."""
         state, known = self.states[index], np.isfinite(self.paired.measured.value[k] - self.paired.base[k])
-        if state.wanted and not state.fed_back and known and self.paired.sound[k] == Quality.GOOD:
+        if state.wanted and not state.fed_back and known and self.paired.sound[k] == GOOD:
             self.states[index] = replace(state, wanted=min(state.wanted, RELEARNED) - 1)
 
     def _compare_gauge(self, k: int, index: int) -> None:
         """A lab sample tells whether the gauge said the same of that metre."""
         beside, sigma = self.paired.measured.beside, float(self.checks.sigma[index])
-        if beside is None or not np.isfinite(beside[k]) or not sigma > 0:
+        if beside is None or not math.isfinite(beside[k]) or not sigma > 0:
             return
         difference = float(beside[k] - self.paired.measured.value[k]) / sigma
         state = self.states[index]

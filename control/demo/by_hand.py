@@ -1,44 +1,86 @@
-"""How a line is run where nothing is predicted: now and then somebody looks at the gauge and trims the set-points."""
+"""How a line is run where nothing is predicted: now and then somebody looks at the gauge and trims the set-points.
+
+Such a line lives in a process of its own, ahead of what is stored of it, for the two take about as long. It needs
+nothing from here but what its hands know.
+"""
 
 from __future__ import annotations
 
-from datetime import timedelta
+import multiprocessing
+from collections.abc import Iterator, Sequence
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from statistics import fmean
 
 import numpy as np
-from django.db.models import Avg
 
-from control.connectors.base import WriteCommand
+from control.core.exchange import Scan, WriteCommand
+from control.core.twin.line import Line as Twin
 from control.core.types import FloatArray, MeasuredBy, Quality
-from control.demo.lines import DemoLine
-from control.models import Loop, Measurement, Recipe, Stream, VersionState
 
-LOOKED_AT = timedelta(minutes=5)  # of gauge values
+STEP_S = 900
+ROUND_S = 1800  # how often somebody looks
+LOOKED_AT_S = 300.0  # of gauge values
 
 
-def trim(line: DemoLine) -> None:
-    """Take each loop that stands outside its deadband back to target, typed in at the machine."""
-    recipe = Recipe.objects.get(line=line.line, state=VersionState.ACTIVE)
-    for loop in Loop.objects.filter(equipment__line=line.line).select_related("equipment"):
-        off = _off_target(loop, recipe, line)
-        if not np.abs(off).max() > loop.settings["deadband"]:
+@dataclass(frozen=True, slots=True, eq=False)
+class Hand:
+    """What somebody knows of a loop: ``gains`` (cvs, mvs), ``target`` (cvs,) and when he lets it be."""
+
+    equipment: str
+    loop: str
+    cvs: Sequence[str]
+    mvs: Sequence[str]
+    gains: FloatArray
+    target: FloatArray
+    deadband: float
+
+
+def lived(twin: Twin, hands: Sequence[Hand], since_s: float, seconds: int) -> Iterator[tuple[Twin, list[Scan]]]:
+    """The scans of so many seconds from ``since_s`` (epoch seconds), in steps, with the twin as it was after each."""
+    context = multiprocessing.get_context("spawn")
+    here, there = context.Pipe(duplex=False)
+    process = context.Process(target=_live, args=(there, twin, hands, since_s, seconds), daemon=True)
+    process.start()
+    there.close()  # so that its end is heard here
+    with closing(here):
+        for _ in range(0, seconds, STEP_S):
+            yield here.recv()
+    process.join()
+
+
+def _live(told: Connection, twin: Twin, hands: Sequence[Hand], since_s: float, seconds: int) -> None:
+    """In the process of its own. It waits while what it told is not yet read, and ends when nobody listens."""
+    with suppress(BrokenPipeError, KeyboardInterrupt):
+        for begin in range(0, seconds, STEP_S):
+            end = min(begin + STEP_S, seconds)
+            scans = [scan for k in range(begin, end) for scan in twin.step(1.0, since_s + k + 1)]
+            if end % ROUND_S == 0 or end == seconds:
+                for hand in hands:
+                    trim(twin, hand, scans, since_s + end)
+            told.send((twin, scans))
+
+
+def trim(twin: Twin, hand: Hand, scans: Sequence[Scan], at: float) -> None:
+    """Take a loop that stands outside its deadband back to target, typed in at the machine."""
+    gauged = _gauged(hand, scans, at - LOOKED_AT_S)
+    off = np.array([fmean(gauged[cv]) if gauged[cv] else np.nan for cv in hand.cvs]) - hand.target
+    if not np.abs(off).max() > hand.deadband:
+        return
+    moves = np.linalg.lstsq(hand.gains, -off, rcond=None)[0]
+    now_is = twin.read_back(hand.equipment, hand.mvs, at)
+    values = {tag: (now_is[tag].value or 0.0) + float(move) for tag, move in zip(now_is, moves, strict=True)}
+    twin.write(hand.equipment, WriteCommand(f"by hand {hand.equipment}/{hand.loop} {at:.0f}", 0, values), at)
+
+
+def _gauged(hand: Hand, scans: Sequence[Scan], since_s: float) -> dict[str, list[float]]:
+    """What the gauge said of each stream of a loop, where it vouched for it."""
+    said: dict[str, list[float]] = {cv: [] for cv in hand.cvs}
+    for scan in scans:
+        if scan.equipment != hand.equipment or scan.at <= since_s:
             continue
-        moves = np.linalg.lstsq(np.array(loop.settings["gains"]), -off, rcond=None)[0]
-        machine = line.links[loop.equipment.key]
-        now_is = machine.read_back(loop.settings["mvs"])
-        values = {tag: (now_is[tag].value or 0.0) + float(move) for tag, move in zip(now_is, moves, strict=True)}
-        machine.write(WriteCommand(f"by hand {loop.equipment.key}/{loop.key} {line.now:%H:%M}", 0, values))
-
-
-def _off_target(loop: Loop, recipe: Recipe, line: DemoLine) -> FloatArray:
-    """How far each stream of a loop has stood off its target on average, (cvs,); NaN where nothing was measured."""
-    seen = Measurement.objects.filter(
-        equipment=loop.equipment, at__gt=line.now - LOOKED_AT, by=MeasuredBy.GAUGE, quality=Quality.GOOD
-    )
-    means = dict(seen.order_by().values("stream").annotate(mean=Avg("value")).values_list("stream", "mean"))
-    streams = Stream.objects.filter(pk__in=means).select_related("lane", "characteristic")
-    by_key = {stream.key: means[stream.pk] for stream in streams}
-    off = []
-    for cv in loop.settings["cvs"]:
-        spec = recipe.stream_spec(loop.equipment.key, cv) or {}
-        off.append(by_key.get(cv, np.nan) - (spec.get("target") or np.nan))
-    return np.array(off)
+        for piece in scan.measurements:
+            if piece.stream in said and piece.by == MeasuredBy.GAUGE and piece.quality == Quality.GOOD:
+                said[piece.stream].append(piece.value or np.nan)
+    return said

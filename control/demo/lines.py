@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from zlib import crc32
+
+import numpy as np
 
 from control.actions import ingest, pipeline, plant
 from control.actions.audit import Actor
@@ -18,9 +20,11 @@ from control.connectors.memory import RetentiveMemory
 from control.core.twin.line import Line as Twin
 from control.core.twin.parameters import line_parameters
 from control.core.twin.scenario import Scenario
+from control.demo import by_hand
+from control.demo.by_hand import Hand
 from control.demo.plants import FIXTURES, PATHS
 from control.dispatcher import Dispatcher
-from control.models import Equipment, Line
+from control.models import Equipment, Line, Loop, Recipe, VersionState
 
 SHIFT_S = 8 * 3600.0  # length of fixtures/scenarios/shift.toml
 SEED = 8
@@ -86,11 +90,32 @@ class DemoLine:
         return self.links[equipment.key]
 
     def run(self, seconds: int) -> None:
-        """Let the twin work, and store and process what it says, as one body."""
-        scans: list[Scan] = []
-        for _ in range(seconds):
-            self.now += timedelta(seconds=1)
-            scans += self.twin.step(1.0, self.now.timestamp())
+        """Let the twin work, and take what it says."""
+        begun_s = self.now.timestamp()
+        self._take([scan for k in range(seconds) for scan in self.twin.step(1.0, begun_s + k + 1)])
+
+    def run_by_hand(self, seconds: int) -> Iterator[None]:
+        """The same while hands trim its set-points and nobody else acts: a step each time it is asked to go on."""
+        for twin, scans in by_hand.lived(self.twin, self._hands(), self.now.timestamp(), seconds):
+            self.twin = twin
+            for link in self.links.values():
+                link.twin = twin
+            self._take(scans)
+            yield
+
+    def _hands(self) -> list[Hand]:
+        recipe = Recipe.objects.get(line=self.line, state=VersionState.ACTIVE)
+        return [
+            Hand(loop.equipment.key, loop.key, deadband=loop.settings["deadband"],
+                cvs=loop.settings["cvs"], mvs=loop.settings["mvs"], gains=np.array(loop.settings["gains"]),
+                target=np.array([_target(recipe, loop, cv) for cv in loop.settings["cvs"]]),
+            )
+            for loop in Loop.objects.filter(equipment__line=self.line).select_related("equipment")
+        ]  # fmt: skip
+
+    def _take(self, scans: Sequence[Scan]) -> None:
+        """Store and process what the twin said, as one body."""
+        self.now = datetime.fromtimestamp(scans[-1].at, UTC)
         for scan in scans[-len(self.links) :]:
             self.links[scan.equipment].newest = scan
         ingest.store_batch(ingest.raw(), self.who, ingest.batch_of_scans(self.who, scans), now=self.now)
@@ -102,6 +127,11 @@ class DemoLine:
         memory.log_path.unlink(missing_ok=True)
         memory.log(self.twin.take_unlogged())
         memory.save(self.twin.snapshot(), clean=True)
+
+
+def _target(recipe: Recipe, loop: Loop, stream: str) -> float:
+    target = (recipe.stream_spec(loop.equipment.key, stream) or {}).get("target")
+    return np.nan if target is None else float(target)
 
 
 def load(name: str, hours: float, *, actor: Actor, now: datetime) -> DemoLine:

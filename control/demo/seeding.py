@@ -19,7 +19,7 @@ from control.actions import audit, changes, drifting, estimators, limits
 from control.actions.proposing import retract
 from control.connectors.memory import RetentiveMemory
 from control.core.policy import Reason
-from control.demo import by_hand, lines, people, plants
+from control.demo import lines, people, plants
 from control.demo.crew import Crew
 from control.demo.lines import DemoLine
 from control.demo.people import SYSTEM
@@ -27,9 +27,8 @@ from control.models import Loop, Snapshot
 
 CLOSED = 0.15  # share of the shift with closed loops, or
 LEAST_CLOSED_S = 1200.0  # this, but never more than half a shift
-LEARNING_STEP_S = 300
-ROUND = timedelta(minutes=30)  # how often signals are answered and, before the loops are closed, set-points trimmed
-STEP_S = 30  # of the closed loop: how often the crew and the dispatcher look
+ROUND = timedelta(minutes=30)  # how often signals are answered
+STEP_S = 60  # of the closed loop: how often the crew and the dispatcher look
 
 Clock = Callable[[], datetime]
 Progress = Callable[[float, float], None]  # seconds of process done, and in all
@@ -63,17 +62,15 @@ class PastShift:
         return self.lines[0].now
 
     def learn(self) -> None:
-        """Run the first part, then draw limits and train estimators from it."""
-        until = self.since + timedelta(seconds=_learning_s(self.hours * 3600))
+        """Run the first part by hand, then draw limits and train estimators from it."""
         looked = self.now
         self.crew.hand_over(looked)
-        while (left_s := round((until - self.now).total_seconds())) > 0:
-            self._run(min(LEARNING_STEP_S, left_s))
-            if self.now - looked >= ROUND or self.now >= until:
+        seconds = round(_learning_s(self.hours * 3600))
+        for _ in zip(*[line.run_by_hand(seconds) for line in self.lines], strict=True):
+            self._seen()
+            if self.now - looked >= ROUND:
                 looked = self.now
                 self.crew.answer(self.now)
-                for line in self.lines:
-                    by_hand.trim(line)
         for machine in [machine for line in self.lines for machine in line.equipment]:
             for make in (estimators.train, limits.draw):
                 make(
@@ -98,6 +95,9 @@ class PastShift:
     def _run(self, seconds: int) -> None:
         for line in self.lines:
             line.run(seconds)
+        self._seen()
+
+    def _seen(self) -> None:
         self.crew.hand_over(self.now)
         self.progress((self.now - self.since).total_seconds(), self.hours * 3600)
 

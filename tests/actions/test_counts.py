@@ -198,3 +198,11 @@ def test_nothing_is_trained_to_predict_a_count(plant):
     sent(plant, DEFECTS, np.arange(1, 31), np.full(30, 10.0))
     told = estimators.train(plant.coater, since=NOW - timedelta(days=2), until=NOW, actor="test", now=NOW)
     assert not any(key.startswith(("pinholes", "cells")) for key in (*told.metrics, *told.refused))
+
+
+def test_a_rate_beyond_the_specification_is_believed_and_called(plant):
+    plant.recipe.content["specs"]["coater.pinholes"] = {"lower": None, "target": 0.1, "upper": 0.5}
+    plant.recipe.save()
+    sent(plant, DEFECTS, [1, 30], [10.0, 10.0])
+    told = Point.objects.filter(stream=plant.streams[DEFECTS]).order_by("at").values_list("value", "quality", "rules")
+    assert list(told) == [(0.1, Quality.GOOD, 0), (3.0, Quality.GOOD, Rule.OUT_OF_SPEC)]

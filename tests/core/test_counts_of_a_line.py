@@ -147,3 +147,14 @@ def test_what_gives_no_limits_is_refused_with_the_reason(kind, rates, sizes, why
 
 def test_a_rule_that_presumes_normal_zones_is_none_for_counts():
     assert [name for name, told in SETS.items() if counts.fits(told.rules)] == ["beyond_3_sigma", "nelson_1_2_3"]
+
+
+@pytest.mark.parametrize("kind", list(counts.KINDS))
+def test_false_alarms_are_foretold_from_samples_that_could_be(kind):
+    told = counts.KINDS[kind]
+    of_one = {"p": p_chart, "u": u_chart}[told.family].sigma(0.02, np.array([50.0]))[0]
+    process = counts.Chance(0.02, float(of_one) * (2.0 if told.wider else 1.0), 50.0, told)
+    rates = process.simulate(20_000, np.random.default_rng(7))
+    assert rates.min() >= 0.0
+    assert rates.max() <= 1.0 or told.family == "u"
+    assert told.wider or rates.std() == pytest.approx(process.sigma, rel=0.03)

@@ -37,6 +37,7 @@ class PressPlant:
             StreamConfig(f"{kind['key']}/{lane['number']}", kind["lower"], kind["target"], kind["upper"])
             for lane in self.told["lanes"]
             for kind in self.told["characteristics"]
+            if not kind.get("counted")
         )
         self.keys = tuple(stream.key for stream in self.streams)
 

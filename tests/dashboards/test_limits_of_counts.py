@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -94,3 +95,37 @@ def test_the_chart_of_a_lane_has_lines_for_each_size_and_the_numbers_tell_it(
     text = b"".join(client.get(f"/lanes/{stream.lane_id}/points.csv", asked).streaming_content).decode()
     assert {row["n"] for row in csv.DictReader(io.StringIO(text))} == {"4000.0", "6000.0"}
     assert "Counted, not measured" in client.get(f"/lanes/{stream.lane_id}/capability/").content.decode()
+
+
+def test_a_chart_of_another_kind_begins_where_the_one_before_it_ends(
+    plant: Plant, stream: Stream, signed_in: SignIn
+) -> None:
+    now = timezone.now()
+    limits.draw(plant.coater, since=now - timedelta(days=1), until=now, actor="test", now=now - timedelta(minutes=20))
+    row = Limits.objects.get()
+    told = {"stream": stream, "mean": row.mean, "sigma": row.sigma, "n": row.n, "method": "chance", "rules": 1}
+    span = {"window_from": row.window_from, "window_to": row.window_to}
+    Limits.objects.create(
+        **told, **span, chart="np", number=99, state="superseded", parameters=row.parameters,
+        effective_from=now - timedelta(hours=3), effective_to=row.effective_from,
+    )  # fmt: skip
+    asked = {"from": (now - timedelta(hours=5)).isoformat(), "to": now.isoformat()}
+    frame = signed_in("viewer").get(f"/api/v1/lanes/{stream.lane_id}/frame", asked).json()
+    (drawn,) = (one for one in frame["streams"] if one["id"] == stream.pk)
+    first, then = drawn["limits"]
+    assert (first["number"], first["end"], then["number"], drawn["as_counts"]) == (99, then["start"], row.number, False)
+
+
+def test_a_script_drafts_limits_of_counts(stream: Stream, signed_in: SignIn) -> None:
+    now, client = timezone.now(), signed_in("engineer")
+    asked = {"from": (now - timedelta(hours=2)).isoformat(), "to": now.isoformat(), "reason": "by a script"}
+
+    def sent(key: str, **told: str) -> int:
+        return client.post(
+            f"/api/v1/streams/{stream.pk}/limits", json.dumps(asked | told), "application/json",
+            headers={"Idempotency-Key": key},
+        ).status_code  # fmt: skip
+
+    assert sent("a") == sent("b", basis="p") == sent("c", basis="u", rule_set="nelson_1_2_3") == 422
+    assert sent("d", basis="p", rule_set="beyond_3_sigma") == 200
+    assert [row.chart for row in Limits.of(Version.objects.get())] == ["p"]

@@ -96,7 +96,8 @@ def phase_one(rates: FloatArray, sizes: FloatArray, kind: Kind) -> Found:
 class Chance:
     """Samples of one ``size`` in which nothing but chance is at work: the process whose false alarms are foretold.
 
-    ``sigma`` is that of their rate; on Laney's charts it is wider than counting alone explains, and taken as normal.
+    ``sigma`` is that of their rate; on Laney's charts it is wider than counting alone explains, and taken as normal, as
+    far as a rate can be.
     """
 
     mean: float
@@ -107,7 +108,8 @@ class Chance:
     def simulate(self, n: int, rng: np.random.Generator) -> FloatArray:
         """Rates of ``n`` samples."""
         if self.kind.wider:
-            return np.asarray(self.mean + self.sigma * rng.standard_normal(n))
+            highest = 1.0 if self.kind.of == DEFECTIVES else np.inf
+            return np.clip(self.mean + self.sigma * rng.standard_normal(n), 0.0, highest)
         if self.kind.of == DEFECTIVES:
             return np.asarray(rng.binomial(round(self.size), self.mean, n) / self.size)
         return np.asarray(rng.poisson(self.size * self.mean, n) / self.size)

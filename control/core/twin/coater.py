@@ -117,8 +117,8 @@ class Coater:
 
     def _die(self, level: Mapping[str, float]) -> FloatArray:
         """Lane-wise drift of the dies, shape (lanes, 2), mean free: a die cannot make slurry."""
-        drift = np.array([[level[name] for name in names] for names in self._die_names]).T
-        return np.asarray(drift - drift.mean(axis=0))
+        drift = np.array([[level[name] for name in names] for names in self._die_names])
+        return np.asarray(drift.T - drift.sum(axis=1) / self.parameters.lanes)
 
     def _transient(self) -> float:
         p = self.parameters

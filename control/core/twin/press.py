@@ -62,13 +62,13 @@ class Press:
         self.force_n_mm += (1 - math.exp(-dt_s / p.force_lag_s)) * (actual["line_force"] - self.force_n_mm)
         warmer_k = actual["roll_temperature"] - p.temperature_degc
         gamma = p.gamma_n_mm * (1 + level["hardness"] + hardness) * (1 - p.gamma_per_k * warmer_k)
-        relative = loading / loading.mean() - 1
+        relative = loading * (loading.size / float(loading.sum())) - 1
         opened_um = actual["gap_tilt"] / 2 * self.across + (level["crown"] + crown) * self.bow
         force = self.force_n_mm * (1 + p.loading_share * relative - p.profile_per_um * opened_um)
         density = compacted_density(force, p.rho_0_g_cm3, p.rho_max_g_cm3, gamma)
         thickness = thickness_um(loading, density)
-        self._look(actual, float(thickness.mean()))
-        return np.stack([thickness, density])
+        self._look(actual, float(thickness.sum()) / thickness.size)
+        return np.array([thickness, density])
 
     def _look(self, actual: Mapping[str, float], thickness: float) -> None:
         p, seen = self.parameters, dict(actual)

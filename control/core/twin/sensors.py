@@ -21,6 +21,7 @@ from control.core.types import FloatArray, MeasuredBy, Quality
 # Truth of one piece by its position on the endless web: shape (rows, lanes).
 Truth = Callable[[float], FloatArray]
 Locate = Callable[[float], tuple[int, float]]
+GOOD, MISSING = int(Quality.GOOD), int(Quality.MISSING)  # looked up for every tag of every scan
 
 
 class Faults:
@@ -84,7 +85,7 @@ class TagSensors:
         values: list[float | None] = [
             seen[tag] + off if tag in seen else None for tag, off in zip(self.tags, noise, strict=True)
         ]
-        quality = [int(Quality.MISSING if value is None else Quality.GOOD) for value in values]
+        quality = [MISSING if value is None else GOOD for value in values]
         self.faults.apply(values, quality)
         return values, quality
 
