@@ -23,6 +23,7 @@ SYSTEM = "sign_in"
 REAUTH = timedelta(seconds=300)  # a password proved by the one who is signed in holds for so long
 ANYWHERE = "*"
 FORGOTTEN = timedelta(days=1)
+A_LOOK = timedelta(seconds=5)  # at a password, with many at once
 A_ROW_EVERY = timedelta(minutes=1)  # of tries that nobody looked at, so that a scanner does not fill the audit
 
 
@@ -98,8 +99,8 @@ def signatures(obj: models.Model) -> models.QuerySet[Signature]:
 def prove(name: str, password: str, *, address: str, now: datetime) -> User:
     """The active person of that name, if the password is his. To be called outside any transaction.
 
-    Every try is counted before it is looked at, so that of many at once none is free; a right one is taken back. A name
-    that nobody has takes the same steps and the same time.
+    Every try is counted before it is looked at, so that of many at once none is free; a right one is taken back, and
+    only wrong ones lock. A name that nobody has takes the same steps and the same time.
     """
     name, address = unicodedata.normalize("NFKC", name)[:150], address[:45]
     person = User.objects.filter(username=name).first()
@@ -136,29 +137,31 @@ class _Tries:
         rows = self._rows()
         for row in rows:
             if row.since <= self.now - _patience(row).within:
-                row.failures, row.since = 0, self.now
+                row.failures, row.wrong, row.since = 0, 0, self.now
         closed = [until for row in rows if (until := self._closed_until(row))]
         if closed:
             return max(closed)
         for row in rows:
             row.failures += 1
-            row.save(update_fields=["failures", "since"])
+            row.save(update_fields=["failures", "wrong", "since"])
         return None
 
     @transaction.atomic
     def failed(self) -> datetime | None:
-        """Lock what has had its number of failures: until when."""
-        rows = [row for row in self._rows() if row.failures >= _patience(row).failures]
+        """Count a wrong one, and lock what has had its number of them: until when."""
+        rows = self._rows()
         for row in rows:
-            row.failures, row.locked_until = 0, self.now + _patience(row).locked
-            row.save(update_fields=["failures", "locked_until"])
+            row.wrong += 1
+            if row.wrong >= _patience(row).failures:
+                row.failures, row.wrong, row.locked_until = 0, 0, self.now + _patience(row).locked
+            row.save(update_fields=["failures", "wrong", "locked_until"])
         Guesses.objects.filter(since__lt=self.now - FORGOTTEN).delete()
-        return max((row.locked_until for row in rows if row.locked_until), default=None)
+        return max((at for row in rows if (at := row.locked_until) and at > self.now), default=None)
 
     @transaction.atomic
     def take_back(self) -> None:
         for row in self._rows():
-            row.failures = max(row.failures - 1, 0)
+            row.failures = max(row.failures - 1, row.wrong)
             row.save(update_fields=["failures"])
 
     def _rows(self) -> list[Guesses]:
@@ -175,7 +178,7 @@ class _Tries:
         if row.locked_until and row.locked_until > self.now:
             return row.locked_until
         full = row.failures >= _patience(row).failures
-        return row.since + _patience(row).within if full else None
+        return min(row.since + _patience(row).within, self.now + A_LOOK) if full else None
 
 
 def _patience(row: Guesses) -> Patience:

@@ -39,12 +39,14 @@ class Signature(models.Model):
 class Guesses(models.Model):
     """Wrong passwords for a name from an address, or (no address) from anywhere, since the first of them.
 
+    ``failures`` counts beside the ``wrong`` ones those that are just being looked at, as long as they may be wrong.
     The name is kept as a digest: what people type into the wrong field is a password now and then.
     """
 
     name_sha256 = models.CharField(max_length=64)
     address = models.CharField(max_length=45, blank=True)
     failures = models.PositiveSmallIntegerField(default=0)
+    wrong = models.PositiveSmallIntegerField(default=0)
     since = models.DateTimeField()
     locked_until = models.DateTimeField(null=True)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import timedelta
 
 import pytest
@@ -109,6 +110,19 @@ def test_five_wrong_passwords_lock_that_name_there_for_five_minutes(kim):
     assert proved(address=THERE) == kim
     assert refused(name="lee").code == "wrong_password"
     assert proved(now=NOW + 5 * MINUTE) == kim
+
+
+def test_right_passwords_that_are_just_being_looked_at_lock_nothing(kim):
+    """Of five at once at one desk one is mistyped: that one alone counts. A sixth waits for them."""
+    right = [signing._Tries(hashlib.sha256(b"kim").hexdigest(), HERE, NOW) for _ in range(4)]
+    assert [one.begin() for one in right] == 4 * [None]
+    assert refused().code == "wrong_password"
+    assert refused(password=PASSWORD).difference == {"until": (NOW + signing.A_LOOK).isoformat()}
+    for one in right:
+        one.take_back()
+    assert proved() == kim
+    assert set(Guesses.objects.values_list("failures", "wrong", "locked_until")) == {(1, 1, None)}
+    assert [refused().code for _ in range(5)] == 4 * ["wrong_password"] + ["locked_out"]
 
 
 def test_wrong_passwords_that_lie_far_apart_lock_nothing(kim):
