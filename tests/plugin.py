@@ -96,7 +96,8 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 def forget_at_power_failure(server: Postgres) -> None:
     """What tests wrote is thrown away, so no commit need wait for the disk; kill -9 still loses nothing."""
     with server.connect() as connection:
-        connection.execute("ALTER SYSTEM SET fsync = off")
+        for setting in ("fsync", "full_page_writes"):
+            connection.execute(f"ALTER SYSTEM SET {setting} = off")
         connection.execute("SELECT pg_reload_conf()")
 
 
