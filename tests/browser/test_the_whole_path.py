@@ -14,9 +14,7 @@ LOOP = "loading-bottom"
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(560)]
 
 
-def test_a_change_is_approved_and_applied_before_two_browsers(
-    installation: Installation, pages: Pages
-) -> None:
+def test_a_change_is_approved_and_applied_before_two_browsers(installation: Installation, pages: Pages) -> None:
     change, decider = approved(installation, pages)
     viewer = pages["viewer"]
     viewer.goto(f"/changes/{change}/")

@@ -27,7 +27,7 @@ def simulated(broken, shift=0.0, about=200):
     def judge(z):
         return rules.judge(z, broken)[0]
 
-    return run_length.simulated(judge, np.random.default_rng(60), runs=20_000, shift=shift, about=about)
+    return run_length.simulated(judge, np.random.default_rng(60), runs=40_000, shift=shift, about=about)
 
 
 @pytest.mark.parametrize("kind", ["settled", "widening"])
