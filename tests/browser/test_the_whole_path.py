@@ -6,7 +6,6 @@ import pytest
 from playwright.sync_api import Page, expect
 from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
-from tests.browser.conftest import Pages
 from tests.browser.looking import until
 from tests.installation import PASSWORD, Installation, wait_until
 
@@ -14,7 +13,9 @@ LOOP = "loading-bottom"
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(560)]
 
 
-def test_a_change_is_approved_and_applied_before_two_browsers(installation: Installation, pages: Pages) -> None:
+def test_a_change_is_approved_and_applied_before_two_browsers(
+    installation: Installation, pages: dict[str, Page]
+) -> None:
     change, decider = approved(installation, pages)
     viewer = pages["viewer"]
     viewer.goto(f"/changes/{change}/")
@@ -27,7 +28,7 @@ def test_a_change_is_approved_and_applied_before_two_browsers(installation: Inst
     assert done["values"] == pytest.approx(moves(installation, change))
 
 
-def test_points_arrive_on_every_lane(installation: Installation, pages: Pages) -> None:
+def test_points_arrive_on_every_lane(installation: Installation, pages: dict[str, Page]) -> None:
     rows = installation.sql(
         "SELECT n.id FROM control_lane n JOIN control_equipment e ON e.id = n.equipment_id"
         " JOIN control_line l ON l.id = e.line_id WHERE l.key = 'cathode-1' AND e.key = 'coater' ORDER BY n.id"
@@ -41,7 +42,7 @@ def test_points_arrive_on_every_lane(installation: Installation, pages: Pages) -
         until(page, f"({count}) > {before}")
 
 
-def approved(installation: Installation, pages: Pages) -> tuple[int, Page]:
+def approved(installation: Installation, pages: dict[str, Page]) -> tuple[int, Page]:
     """The change that was approved in two taps, and by whose page.
 
     A new batch of slurry may take a change back before anybody has read it; then the next one is waited for.
