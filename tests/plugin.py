@@ -50,17 +50,17 @@ os.environ["APC_TEST_OWN_SERVERS"] = "DATABASE_URL " * wants_postgres + "REDIS_U
 # Files whose tests share what is dear to set up, each lot on one worker. By name: xdist 3.8 writes
 # the group of its marker where pytest 9.2 no longer reads, so that each worker started a line of its own.
 # They run in this order: one batch of slurry brings a change to the first two, and what came of it is known minutes
-# later
+# later, in which parts may die and no change is wanted
 TOGETHER = {
     "tests/browser/test_the_whole_path.py": "installation",
     "tests/faults/test_a_write_survives_its_writer.py": "installation",
+    "tests/faults/test_nothing_is_lost_when_a_part_dies.py": "installation",
     "tests/browser/test_what_came_of_it.py": "installation",
     "tests/faults/test_many_approvals.py": "installation",
     "tests/faults/test_rights_end_without_redis.py": "installation",
     "tests/faults/test_a_restart_says_bye.py": "installation",
     "tests/faults/test_a_stop_holds_within_a_second.py": "installation",
     "tests/faults/test_a_second_start_finds_its_data.py": "installation",
-    "tests/faults/test_nothing_is_lost_when_a_part_dies.py": "installation",
     "tests/launch/test_up.py": "up",
     "tests/test_seed_demo.py": "demo",
 }

@@ -68,17 +68,26 @@ def opened(browser: Browser, served: Served) -> Iterator[Open]:
     assert (violations, faults) == ([], [])
 
 
-@pytest.fixture(scope="module")
-def pages(installation: Installation, browser: Browser) -> Iterator[dict[str, Page]]:
-    """People, each at a browser of their own."""
-    opened = {}
-    for name in ("operator", "supervisor", "viewer", "engineer"):
-        page = opened[name] = browser.new_page(base_url=installation.url, locale="en")
+class Pages(dict[str, Page]):
+    """People, each at a browser of their own that is opened when first looked at: pages nobody needs cost as much."""
+
+    def __init__(self, site: Installation, browser: Browser) -> None:
+        super().__init__()
+        self.site, self.browser = site, browser
+
+    def __missing__(self, name: str) -> Page:
+        page = self[name] = self.browser.new_page(base_url=self.site.url, locale="en")
         page.goto("/accounts/login/")
         page.fill("[name=username]", name)
         page.fill("[name=password]", DEMO_PASSWORD)
         page.get_by_role("button", name="Sign in").click()
         expect(page.get_by_role("heading", level=1)).to_have_text("Cathode line 1")
+        return page
+
+
+@pytest.fixture(scope="module")
+def pages(installation: Installation, browser: Browser) -> Iterator[Pages]:
+    opened = Pages(installation, browser)
     yield opened
     for page in opened.values():
         page.context.close()
