@@ -24,6 +24,7 @@ from control.core.types import Contribution, Expected, MeasuredBy, Move, Proposa
 from control.models import (
     ActionCode,
     Area,
+    CauseCode,
     Change,
     Characteristic,
     Equipment,
@@ -207,6 +208,11 @@ def reason_code(key: str = "wrong_direction", *, needs_text: bool = False) -> Re
 def action_code(key: str = "watched", *, needs_text: bool = False) -> ActionCode:
     """What was done about a signal; those of a new installation are there unless a test wiped the tables."""
     return ActionCode.objects.get_or_create(key=key, defaults={"name": key, "needs_text": needs_text})[0]
+
+
+def cause_code(key: str = "batch", name: str = "Batch change") -> CauseCode:
+    """Why a signal came, of those that a new installation has or another."""
+    return CauseCode.objects.get_or_create(key=key, defaults={"name": name})[0]
 
 
 def snapshot(plant: Plant, at: datetime = NOW, *, bad: tuple[str, ...] = (), **values: float) -> Snapshot:

@@ -27,6 +27,7 @@ from control.actions.machines import Built
 from control.actions.proposing import BEFORE, news, propose, retract
 from control.core import loop as core
 from control.core.interventions import ROLL
+from control.core.lifecycle import UNWRITTEN
 from control.core.loop import Pass, State
 from control.core.pairing import locate
 from control.core.policy import Reason
@@ -56,6 +57,8 @@ SELECT c.processed, c.head_seq, c.state::text, c.failures, i.arrived, i.earliest
         FROM control_loop l WHERE l.equipment_id = c.equipment_id AND l.last_move_at IS NOT NULL),
        (SELECT coalesce(json_agg(json_build_array(e.id, e.kind, date_part('epoch', e.at), e.side)), '[]')::text
         FROM control_processevent e WHERE e.equipment_id = c.equipment_id AND e.taken_at IS NULL),
+       EXISTS (SELECT FROM control_loop l JOIN control_change n ON n.loop_id = l.id
+        WHERE l.equipment_id = c.equipment_id AND n.state = ANY (%(unwritten)s)),
        {BEFORE}
 FROM control_cursor c JOIN control_intake i USING (equipment_id)
 WHERE c.equipment_id = %(id)s FOR NO KEY UPDATE OF c SKIP LOCKED
@@ -141,7 +144,7 @@ def _advance(equipment_id: int, now: datetime) -> Advanced:
     begun = _begun(conn, equipment_id)
     if begun is None:
         return Advanced()
-    span, built, head_seq, state, told_of, before = begun
+    span, built, head_seq, state, told_of, unwritten, before = begun
     fresh = _window.read(conn, span, built.stream_ids, len(built.tags), built.cycle_s)
     fresh = _upstream.beside(conn, built.upstream, _placed(conn, equipment_id, built, fresh))
     found = core.run(built.machine, state, fresh.trace, fresh.new, fresh.measured, list(told_of.values()))
@@ -151,7 +154,7 @@ def _advance(equipment_id: int, now: datetime) -> Advanced:
     _note_signals(points, head_seq, now)
     watching.note(built, fresh, found, told_of.values(), now)
     changes = _propose(built, fresh, found, before, now)
-    changes += _retract(built, found, now)
+    changes += _retract(built, found, now) if unwritten else 0
     caught_up = _moved(conn, span, head_seq + len(points), found.state, now)
     if len(points):
         events.publish("points", line_id=built.line_id, equipment_id=equipment_id)
@@ -176,7 +179,8 @@ def _take_events(built: Built, equipment_id: int, told_of: Mapping[int, Event], 
 class _Begun(NamedTuple):
     """What a pass starts from.
 
-    ``told_of`` are the events recorded since the last one, by id; ``before`` is what BEFORE says of the loops.
+    ``told_of`` are the events recorded since the last one, by id; ``unwritten`` whether a change is open that nobody
+    has written yet; ``before`` is what BEFORE says of the loops.
     """
 
     span: Span
@@ -184,15 +188,17 @@ class _Begun(NamedTuple):
     head_seq: int
     state: State
     told_of: dict[int, Event]
+    unwritten: bool
     before: str
 
 
 def _begun(conn: psycopg.Connection[Any], equipment_id: int) -> _Begun | None:
     """Lock the cursor and see what there is to do; None where another pass is at work or nothing is new."""
-    row = _window.binary_cursor(conn).execute(BEGIN, {"id": equipment_id}).fetchone()
+    asked = {"id": equipment_id, "unwritten": [state.value for state in UNWRITTEN]}
+    row = _window.binary_cursor(conn).execute(BEGIN, asked).fetchone()
     if row is None:
         return None
-    processed, head_seq, state, failures, arrived, earliest_at, stamp, moves, told, before = row
+    processed, head_seq, state, failures, arrived, earliest_at, stamp, moves, told, unwritten, before = row
     upto = min(arrived, processed + BATCHES[min(failures, len(BATCHES) - 1)])
     if upto <= processed:
         return None
@@ -201,7 +207,7 @@ def _begun(conn: psycopg.Connection[Any], equipment_id: int) -> _Begun | None:
         found = found.moved(loop, at_s)
     told_of = {pk: Event(Kind(kind), at_s, side) for pk, kind, at_s, side in json.loads(told)}
     span = Span(equipment_id, processed, upto, earliest_at or ANYTIME)
-    return _Begun(span, _built(equipment_id, stamp), head_seq, found, told_of, before)
+    return _Begun(span, _built(equipment_id, stamp), head_seq, found, told_of, unwritten, before)
 
 
 def _built(equipment_id: int, stamp: str) -> Built:

@@ -17,7 +17,7 @@ from control.actions.audit import Actor
 from control.actions.authority import LADDER, NOBODY
 from control.actions.errors import Conflict
 from control.core.foretold import lands
-from control.core.lifecycle import UNDECIDED, State, Verb
+from control.core.lifecycle import UNDECIDED, UNWRITTEN, State, Verb
 from control.core.modes import Mode
 from control.core.policy import Level, Needed
 from control.core.types import Proposal
@@ -101,7 +101,7 @@ def retract(reasons: Mapping[int, str], *, actor: Actor, now: datetime) -> int:
 
     Its inputs went bad: it may be proposed again when all is well. The way back of an undoing stays. Returns how many.
     """
-    unwritten = Change.objects.filter(loop__in=reasons, undoes=None, state__in=[*UNDECIDED, State.APPROVED])
+    unwritten = Change.objects.filter(loop__in=reasons, undoes=None, state__in=UNWRITTEN)
     retracted = 0
     for change in unwritten.select_related("decided_by"):
         with suppress(Conflict), audit.atomic():  # someone was first: the dispatcher asks again by itself

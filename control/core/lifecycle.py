@@ -81,6 +81,7 @@ TRANSITIONS: dict[tuple[State, Verb], State] = {
 }
 
 UNDECIDED = frozenset(_UNDECIDED)
+UNWRITTEN = frozenset(_UNWRITTEN)
 OPEN = frozenset({*_UNWRITTEN, _S.WRITING, _S.UNCONFIRMED})
 ENDED = frozenset(State) - OPEN - {_S.APPLIED, _S.VERIFYING}
 UNDER_HOLD = frozenset({_V.REJECT, _V.EXPIRE, _V.WITHDRAW})  # and what has happened at the machine already:

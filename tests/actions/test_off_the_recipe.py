@@ -14,7 +14,7 @@ from control.actions import drifting, recipes, signals, versions
 from control.actions.loops import demote
 from control.core.demotion import Trigger
 from control.core.modes import Mode
-from control.models import CauseCode, Change, Line, Loop, Product, SetPointMove, Signal
+from control.models import Change, Line, Loop, Product, SetPointMove, Signal
 from control.queries import handover
 from control.queries.signals import board
 from tests import factories
@@ -44,7 +44,7 @@ def told() -> list[tuple[str, int]]:
 
 def answered(plant: Plant, at: datetime) -> None:
     row = Signal.objects.get(kind="recipe_drift", closed_at__isnull=True)
-    cause = CauseCode.objects.get_or_create(key="set_point_change", defaults={"name": "Set-point change"})[0]
+    cause = factories.cause_code("set_point_change", "Set-point change")
     signals.close(row, cause=cause, action=factories.action_code(), actor=plant.person("operator"), now=at)
 
 

@@ -7,9 +7,9 @@ import pytest
 from control.actions import signals
 from control.actions.errors import Conflict, Invalid, NoPermission
 from control.core.types import Rule
-from control.models import AuditEntry, CauseCode, Signal
+from control.models import AuditEntry, Signal
 from tests import factories
-from tests.factories import NOW, action_code
+from tests.factories import NOW, action_code, cause_code
 
 pytestmark = pytest.mark.django_db
 
@@ -50,7 +50,7 @@ def test_an_answered_signal_stays_as_it_is_and_the_next_point_opens_another(plan
     note(broken(plant, 1))
     first = Signal.objects.get()
     done = action_code("filter_changed")
-    signals.close(first, cause=CauseCode.objects.first(), action=done, actor=plant.person("operator"), now=NOW)
+    signals.close(first, cause=cause_code(), action=done, actor=plant.person("operator"), now=NOW)
     note(broken(plant, 9))
     assert Signal.objects.filter(closed_at__isnull=True).count() == 1
     first.refresh_from_db()
@@ -61,7 +61,7 @@ def test_an_answered_signal_stays_as_it_is_and_the_next_point_opens_another(plan
 
 def test_a_signal_is_answered_once_by_someone_who_may_with_words_where_the_code_says_nothing(plant):
     note(broken(plant, 1))
-    row, told = Signal.objects.get(), {"cause": CauseCode.objects.first(), "action": action_code("other"), "now": NOW}
+    row, told = Signal.objects.get(), {"cause": cause_code(), "action": action_code("other"), "now": NOW}
     with pytest.raises(NoPermission):
         signals.close(row, **told, action_taken="x", actor=plant.person("viewer"))
     with pytest.raises(Invalid):

@@ -11,7 +11,7 @@ from control.actions import attention, changes, shelving, signals
 from control.actions.errors import Conflict, Invalid, NoPermission
 from control.core.figures import Figures
 from control.core.types import Rule
-from control.models import AuditEntry, CauseCode, Change, Mode, Shelf, Signal
+from control.models import AuditEntry, Change, Mode, Shelf, Signal
 from control.queries.signals import board
 from tests import factories
 from tests.factories import NOW, Plant
@@ -89,7 +89,7 @@ def test_what_breaks_at_once_is_led_by_the_most_urgent(plant: Plant) -> None:
 
 def test_one_answer_is_for_all_of_the_same_cause(plant: Plant) -> None:
     broke(plant, streams=EVERY)
-    cause, operator = CauseCode.objects.first(), plant.person("operator")
+    cause, operator = factories.cause_code(), plant.person("operator")
     action = factories.action_code()
     signals.close(Signal.objects.get(joins=None), cause=cause, action=action, actor=operator, now=NOW)
     assert not Signal.objects.filter(closed_at=None).exists()
@@ -234,7 +234,7 @@ def test_a_failed_write_is_one_urgent_signal_of_its_loop_until_it_is_answered(pl
     assert (row.priority, row.points, row.called_at, row.stream) == (1, 2, NOW, None)
     with pytest.raises(Invalid):
         shelving.shelve(row, minutes=5, reason="x", actor=plant.person("operator"), now=NOW)
-    cause = CauseCode.objects.first()
+    cause = factories.cause_code()
     signals.close(row, cause=cause, action=factories.action_code(), actor=plant.person("operator"), now=NOW)
     signals.raise_(plant.line, Signal.Kind.WRITE_FAILED, loop=plant.loop, now=NOW)
     assert Signal.objects.count() == 2

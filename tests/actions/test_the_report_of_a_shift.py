@@ -12,7 +12,7 @@ from control.actions import changes, loops, process_events, shifts, signals, tun
 from control.core.modes import Mode
 from control.core.process_events import Kind
 from control.core.types import Rule
-from control.models import CauseCode, Change, Handover, Signal
+from control.models import Change, Handover, Signal
 from tests import factories
 from tests.actions.test_handing_over_a_shift import BEGIN, END
 from tests.factories import Plant
@@ -96,7 +96,7 @@ def test_a_report_that_is_made_late_tells_how_things_stood_at_the_end(plant: Pla
 
 
 def answer(row: Signal, plant: Plant, at: datetime) -> None:
-    cause = CauseCode.objects.get_or_create(key="batch", defaults={"name": "Batch change"})[0]
+    cause = factories.cause_code()
     signals.close(row, cause=cause, action=factories.action_code(), actor=plant.person("operator"), now=at)
 
 

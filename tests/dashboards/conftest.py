@@ -10,7 +10,7 @@ from django.test import Client
 from django.utils import timezone
 
 from control.actions import changes
-from control.models import CauseCode, Change, Cursor, Intake, ReasonCode
+from control.models import Change, Cursor, Intake, ReasonCode
 from tests import factories
 from tests.dashboards.serving import Served, serving
 from tests.factories import Plant
@@ -28,7 +28,7 @@ def equipped() -> Plant:
     found = factories.plant()
     ReasonCode.objects.get_or_create(key="other_reason", defaults={"name": "Other", "needs_text": True})
     ReasonCode.objects.get_or_create(key="sensor_odd", defaults={"name": "Sensor odd", "name_ko": "센서 이상"})
-    CauseCode.objects.get_or_create(key="batch", defaults={"name": "Batch change"})
+    factories.cause_code()
     factories.action_code()
     factories.action_code("other", needs_text=True)
     Cursor.objects.get_or_create(equipment=found.coater)

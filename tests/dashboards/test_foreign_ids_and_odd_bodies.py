@@ -16,7 +16,7 @@ from django.test import Client
 from django.utils import timezone
 
 from control.actions import changes
-from control.models import CauseCode, Change, Cursor, Intake, Line, ReasonCode, Tag
+from control.models import Change, Cursor, Intake, Line, ReasonCode, Tag
 from dashboards import refused
 from tests import factories
 from tests.dashboards.doors import World, addresses, doors, who, world
@@ -45,7 +45,7 @@ def two(django_db_setup: None, django_db_blocker) -> Iterator[Two]:
         Line.objects.filter(pk=other.line.pk).update(name=FOREIGN)
         Tag.objects.filter(equipment=other.coater).update(name=FOREIGN)
         ReasonCode.objects.get_or_create(key="sensor_odd", defaults={"name": "Sensor odd"})
-        CauseCode.objects.get_or_create(key="batch", defaults={"name": "Batch change"})
+        factories.cause_code()
         yield Two(own, world(other, _change(other)))
         transaction.set_rollback(True)
 
