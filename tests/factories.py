@@ -252,7 +252,7 @@ def point(
 
 
 def copied(rows: Iterable[Model]) -> None:
-    """Stores rows of one table by COPY: of thousands, ``bulk_create`` would take a second more than PostgreSQL needs."""
+    """Stores rows of one table by COPY: with thousands of them ``bulk_create`` takes a second and more."""
     found = list(rows)
     fields = found[0]._meta.concrete_fields
     values = attrgetter(*(field.attname for field in fields))

@@ -35,9 +35,10 @@ def tried(data: bytes, declaration: Mapping[str, Any], streams: set[str], tags: 
         "tags": tags,
         "seconds": SECONDS,
     }
+    question = json.dumps(asked)
     try:
         done = subprocess.run(
-            [sys.executable, "-m", __name__], input=json.dumps(asked), capture_output=True, text=True, timeout=2 * SECONDS,
+            [sys.executable, "-m", __name__], input=question, capture_output=True, text=True, timeout=2 * SECONDS,
             check=True, cwd=ROOT, env=ALONE,
         )  # fmt: skip
     except (subprocess.TimeoutExpired, subprocess.CalledProcessError):

@@ -178,7 +178,9 @@ def _tags(stored: Stored, equipment: Equipment, spec: EquipmentSpec) -> None:
 
 def _streams(stored: Stored, equipment: Equipment, spec: EquipmentSpec) -> None:
     there = {(lane.number, lane.side): lane for lane in equipment.lanes.all()}
-    told = {(lane.number, lane.side): Lane(equipment=equipment, number=lane.number, side=lane.side) for lane in spec.lanes}
+    told = {
+        (lane.number, lane.side): Lane(equipment=equipment, number=lane.number, side=lane.side) for lane in spec.lanes
+    }
     lanes = stored.upsert_all(there, told)
     for item in spec.characteristics:
         told = ("unit", "decimals", "gauge_sigma", "counted")

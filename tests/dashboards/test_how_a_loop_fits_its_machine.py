@@ -27,7 +27,7 @@ def record(plant: Plant, xi: float, seed: int = 1, moved: bool = True) -> None:
         pump = 60.0 + (0.5 * (k // 120 % 2) if moved else 0.0)
         values = [0.0] * len(slots)
         for key, slot in slots.items():
-            values[slot] = {**USUAL, "pump_top": pump}[key]
+            values[slot] = float({**USUAL, "pump_top": pump}[key])
         snapshots.append(
             Snapshot(
                 equipment=plant.coater, at=at, source=plant.source, sequence=k, arrival=k + 1, received_at=at, roll=7,
