@@ -45,6 +45,7 @@ __all__ = ["Plant", "PlantFileError", "Stored", "new_token", "read", "store"]
 
 Row = TypeVar("Row", bound=models.Model)
 TAG_FACTS = ("unit", "kind", "low", "high", "machine_low", "machine_high", "max_step", "deadband")
+CHARACTERISTIC_FACTS = ("unit", "decimals", "gauge_sigma", "counted")
 
 
 @dataclass(slots=True)
@@ -177,16 +178,12 @@ def _tags(stored: Stored, equipment: Equipment, spec: EquipmentSpec) -> None:
 
 
 def _streams(stored: Stored, equipment: Equipment, spec: EquipmentSpec) -> None:
-    there = {(lane.number, lane.side): lane for lane in equipment.lanes.all()}
-    told = {
-        (lane.number, lane.side): Lane(equipment=equipment, number=lane.number, side=lane.side) for lane in spec.lanes
-    }
+    there = {lane.key: lane for lane in equipment.lanes.all()}
+    told = {lane.key: Lane(equipment=equipment, number=lane.number, side=lane.side) for lane in spec.lanes}
     lanes = stored.upsert_all(there, told)
     for item in spec.characteristics:
-        told = ("unit", "decimals", "gauge_sigma", "counted")
-        facts = _names(item.names) | {name: getattr(item, name) for name in told}
-        found = {"equipment": equipment, "key": item.names.key}
-        characteristic = stored.upsert(Characteristic, found, facts, {})
+        facts = _names(item.names) | {name: getattr(item, name) for name in CHARACTERISTIC_FACTS}
+        characteristic = stored.upsert(Characteristic, {"equipment": equipment, "key": item.names.key}, facts, {})
         charted = {stream.lane_id: stream for stream in characteristic.streams.filter(lane__in=lanes)}
         stored.upsert_all(charted, {lane.pk: Stream(lane=lane, characteristic=characteristic) for lane in lanes})
 
