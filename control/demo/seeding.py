@@ -25,10 +25,10 @@ from control.demo.lines import DemoLine
 from control.demo.people import SYSTEM
 from control.models import Loop, Snapshot
 
-CLOSED = 0.15  # share of the shift with closed loops, or
+CLOSED = 0.125  # share of the shift with closed loops: the last of eight hours, or
 LEAST_CLOSED_S = 1200.0  # this, but never more than half a shift
 ROUND = timedelta(minutes=30)  # how often signals are answered
-STEP_S = 60  # of the closed loop: how often the crew and the dispatcher look
+STEP_S = 120  # of the closed loop: how often the crew and the dispatcher look
 
 Clock = Callable[[], datetime]
 Progress = Callable[[float, float], None]  # seconds of process done, and in all
