@@ -47,7 +47,7 @@ APC_SOCKET_ORIGINS = CSRF_TRUSTED_ORIGINS or [f"http://{host}:{APC_PORT}" for ho
 
 # --- applications -----------------------------------------------------------------------------------------------------
 INSTALLED_APPS = [
-    "django.contrib.admin",
+    "django.contrib.admin.apps.SimpleAdminConfig",  # its pages are found with the addresses: only the web needs them
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",

@@ -11,6 +11,8 @@ from dashboards.views.password import OwnPassword
 
 handler500 = "dashboards.views.refusals.failed"
 
+admin.autodiscover()
+
 FORM = ["get", "head", "options", "post"]  # Django's own forms would take a PUT for a POST
 
 urlpatterns = [

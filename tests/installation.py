@@ -27,12 +27,16 @@ from control.connectors.twin import TwinConnector
 ROOT = Path(__file__).parent.parent
 PASSWORD = "twelve-lanes-and-a-press"
 UP_S = 180.0
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 0.5
 INHERITED = ("PATH", "HOME", "LANG", "VIRTUAL_ENV", "TMPDIR")
 
 
 def wait_until(holds: Callable[[], Any], seconds: float, what: str) -> Any:
-    """The first true answer of ``holds``. Errors of a service that is just away count as not yet."""
-    deadline = time.monotonic() + seconds
+    """The first true answer of ``holds``, asked ever less often: each question takes processor time from the answer.
+
+    Errors of a service that is just away count as not yet.
+    """
+    deadline, pause = time.monotonic() + seconds, FIRST_PAUSE_S
     while True:
         try:
             if answer := holds():
@@ -40,7 +44,8 @@ def wait_until(holds: Callable[[], Any], seconds: float, what: str) -> Any:
         except (httpx.HTTPError, psycopg.OperationalError, redis.RedisError, psutil.Error):
             pass
         assert time.monotonic() < deadline, f"{what}: not within {seconds:g} s"
-        time.sleep(0.1)
+        time.sleep(pause)
+        pause = min(LONGEST_PAUSE_S, 1.2 * pause)
 
 
 def _command_line(process: psutil.Process) -> str:

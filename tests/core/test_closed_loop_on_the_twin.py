@@ -7,7 +7,8 @@ import pytest
 from tests.core import twin_loop
 from tests.trials import seeds
 
-SECONDS = 2_400
+JOINED_S = 900  # before anything happens in the shift
+SECONDS = 1_500
 
 
 @pytest.fixture(scope="module")
@@ -17,10 +18,10 @@ def coater():
 
 @pytest.mark.parametrize("seed", seeds([21], more=4))
 def test_the_loop_beats_the_fixed_recipe_on_the_twin(coater, seed, capsys):
-    fixed = twin_loop.shift(seed)
+    fixed = twin_loop.shift(seed, JOINED_S)
     for _ in range(SECONDS):
         fixed.step()
-    looped = twin_loop.shift(seed)
+    looped = twin_loop.shift(seed, JOINED_S)
     changes = twin_loop.controlled(looped, coater, SECONDS)
     (sigma_0, cpk_0), (sigma_1, cpk_1) = twin_loop.figures(fixed), twin_loop.figures(looped)
     with capsys.disabled():

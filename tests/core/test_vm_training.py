@@ -140,7 +140,7 @@ def test_kinds_that_do_not_go_together_are_refused(choice, reason):
 
 
 def test_trees_foretell_what_is_not_linear_where_linear_models_cannot():
-    trace, labels = history(3_000, seed=9)
+    trace, labels = history(2_000, seed=9)
     bent = trace.values[:, TAGS.index("room")] - 23.0
     made = np.searchsorted(trace.web_m, labels.web_m)
     curved = replace(labels, value=labels.value + 0.3 * (np.convolve(bent, np.ones(8) / 8)[made] > 0))

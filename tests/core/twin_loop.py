@@ -96,8 +96,11 @@ def measured(scans: list[Scan]) -> Measured:
     )
 
 
-def shift(seed: int) -> Record:
-    return Record(noisy_line(Scenario.from_dict(table("scenarios/shift.toml")), seed=seed))
+def shift(seed: int, joined_s: float = 0.0) -> Record:
+    """The line from so many seconds into the shift."""
+    told = table("scenarios/shift.toml")
+    told["event"] = [event | {"at_s": event["at_s"] - joined_s} for event in told["event"]]
+    return Record(noisy_line(Scenario.from_dict(told), seed=seed))
 
 
 def trained(seconds: int = 7_200, seed: int = 1) -> Trained:

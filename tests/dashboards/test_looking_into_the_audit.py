@@ -184,6 +184,9 @@ def test_pages_lead_to_the_history_of_what_they_show(plant: Plant, change: Chang
             assert link not in signed_in("operator").get(url).content.decode(), url
 
 
+admin.autodiscover()  # as the addresses do
+
+
 @pytest.mark.parametrize("model", sorted(admin.site._registry, key=lambda model: model._meta.label))
 def test_every_object_of_the_administration_leads_to_its_history(plant: Plant, model: type) -> None:
     client = Client()

@@ -155,6 +155,7 @@ def test_a_superuser_does_in_the_administration_what_the_table_says(everything: 
     request = RequestFactory().get("/admin/")
     request.user = everything.plant.person("root")
     told = {}
+    admin.autodiscover()  # as the addresses do
     for model, its in admin.site._registry.items():
         may = (its.has_view_permission, its.has_add_permission, its.has_change_permission, its.has_delete_permission)
         told[model._meta.model_name] = ["yes" if one(request) else "no" for one in may]

@@ -172,7 +172,7 @@ class Crowd:
             [(state,)] = self.site.sql("SELECT state FROM control_change WHERE id = %s", change)
             if state not in UNDER_WAY:
                 return str(state)
-            time.sleep(0.1)
+            time.sleep(0.3)
         raise AssertionError(f"change {change} is still {state} after {ENDS_WITHIN_S:g} s")
 
 

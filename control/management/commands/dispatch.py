@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 
 class Command(BaseCommand):
     help = "Writes approved changes to the machines and reads them back. Runs until it is told to end."
+    requires_system_checks = ()  # they load every page, for which this has no use
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--line", help="key of the only line to serve; all of them if not given")

@@ -26,6 +26,8 @@ class Command(BaseCommand):
         "unless the plant files are those of another version: then the plant follows them."
     )
 
+    requires_system_checks = ()  # they load every page, for which this has no use
+
     def add_arguments(self, parser: CommandParser) -> None:
         default = settings.APC_DEMO_HOURS
         parser.add_argument("--hours", type=float, default=default, help=f"length of the shift (default {default:g})")
