@@ -219,7 +219,8 @@ STATICFILES_FINDERS = [
     "django.contrib.staticfiles.finders.AppDirectoriesFinder",
     "apcweb.static.PlotlyFinder",
 ]
-# `up` collects the files for the web process, compressed and named by content; elsewhere they are served as they lie
+# `up` collects the files for the web process, compressed and named by content; elsewhere they are served as they lie,
+# each looked for when it is asked: a list of all of them takes longer than a page
 _collected = APC_ROLE == "web" and not DEBUG
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
@@ -230,7 +231,7 @@ STORAGES = {
     },
 }
 WHITENOISE_USE_FINDERS = not _collected
-WHITENOISE_AUTOREFRESH = DEBUG
+WHITENOISE_AUTOREFRESH = not _collected
 WHITENOISE_ALLOW_ALL_ORIGINS = False
 
 # --- what is said -----------------------------------------------------------------------------------------------------

@@ -6,12 +6,17 @@ slot bolts. ``plant()`` makes it whole; ``snapshot()`` and ``point()`` add what 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from itertools import count
+from operator import attrgetter
 
 from django.contrib.auth.models import User
+from django.db import connection
+from django.db.models import Model
+from psycopg.sql import SQL, Identifier
 
 from control.actions import changes
 from control.actions.signing import Hand
@@ -244,6 +249,18 @@ def point(
         stream=plant.streams[stream], by=by, roll=7, web_m=1000.0, value=value,
         quality=quality, verdict=0, rules=rules,
     )  # fmt: skip
+
+
+def copied(rows: Iterable[Model]) -> None:
+    """Stores rows of one table by COPY: with thousands of them ``bulk_create`` takes a second and more."""
+    found = list(rows)
+    fields = found[0]._meta.concrete_fields
+    values = attrgetter(*(field.attname for field in fields))
+    names = SQL(", ").join(Identifier(field.column) for field in fields)
+    told = SQL("COPY {} ({}) FROM STDIN").format(Identifier(found[0]._meta.db_table), names)
+    with connection.cursor() as cursor, cursor.copy(told) as copy:
+        for row in found:
+            copy.write_row(values(row))
 
 
 def proposal(

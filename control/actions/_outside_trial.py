@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from control.core.vm.outside import taken
+from control.core.vm.outside import check, taken
 
 SECONDS, MEMORY = 20, 4 << 30
 ROOT = Path(__file__).resolve().parents[2]
@@ -23,7 +23,11 @@ ALONE = {"PYTHONDONTWRITEBYTECODE": "1", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_T
 
 
 def tried(data: bytes, declaration: Mapping[str, Any], streams: set[str], tags: tuple[str, ...]) -> dict[str, Any]:
-    """What core.vm.outside.taken says; a model that takes too much is a ValueError like any other that is not taken."""
+    """What core.vm.outside.taken says; a model that takes too much is a ValueError like any other that is not taken.
+
+    For a declaration that is wrong no process is started.
+    """
+    check(declaration, streams, tags)
     asked = {
         "data": base64.b64encode(data).decode(),
         "told": declaration,
@@ -31,10 +35,7 @@ def tried(data: bytes, declaration: Mapping[str, Any], streams: set[str], tags: 
         "tags": tags,
         "seconds": SECONDS,
     }
-    try:
-        question = json.dumps(asked)
-    except TypeError:
-        raise ValueError("declaration: dates and times mean nothing here") from None
+    question = json.dumps(asked)
     try:
         done = subprocess.run(
             [sys.executable, "-m", __name__], input=question, capture_output=True, text=True, timeout=2 * SECONDS,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import count
 from typing import Any, TypeVar
 
 from django.db import models
-from django.db.models import Max
 
 from control.actions import audit, recipes, versions
 from control.actions.audit import Actor
@@ -43,6 +44,8 @@ from control.plantvalues import Names
 __all__ = ["Plant", "PlantFileError", "Stored", "new_token", "read", "store"]
 
 Row = TypeVar("Row", bound=models.Model)
+TAG_FACTS = ("unit", "kind", "low", "high", "machine_low", "machine_high", "max_step", "deadband")
+CHARACTERISTIC_FACTS = ("unit", "decimals", "gauge_sigma", "counted")
 
 
 @dataclass(slots=True)
@@ -57,15 +60,33 @@ class Stored:
     def upsert(self, model: type[Row], find: dict[str, Any], facts: dict[str, Any], added_facts: dict[str, Any]) -> Row:
         """The row that ``find`` names with ``facts``; ``added_facts`` only count when it is new."""
         row, is_new = model._default_manager.get_or_create(**find, defaults=facts | added_facts)
-        label = f"{model._meta.model_name} {getattr(row, 'key', row.pk)}"
         if is_new:
-            self.added.append(label)
-        elif different := {key: value for key, value in facts.items() if getattr(row, key) != value}:
+            self.added.append(_label(row))
+        else:
+            self._update(row, facts)
+        return row
+
+    def upsert_all(self, there: Mapping[Any, Row], told: Mapping[Any, Row], facts: Sequence[str] = ()) -> list[Row]:
+        """As many rows as a machine has, in few questions: ``facts`` of those that are ``there`` become as ``told``."""
+        new = [row for key, row in told.items() if key not in there]
+        if new:
+            type(new[0])._default_manager.bulk_create(new)
+        self.added += map(_label, new)
+        for key, row in told.items():
+            if key in there:
+                self._update(there[key], {fact: getattr(row, fact) for fact in facts})
+        return [there.get(key, row) for key, row in told.items()]
+
+    def _update(self, row: models.Model, facts: Mapping[str, Any]) -> None:
+        if different := {key: value for key, value in facts.items() if getattr(row, key) != value}:
             for key, value in different.items():
                 setattr(row, key, value)
             row.save(update_fields=list(different))
-            self.changed.append(label)
-        return row
+            self.changed.append(_label(row))
+
+
+def _label(row: models.Model) -> str:
+    return f"{row._meta.model_name} {getattr(row, 'key', row.pk)}"
 
 
 def store(plant: Plant, *, actor: Actor, reason: str, now: datetime) -> Stored:
@@ -145,29 +166,26 @@ def _model(stored: Stored, spec: EquipmentSpec) -> dict[str, Any]:
 
 def _tags(stored: Stored, equipment: Equipment, spec: EquipmentSpec) -> None:
     """Tags keep their slot for ever; new ones go to the end, so that old snapshots stay readable."""
-    last = equipment.tags.aggregate(last=Max("slot"))["last"]
-    slot = 0 if last is None else last + 1
+    there = {tag.key: tag for tag in equipment.tags.all()}
+    slots = count(max((tag.slot for tag in there.values()), default=-1) + 1)
+    told = {}
     for tag in spec.tags:
-        facts = _names(tag.names) | {
-            key: getattr(tag, key)
-            for key in ("unit", "kind", "low", "high", "machine_low", "machine_high", "max_step", "deadband")
-        }
-        row = stored.upsert(Tag, {"equipment": equipment, "key": tag.names.key}, facts, {"slot": slot})
-        slot += row.slot == slot
+        key = tag.names.key
+        slot = there[key].slot if key in there else next(slots)
+        facts = {name: getattr(tag, name) for name in TAG_FACTS}
+        told[key] = Tag(equipment=equipment, key=key, slot=slot, **_names(tag.names), **facts)
+    stored.upsert_all(there, told, ("name", "name_ko", *TAG_FACTS))
 
 
 def _streams(stored: Stored, equipment: Equipment, spec: EquipmentSpec) -> None:
-    lanes = [
-        stored.upsert(Lane, {"equipment": equipment, "number": lane.number, "side": lane.side}, {}, {})
-        for lane in spec.lanes
-    ]
+    there = {lane.key: lane for lane in equipment.lanes.all()}
+    told = {lane.key: Lane(equipment=equipment, number=lane.number, side=lane.side) for lane in spec.lanes}
+    lanes = stored.upsert_all(there, told)
     for item in spec.characteristics:
-        told = ("unit", "decimals", "gauge_sigma", "counted")
-        facts = _names(item.names) | {name: getattr(item, name) for name in told}
-        found = {"equipment": equipment, "key": item.names.key}
-        characteristic = stored.upsert(Characteristic, found, facts, {})
-        for lane in lanes:
-            stored.upsert(Stream, {"lane": lane, "characteristic": characteristic}, {}, {})
+        facts = _names(item.names) | {name: getattr(item, name) for name in CHARACTERISTIC_FACTS}
+        characteristic = stored.upsert(Characteristic, {"equipment": equipment, "key": item.names.key}, facts, {})
+        charted = {stream.lane_id: stream for stream in characteristic.streams.filter(lane__in=lanes)}
+        stored.upsert_all(charted, {lane.pk: Stream(lane=lane, characteristic=characteristic) for lane in lanes})
 
 
 def _loop(stored: Stored, equipment: Equipment, spec: LoopSpec, actor: Actor, now: datetime) -> None:

@@ -164,3 +164,9 @@ def test_what_takes_too_long_to_try_is_ended(line, engineer, monkeypatch):
     monkeypatch.setattr(_outside_trial, "SECONDS", 0)
     with pytest.raises(Invalid, match="too much time or memory"):
         brought(line, engineer)
+
+
+def test_what_is_wrong_with_a_declaration_is_told_before_anything_is_tried(line, engineer, monkeypatch):
+    monkeypatch.setattr(_outside_trial, "SECONDS", 0)  # nothing could be tried in that
+    with pytest.raises(Invalid, match="moonlight"):
+        brought(line, engineer, declaration=DECLARATIONS["another tag"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from pytest_django import DjangoDbBlocker
 
 from control.actions import estimators, limits, process_events, retracing, versions
 from control.actions.chart_choice import Choice
@@ -17,7 +19,7 @@ from control.core.types import MeasuredBy, Quality, Rule
 from control.models import Limits, Point, Stream
 from control.queries import judged
 from tests.factories import grant, hand, user
-from tests.running import START, Running, running
+from tests.running import START, Running, running, shared
 
 pytestmark = pytest.mark.django_db
 ALL = ("moving_range", "ewma", "cusum", "residual", "t2", "mewma")
@@ -37,16 +39,21 @@ OF_PANEL = {
 }
 
 
+@pytest.fixture(scope="module")
+def begun(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[Running]:
+    with shared(django_db_blocker):
+        found = running(ran_s=900)
+        found.advance()
+        coater = found.equipment[0]
+        estimators.train(coater, since=START, until=found.now, actor="test", now=found.now)
+        limits.draw(coater, since=START, until=found.now, actor="test", now=found.now)
+        run(found, 300)
+        yield found
+
+
 @pytest.fixture
-def line() -> Running:
-    found = running()
-    found.run(900)
-    found.advance()
-    coater = found.equipment[0]
-    estimators.train(coater, since=START, until=found.now, actor="test", now=found.now)
-    limits.draw(coater, since=START, until=found.now, actor="test", now=found.now)
-    run(found, 300)
-    return found
+def line(begun: Running) -> Running:
+    return begun.again()
 
 
 @pytest.fixture

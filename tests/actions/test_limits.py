@@ -50,7 +50,7 @@ def stream(plant):
 
 
 def measured(plant, values, *, predicted=None, start=START, roll=7):
-    Point.objects.bulk_create(
+    factories.copied(
         Point(
             equipment=plant.coater, seq=int(start.timestamp()) + i, at=start + timedelta(seconds=EVERY_S * i),
             known_at=start, stream=plant.streams["loading/1-top"], by=1, roll=roll, web_m=0.0, value=value,
@@ -386,7 +386,7 @@ def test_the_window_itself_is_judged_too(plant, stream):
 
 def drawn(plant, stream, seed=4, **told):
     """For the whole machine, of which one stream was measured."""
-    Measurement.objects.bulk_create(
+    factories.copied(
         Measurement(
             equipment=plant.coater, at=START + timedelta(seconds=EVERY_S * i), source=plant.source, sequence=i,
             stream=stream, arrival=i, received_at=NOW, value=value, quality=Quality.GOOD, by=1,

@@ -241,7 +241,7 @@ class Met:
     """What somebody met: ``yes``, ``sign`` (a signature is asked for), ``door`` (sign in), or the refusing status."""
 
     what: str
-    changed: bool
+    changed: bool  # not looked at where somebody did what he may
     told: bool  # in the audit
 
 
@@ -260,10 +260,12 @@ def knock(client: Client, world: World, method: str, door: str, body: dict[str, 
     with transaction.atomic():
         with connection.execute_wrapper(watch):
             answer = _asked(client, world, method, door, body)
-        afterwards = "" if written <= APART else stands()  # a refusal may undo what it had begun
+        what = _met(answer)
+        matters = (method == "GET" or what != "yes") and not written <= APART
+        afterwards = stands() if matters else ""  # a refusal may undo what it had begun
         transaction.set_rollback(True)
     client.cookies = kept  # whoever signed out is in again
-    return Met(_met(answer), bool(afterwards) and afterwards != stands(), "control_auditentry" in written)
+    return Met(what, bool(afterwards) and afterwards != stands(), "control_auditentry" in written)
 
 
 def _asked(client: Client, world: World, method: str, door: str, body: dict[str, Any] | None) -> Any:

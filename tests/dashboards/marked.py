@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from functools import cache
 from pathlib import Path
 
 from babel.messages.extract import extract_python
@@ -14,6 +15,7 @@ ROOT = Path(settings.BASE_DIR)
 KEYWORDS = ["_", "gettext", "gettext_lazy", "gettext_noop", "ngettext", "ngettext_lazy", "pgettext"]
 
 
+@cache
 def marked() -> dict[str, str]:
     """Message id (the singular, where there are two; after its context, where it has one) and the file it stands in."""
     found: dict[str, str] = {}
@@ -35,6 +37,7 @@ def sources() -> list[Path]:
     return sorted([*(ROOT / "templates").rglob("*.html"), *code])
 
 
+@cache
 def catalogue(language: str) -> dict[str, str | tuple[str, ...]]:
     """What each message is translated to."""
     path = ROOT / "dashboards" / "locale" / language / "LC_MESSAGES" / "django.po"

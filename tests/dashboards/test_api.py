@@ -79,7 +79,7 @@ def test_a_range_is_thinned_and_no_violation_is_lost(plant: Plant, signed_in: Si
         )
         for i in range(9000)
     ]  # fmt: skip
-    Point.objects.bulk_create(rows)
+    factories.copied(rows)
     asked = {"from": start.isoformat(), "to": (start + timedelta(seconds=9000)).isoformat()}
     points = signed_in("viewer").get(lane_url(plant), asked).json()["points"]
     assert len(points) < 2000

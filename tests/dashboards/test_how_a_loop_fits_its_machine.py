@@ -11,7 +11,7 @@ from control.actions import stability
 from control.core.types import MeasuredBy, Quality
 from control.models import Cursor, Loop, LoopStability, Point, Snapshot
 from dashboards import wording
-from tests.factories import NOW, USUAL, Plant
+from tests.factories import NOW, USUAL, Plant, copied
 from tests.factories import plant as make_plant
 
 SECONDS = 1_500
@@ -27,7 +27,7 @@ def record(plant: Plant, xi: float, seed: int = 1, moved: bool = True) -> None:
         pump = 60.0 + (0.5 * (k // 120 % 2) if moved else 0.0)
         values = [0.0] * len(slots)
         for key, slot in slots.items():
-            values[slot] = {**USUAL, "pump_top": pump}[key]
+            values[slot] = float({**USUAL, "pump_top": pump}[key])
         snapshots.append(
             Snapshot(
                 equipment=plant.coater, at=at, source=plant.source, sequence=k, arrival=k + 1, received_at=at, roll=7,
@@ -45,8 +45,8 @@ def record(plant: Plant, xi: float, seed: int = 1, moved: bool = True) -> None:
                     web_m=k * 0.5, value=loading, quality=Quality.GOOD, verdict=0, rules=0,
                 )
             )  # fmt: skip
-    Snapshot.objects.bulk_create(snapshots)
-    Point.objects.bulk_create(points)
+    copied(snapshots)
+    copied(points)
     Cursor.objects.update_or_create(equipment=plant.coater, defaults={"head_seq": seq})
 
 

@@ -21,7 +21,7 @@ from control.core.types import Quality
 from control.models import AuditEntry, Limits, Point, Recipe, Stream, Version
 from control.queries import limits as queries
 from tests.dashboards.conftest import equipped
-from tests.factories import Plant, make_recipe
+from tests.factories import Plant, copied, make_recipe
 from tests.running import shared
 
 SignIn = Callable[[str], Client]
@@ -55,7 +55,7 @@ def measured(plant: Plant) -> None:
     values = np.random.default_rng(11).normal(20.0, 0.05, N)
     values[100] = 21.5
     stream = plant.streams["loading/1-top"]
-    Point.objects.bulk_create(
+    copied(
         Point(
             equipment=plant.coater, seq=i + 1, at=start + timedelta(seconds=EVERY_S * i), known_at=start, stream=stream,
             by=1, roll=7, web_m=0.0, value=value, quality=Quality.GOOD, verdict=0, rules=0,

@@ -13,7 +13,7 @@ from django.utils import timezone
 from control.actions import versions
 from control.models import AuditEntry, Loop, Point, Version
 from control.queries import loops as queries
-from tests.factories import Plant, hand
+from tests.factories import Plant, copied, hand
 
 SEES = ("viewer", "operator", "supervisor", "engineer", "admin", "auditor")
 
@@ -156,7 +156,7 @@ def walked(plant: Plant, noise: float, hours: float = 4.0) -> None:
             )
             for i in range(steps)
         ]  # fmt: skip
-    Point.objects.bulk_create(rows)
+    copied(rows)
 
 
 def test_the_noise_of_a_loop_is_that_of_its_streams(plant: Plant) -> None:

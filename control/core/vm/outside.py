@@ -21,7 +21,7 @@ _PARTS = {"streams", "predicts", "output", "inputs"}
 
 def taken(data: bytes, declaration: Mapping[str, Any], streams: set[str], tags: tuple[str, ...]) -> dict[str, Any]:
     """A main model to be stored for each stream of the declaration; refused with the reason if it does not fit."""
-    _check(declaration, streams, tags)
+    check(declaration, streams, tags)
     named: list[str] = declaration["streams"]
     model = {
         "kind": "onnx",
@@ -37,7 +37,8 @@ def taken(data: bytes, declaration: Mapping[str, Any], streams: set[str], tags: 
     return {stream: {**model, "column": column} for column, stream in enumerate(named)}
 
 
-def _check(declaration: Mapping[str, Any], streams: set[str], tags: tuple[str, ...]) -> None:
+def check(declaration: Mapping[str, Any], streams: set[str], tags: tuple[str, ...]) -> None:
+    """Refuses a declaration that says nothing of use; the model is not looked at."""
     if unknown := sorted(declaration.keys() - _PARTS):
         raise OutsideModelError(f"declaration: {', '.join(unknown)} is not a known key")
     if declaration.get("predicts", "residual") not in PREDICTS:
