@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from django.db import models
 
 from control.actions import audit, recipes, versions
+from control.actions._lock import lock
 from control.actions.audit import Actor
 from control.actions.kinds import FIGURES, RECIPE
 from control.actions.kinds.loop import FILED
@@ -103,6 +104,7 @@ def store(plant: Plant, *, actor: Actor, reason: str, now: datetime) -> Stored:
 
 def _store(plant: Plant, actor: Actor, now: datetime) -> Stored:
     stored = _line(plant)
+    lock(stored.line.pk)  # of two who bring in the same, the second finds it there
     contents: dict[str, Any] = {"set_points": {}, "specs": {}}
     for position, spec in enumerate(plant.equipment):
         equipment = _equipment(stored, spec, position)
