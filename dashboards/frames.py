@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -14,6 +14,7 @@ from control.queries import lane as queries
 from control.queries import limits as limit_queries
 from control.queries import process_events
 from dashboards import wording
+from dashboards.instants import aware
 from dashboards.names import Names
 
 ZONE_STEP = timedelta(hours=1)
@@ -53,7 +54,8 @@ class SpecStep(Schema):
 class StreamFrame(Schema):
     """``lower``, ``target`` and ``upper`` are the specification at the end of the range, ``specs`` all within it.
 
-    ``as_counts``: what is charted last in the range is the count itself, n times the value.
+    ``as_counts``: what is charted last in the range is the count itself, n times the value, without unit and
+    specification.
     """
 
     id: int
@@ -94,7 +96,7 @@ class Frame(Schema):
 
 
 def frame(lane: Lane, start: datetime, end: datetime) -> Frame:
-    start, end = _aware(start), _aware(end)
+    start, end = aware(start), aware(end)
     start = max(start, end - LONGEST)
     line = lane.equipment.line
     return Frame(
@@ -132,19 +134,20 @@ def _streams(lane: Lane, start: datetime, end: datetime) -> list[StreamFrame]:
         as_counts[row.stream_id] = row.chart in Limits.AS_COUNTS
     framed = []
     for stream in queries.streams_of(lane):
-        specs = _specs(stream.key, lane.equipment.key, recipes)
+        counts = as_counts.get(stream.pk, False)  # a specification is of the rate
+        specs = [] if counts else _specs(stream.key, lane.equipment.key, recipes)
         about = stream.characteristic
         framed.append(
             StreamFrame(
                 id=stream.pk,
                 key=stream.key,
                 name=str(about),
-                unit=about.unit,
+                unit="" if counts else about.unit,
                 decimals=about.decimals,
                 **(specs[-1].dict(include={"lower", "target", "upper"}) if specs else NO_SPEC),
                 specs=specs,
                 limits=steps.get(stream.pk, []),
-                as_counts=as_counts.get(stream.pk, False),
+                as_counts=counts,
             )
         )
     return framed
@@ -204,7 +207,3 @@ def _process(lane: Lane, start: datetime, end: datetime) -> Iterator[Event]:
         if process_events.concerns(row, lane.side):
             note = names.event_note(row.equipment_id, row.note)
             yield Event(at=row.at, kind="process", text=" · ".join(part for part in (str(row), note) if part))
-
-
-def _aware(at: datetime) -> datetime:
-    return at if at.tzinfo else at.replace(tzinfo=UTC)

@@ -17,6 +17,11 @@ def of_an_era(at: datetime) -> datetime:
     return at
 
 
+def aware(at: datetime) -> datetime:
+    """Without an offset of its own it is UTC."""
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
+
+
 def instant(text: str, zone: str | None = None) -> datetime | None:
     """In UTC; without an offset of its own it is plant time of ``zone``. None where it cannot be meant."""
     try:

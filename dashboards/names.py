@@ -11,6 +11,7 @@ from control.models import Characteristic, Equipment, Stream, Tag
 from dashboards import wording
 
 STEPPED = re.compile(r"(\S+) (\S+ → \S+)")  # what a pass notes of a status tag
+PATH = re.compile(r"[\w-]+\.[\w-]+")  # of a tag, by its machine
 FOLLOWED = re.compile(r"(\S+), (\d+): ([\d.]+ m)")  # what is noted of an event that came along with the foil
 
 
@@ -37,6 +38,16 @@ class Names:
         return {(row.equipment.key, row.key): str(row) for row in kinds} | {
             (row.lane.equipment.key, row.key): str(row) for row in lanes
         }
+
+    @cached_property
+    def _parameters(self) -> dict[str, str]:
+        """Tags by ``coater.pump_top``."""
+        rows = Tag.objects.filter(equipment__line=self.line_id).select_related("equipment")
+        return {f"{row.equipment.key}.{row.key}": f"{row.equipment}: {row}" for row in rows}
+
+    def of_drift(self, detail: str) -> str:
+        """What a signal of a machine off its recipe says: each parameter with what was expected and found."""
+        return PATH.sub(lambda path: self._parameters.get(path[0], path[0]), detail)
 
     def machine(self, key: str) -> str:
         return self._machines.get(key, key)

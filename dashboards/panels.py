@@ -16,6 +16,7 @@ from control.core.types import FloatArray
 from control.models import Lane, Stream
 from control.queries.points import rule_names, utc
 from dashboards import wording
+from dashboards.instants import aware
 
 MOST = 1800  # points of a series, violations beside
 LONGEST = timedelta(days=31)
@@ -52,6 +53,7 @@ class Panel(Schema):
 
 def panel(lane: Lane, kind: str, start: datetime, end: datetime) -> Panel:
     """The statistic of every stream that has such a chart, thinned so that no violation and no step is lost."""
+    start, end = aware(start), aware(end)
     drawn = retracing.drawn(lane, kind, max(start, end - LONGEST), end)
     streams = [_stream(one.stream, kind, [thinned(series, MOST) for series in one.series]) for one in drawn]
     return Panel(panel=kind, name=str(wording.PANELS[kind]), streams=streams)

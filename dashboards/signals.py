@@ -8,8 +8,10 @@ from typing import Any
 from django.contrib.auth.models import User
 
 from control.actions import shelving, signals
+from control.actions.errors import Invalid
 from control.actions.idempotency import Answered
 from control.models import ActionCode, CauseCode, Line, Shelf, Signal
+from control.queries import lane
 from dashboards import doors
 from dashboards.permissions import now
 
@@ -31,6 +33,16 @@ def close(user: User, key: str, signal: Signal, cause: CauseCode, action: Action
         return {"id": signal.pk, **asked}
 
     return doors.once(user, key, "signal.close", {"signal": signal.pk, **asked, "action_taken": action_taken}, act)
+
+
+def codes(cause: str, action: str) -> tuple[CauseCode, ActionCode]:
+    """Those of these keys; Invalid where there is none, which whoever may not answer is not told."""
+    why, done = lane.causes().filter(key=cause).first(), lane.actions().filter(key=action).first()
+    if why is None:
+        raise Invalid("no_such_cause", "There is no such cause.")
+    if done is None:
+        raise Invalid("no_such_action", "There is no such action.")
+    return why, done
 
 
 def shelve(user: User, key: str, signal: Signal, minutes: int, reason: str) -> Answered:

@@ -18,7 +18,7 @@ from control.actions.idempotency import Answered
 from control.actions.imports import Media
 from control.actions.signing import Hand
 from control.actions.versions import When
-from control.models import Line, Loop, Stream, TrainingRun, Version
+from control.models import Equipment, Line, Loop, Stream, Version
 from dashboards.doors import before, once
 from dashboards.permissions import now
 
@@ -72,13 +72,13 @@ def draw(user: User, key: str, stream: Stream, choice: Choice, *, reason: str) -
     )
 
 
-def submit_run(user: User, key: str, run: TrainingRun, *, reason: str) -> Answered:
-    """The challengers of a run before a reviewer."""
+def submit_models(user: User, key: str, machine: Equipment, *, reason: str) -> Answered:
+    """The newest estimators that passed before a reviewer."""
 
     def act() -> Mapping[str, Any]:
-        return told(retraining.submit(run, actor=user, now=now(), reason=reason))
+        return told(retraining.submit_newest(machine, actor=user, now=now(), reason=reason))
 
-    return once(user, key, "submit_run", {"run": run.pk, "reason": reason}, act)
+    return once(user, key, "submit_models", {"equipment": machine.pk, "reason": reason}, act)
 
 
 def bring(

@@ -90,7 +90,7 @@ def watch(now: datetime) -> None:
     for row in _held(now):
         of_line.setdefault(row.line_id, []).append(row)
     told: dict[int, list[Signal]] = {}
-    for signal in Signal.objects.filter(kind=KIND).exclude(told={}):
+    for signal in Signal.objects.filter(kind=KIND).exclude(told={}).order_by("pk"):  # the newest answer counts
         told.setdefault(signal.line_id, []).append(signal)
     for line_id, rows in of_line.items():
         away = [row for row in rows if row.away]

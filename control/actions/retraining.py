@@ -139,6 +139,19 @@ def submit(run: TrainingRun, *, actor: User, now: datetime, reason: str) -> Vers
         return versions.submit(version.pk, **asked)
 
 
+def submit_newest(machine: Equipment, *, actor: User, now: datetime, reason: str) -> Version:
+    """The same with the newest run of a machine that passed."""
+    with audit.attempt(
+        actor=actor, action="training.submit", obj=machine, line=machine.line, now=now, reason=reason
+    ):  # fmt: skip
+        require(actor, Right.CONFIGURE, machine.line, now)
+        proposed = machine.training_runs.filter(state=State.PROPOSED).select_related("equipment__line__area__site")
+        run = proposed.order_by("-pk").first()
+        if run is None:
+            raise Conflict("nothing_proposed", "No estimators of this machine wait for a decision.")
+    return submit(run, actor=actor, now=now, reason=reason)
+
+
 def in_review(run: TrainingRun) -> Version | None:
     """The version that the challengers of a run wait in."""
     told = of_streams(_drafts(run))

@@ -11,7 +11,7 @@ from ninja.files import UploadedFile
 
 from control.actions import outside_models
 from control.actions.authority import Right
-from control.models import Equipment, TrainingRun
+from control.models import Equipment
 from control.plantvalues import NO_ZERO
 from dashboards import permissions, uploads, version_doors
 from dashboards.api.changes import Key, answer
@@ -57,8 +57,6 @@ def bring(
 @needs(Right.CONFIGURE)
 def submit(request: HttpRequest, equipment_id: int, asked: SubmitIn, key: str = Key) -> HttpResponse:
     """Put the newest estimators that passed before a reviewer: a version of kind ``estimators``."""
-    mine = Equipment.objects.filter(line__in=permissions.line_ids(request))
+    mine = Equipment.objects.filter(line__in=permissions.line_ids(request)).select_related("line__area__site")
     machine = permissions.found(mine, pk=equipment_id)
-    proposed = machine.training_runs.filter(state=TrainingRun.State.PROPOSED)
-    run = permissions.found(proposed.select_related("equipment__line__area__site").order_by("-pk"))
-    return answer(version_doors.submit_run(permissions.person(request), key, run, reason=asked.reason))
+    return answer(version_doors.submit_models(permissions.person(request), key, machine, reason=asked.reason))

@@ -12,7 +12,6 @@ from control.actions import attention
 from control.actions.authority import Right
 from control.models import Line, Signal
 from control.plantvalues import NO_ZERO
-from control.queries import lane
 from control.queries import signals as queries
 from control.queries.points import rule_names
 from dashboards import permissions
@@ -126,8 +125,7 @@ def acknowledge(request: HttpRequest, line_id: int, asked: Acknowledgement, key:
 @needs(Right.ANSWER_SIGNAL)
 def close(request: HttpRequest, signal_id: int, asked: Answer, key: str = Key) -> HttpResponse:
     """Say why a signal came and what was done, for those that joined it too."""
-    row, cause = _found(request, signal_id), permissions.found(lane.causes(), key=asked.cause)
-    action = permissions.found(lane.actions(), key=asked.action)
+    row, (cause, action) = _found(request, signal_id), doors.codes(asked.cause, asked.action)
     return answer(doors.close(permissions.person(request), key, row, cause, action, asked.action_taken))
 
 

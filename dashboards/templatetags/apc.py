@@ -17,8 +17,10 @@ from django.utils.translation import gettext as _
 
 from control.actions import signing
 from control.core.lifecycle import State
+from control.models import Signal
 from dashboards import hands, permissions, wording
 from dashboards.figures import OLD_S
+from dashboards.names import Names
 from dashboards.station import Station
 
 register = template.Library()
@@ -101,6 +103,14 @@ def rule_words(bit: int) -> str:
 @register.filter
 def signal_words(signal: Any) -> str:
     return wording.signal(signal)
+
+
+@register.filter
+def signal_detail(signal: Any) -> str:
+    """What is stored names tags as the machine does."""
+    if signal.kind != Signal.Kind.RECIPE_DRIFT:
+        return str(signal.detail)
+    return Names(signal.line_id).of_drift(signal.detail)
 
 
 @register.filter

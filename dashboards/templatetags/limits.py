@@ -11,6 +11,7 @@ from control.models import Limits
 from dashboards import limit_words, wording
 
 register = template.Library()
+UNCOUNTED = 1e8
 INDICES = {"Cp": "cp", "Cpk": "cpk", "Pp": "pp", "Ppk": "ppk", "Cpm": "cpm"}
 
 
@@ -22,7 +23,9 @@ def plain(value: float) -> str:
 
 @register.filter
 def amount(value: float | None) -> str:
-    """A number that is only roughly known: tenths below ten, wholes above."""
+    """A number that is only roughly known: tenths below ten, wholes above, and never how far beyond all counting."""
+    if value is not None and value >= UNCOUNTED:
+        return "> 10⁸"
     return "–" if value is None else f"{value:.1f}" if value < 10 else f"{value:.0f}"
 
 

@@ -85,14 +85,14 @@ def unshelve(request: HttpRequest, pk: int) -> HttpResponse:
 @asks_for(Right.ANSWER_SIGNAL, "signal_id")
 def close(request: HttpRequest, pk: int) -> HttpResponse:
     signal = _found(request, pk)
-    cause = permissions.found(lane.causes(), key=request.POST.get("cause", ""))
-    action = permissions.found(lane.actions(), key=request.POST.get("action", ""))
     back = reverse("signals", args=[signal.line.key])
     if signal.stream:
         back = reverse("lane", args=[signal.stream.lane_id]) + "#signals"
-    told = {"cause": cause, "action": action, "action_taken": request.POST.get("action_taken", "")}
+    by: dict[str, Any] = {"actor": permissions.person(request), "now": permissions.now()}
     try:
-        signals.close(signal, **told, actor=permissions.person(request), now=permissions.now())
+        cause, action = doors.codes(request.POST.get("cause", ""), request.POST.get("action", ""))
+        words = request.POST.get("action_taken", "")
+        signals.close(signal, cause=cause, action=action, action_taken=words, **by)
     except Refused as refusal:
         return refusals.shown(request, refusal, back=back)
     return redirect(back)

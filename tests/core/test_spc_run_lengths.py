@@ -101,3 +101,11 @@ def test_moving_ranges_of_values_alike_put_many_beyond_three_sigma(phi, share):
 
 def _beyond(z):
     return 0.5 / run_length.shewhart(z)
+
+
+@pytest.mark.parametrize("allowance", [0.1, 2.0, 3.0])
+@pytest.mark.parametrize("limit", [1.0, 10.0, 20.0])
+def test_what_runs_for_ever_is_told_as_very_long_and_a_larger_shift_never_takes_longer(allowance, limit):
+    lengths = [run_length.cusum(allowance, limit, shift) for shift in (0.0, 0.5, 1.0, 2.0)]
+    assert all(1.0 <= length <= run_length.MOST for length in lengths)
+    assert all(later <= earlier * 1.001 for earlier, later in zip(lengths, lengths[1:], strict=False))

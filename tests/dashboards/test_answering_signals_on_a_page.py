@@ -37,7 +37,8 @@ def test_an_answer_is_a_cause_and_an_action_by_their_codes(
     client, where = signed_in("operator"), f"/signals/{signal.pk}/close/"
     page = client.get(f"/lines/{plant.line.key}/signals/").content.decode()
     assert all(f'<option value="{key}">' in page for key in ("batch", "watched", "other"))
-    assert client.post(where, {"cause": "batch"}).status_code == 404
+    assert client.post(where, {"cause": "batch"}).status_code == 422
+    assert signed_in("viewer").post(where, {"cause": "batch"}).status_code == 403
     assert client.post(where, {"cause": "batch", "action": "other"}).status_code == 422
     assert client.post(where, {"cause": "batch", "action": "watched"}).status_code == 302
     signal.refresh_from_db()

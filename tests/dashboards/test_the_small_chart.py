@@ -103,6 +103,12 @@ def test_what_is_no_chart_or_no_range_is_refused(
     assert asked(signed_in("viewer"), lane, **more).status_code == status
 
 
+def test_an_instant_without_its_offset_is_utc_beside_one_that_has_it(lane: int, signed_in: SignIn) -> None:
+    client = signed_in("viewer")
+    whole, naive = asked(client, lane), asked(client, lane, **{"from": ASKED["from"][:19]})
+    assert (naive.status_code, naive.json()) == (200, whole.json())
+
+
 def test_its_file_has_every_point_with_its_lines(lane: int, signed_in: SignIn) -> None:
     answer = signed_in("viewer").get(f"/lanes/{lane}/panel.csv", {**ASKED, "panel": "ewma"})
     rows = list(csv.DictReader(io.StringIO(b"".join(answer.streaming_content).decode())))  # type: ignore[attr-defined]

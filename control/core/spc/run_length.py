@@ -19,6 +19,7 @@ from control.core.types import FloatArray, IntArray
 
 CELLS = 201
 SETTLED = 1e-4  # share by which the widening limit of a young EWMA may still fall short of its last
+MOST = 1e9  # longer runs cannot be told in double precision, and nobody waits for their end
 CONTEXT = 20  # points before, on which a verdict of a run rule may depend; no rule looks further back
 
 Judge = Callable[[FloatArray], IntArray]  # standardised values (k,) -> bits of the rules each breaks
@@ -62,8 +63,15 @@ def _ewma_moves(start: FloatArray, limit: float, weight: float, shift: float) ->
 
 
 def _steps_to_leave(stay: FloatArray) -> FloatArray:
-    """Mean number of steps from each cell until the chain leaves them: (I - Q)^-1 1."""
-    return np.asarray(np.linalg.solve(np.eye(len(stay)) - stay, np.ones(len(stay))), np.float64)
+    """Mean number of steps from each cell until the chain leaves them, (I - Q)^-1 1, at most ``MOST``.
+
+    Where hardly anything leaves, I - Q is singular but for rounding: what it gives then is huge, of either sign.
+    """
+    try:
+        length = np.linalg.solve(np.eye(len(stay)) - stay, np.ones(len(stay)))
+    except np.linalg.LinAlgError:
+        return np.full(len(stay), MOST)
+    return np.where((length < 1.0) | (length > MOST), MOST, length)
 
 
 def _centres(limit: float) -> FloatArray:
