@@ -61,7 +61,8 @@ def test_an_answered_signal_stays_as_it_is_and_the_next_point_opens_another(plan
 
 def test_a_signal_is_answered_once_by_someone_who_may_with_words_where_the_code_says_nothing(plant):
     note(broken(plant, 1))
-    row, told = Signal.objects.get(), {"cause": cause_code(), "action": action_code("other", needs_text=True), "now": NOW}
+    row, other = Signal.objects.get(), action_code("other", needs_text=True)
+    told = {"cause": cause_code(), "action": other, "now": NOW}
     with pytest.raises(NoPermission):
         signals.close(row, **told, action_taken="x", actor=plant.person("viewer"))
     with pytest.raises(Invalid):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from scipy.signal import lfilter
@@ -108,4 +110,4 @@ def _beyond(z):
 def test_what_runs_for_ever_is_told_as_very_long_and_a_larger_shift_never_takes_longer(allowance, limit):
     lengths = [run_length.cusum(allowance, limit, shift) for shift in (0.0, 0.5, 1.0, 2.0)]
     assert all(1.0 <= length <= run_length.MOST for length in lengths)
-    assert all(later <= earlier * 1.001 for earlier, later in zip(lengths, lengths[1:], strict=False))
+    assert all(later <= earlier * 1.001 for earlier, later in pairwise(lengths))

@@ -85,8 +85,11 @@ def test_over_the_api_the_newest_run_is_submitted_once_for_a_key(
 
 def test_without_a_run_that_passed_there_is_nothing_to_submit(plant: Plant, signed_in: SignIn) -> None:
     url, told = f"/api/v1/equipment/{plant.coater.pk}/models/submit", {"content_type": "application/json"}
-    answer = signed_in("engineer").post(url, json.dumps({"reason": "x"}), **told, headers={"Idempotency-Key": "k"})
-    assert answer.status_code == 404
+    told |= {"data": json.dumps({"reason": "x"}), "headers": {"Idempotency-Key": "k"}}
+    answers = [signed_in(who).post(url, **told) for who in ("engineer", "viewer")]
+    assert [(answer.status_code, answer.json()["code"]) for answer in answers] == [
+        (409, "nothing_proposed"), (403, "no_permission"),
+    ]  # fmt: skip
 
 
 def test_a_plan_that_puts_in_force_is_signed_by_somebody_else_at_the_engineers_screen(
