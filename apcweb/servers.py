@@ -36,6 +36,8 @@ POSTGRES_SETTINGS = {
     "unix_socket_permissions": "0700",
     "max_connections": "100",
     "shared_buffers": "128MB",
+    "wal_level": "minimal",  # nothing follows this server, so a past shift need not be written twice
+    "max_wal_senders": "0",
     "timezone": "UTC",
     "log_timezone": "UTC",
     "log_min_messages": "warning",

@@ -67,6 +67,7 @@ class Crew:
     def __init__(self, people: People, password: str) -> None:
         self.people, self.password = people, password
         self.habits = cycle(HABITS)
+        self.proved: dict[int, User] = {}
         self.asked: dict[int, tuple[datetime, Answer]] = {}  # loop -> since when, and what will be answered
 
     def attend(self, now: datetime) -> None:
@@ -116,4 +117,7 @@ class Crew:
         return self._signing(person, now) if person == self.people.supervisor else Hand(person, station=SYSTEM)
 
     def _signing(self, person: User, now: datetime) -> Hand:
-        return Hand(signing.prove(person.username, self.password, address="", now=now), SYSTEM, proved_at=now)
+        """His password is looked at the first time only: one look takes as long as minutes of the shift."""
+        if person.pk not in self.proved:
+            self.proved[person.pk] = signing.prove(person.username, self.password, address="", now=now)
+        return Hand(self.proved[person.pk], SYSTEM, proved_at=now)

@@ -25,7 +25,7 @@ from control.demo.lines import DemoLine
 from control.demo.people import SYSTEM
 from control.models import Loop, Snapshot
 
-CLOSED = 0.125  # share of the shift with closed loops: the last of eight hours, or
+CLOSED = 0.1  # share of the shift with closed loops, or
 LEAST_CLOSED_S = 1200.0  # this, but never more than half a shift
 ROUND = timedelta(minutes=30)  # how often signals are answered
 STEP_S = 120  # of the closed loop: how often the crew and the dispatcher look
