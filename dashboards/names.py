@@ -11,7 +11,7 @@ from control.models import Characteristic, Equipment, Stream, Tag
 from dashboards import wording
 
 STEPPED = re.compile(r"(\S+) (\S+ → \S+)")  # what a pass notes of a status tag
-PATH = re.compile(r"[\w-]+\.[\w-]+")  # of a tag, by its machine
+PATH = re.compile(r"([\w-]+)\.([\w-]+)")  # of a tag, by its machine
 FOLLOWED = re.compile(r"(\S+), (\d+): ([\d.]+ m)")  # what is noted of an event that came along with the foil
 
 
@@ -22,8 +22,8 @@ class Names:
         self.line_id = line_id
 
     @cached_property
-    def _machines(self) -> dict[str, str]:
-        return {row.key: str(row) for row in Equipment.objects.filter(line=self.line_id)}
+    def _machines(self) -> dict[str, Equipment]:
+        return {row.key: row for row in Equipment.objects.filter(line=self.line_id)}
 
     @cached_property
     def _tags(self) -> dict[tuple[int, str], str]:
@@ -39,18 +39,16 @@ class Names:
             (row.lane.equipment.key, row.key): str(row) for row in lanes
         }
 
-    @cached_property
-    def _parameters(self) -> dict[str, str]:
-        """Tags by ``coater.pump_top``."""
-        rows = Tag.objects.filter(equipment__line=self.line_id).select_related("equipment")
-        return {f"{row.equipment.key}.{row.key}": f"{row.equipment}: {row}" for row in rows}
-
     def of_drift(self, detail: str) -> str:
         """What a signal of a machine off its recipe says: each parameter with what was expected and found."""
-        return PATH.sub(lambda path: self._parameters.get(path[0], path[0]), detail)
+        return PATH.sub(self._parameter, detail)
+
+    def _parameter(self, path: re.Match[str]) -> str:
+        machine = self._machines.get(path[1])
+        return f"{machine}: {self.tag(machine.pk, path[2])}" if machine else path[0]
 
     def machine(self, key: str) -> str:
-        return self._machines.get(key, key)
+        return str(self._machines.get(key, key))
 
     def tag(self, machine_id: int, key: str) -> str:
         return self._tags.get((machine_id, key), key)

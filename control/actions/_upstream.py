@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ import psycopg
 from control.actions._window import Fresh, binary_cursor
 from control.core.r2r.feedforward import FeedForward
 from control.core.types import FloatArray, MeasuredBy, Quality
+from control.epoch import instant
 from control.models import Equipment, Loop, Stream
 
 BACK_S = 60.0  # before the first new snapshot: the window a prediction is made from
@@ -84,7 +85,7 @@ def beside(conn: psycopg.Connection[Any], found: Sequence[Upstream], fresh: Fres
     trace, first_s = fresh.trace, float(fresh.trace.at_s[fresh.new][0]) - BACK_S
     begin = int(np.searchsorted(trace.at_s, first_s))
     columns = np.full((len(trace), sum(len(one.columns) for one in found)), np.nan)
-    span = (_at(first_s) - LONGEST_WAY, _at(float(trace.at_s[-1])))
+    span = (instant(first_s) - LONGEST_WAY, instant(float(trace.at_s[-1])))
     with binary_cursor(conn) as cursor:
         for roll in np.unique(trace.roll[begin:]).tolist():
             rows = begin + np.flatnonzero(trace.roll[begin:] == roll)
@@ -104,7 +105,3 @@ def _at_metres(web_m: FloatArray, made_m: FloatArray, value: FloatArray) -> Floa
     found = np.interp(web_m, made_m, value, left=np.nan, right=np.nan)
     near = np.minimum(np.searchsorted(made_m, web_m), len(made_m) - 1)
     return np.where(np.abs(made_m[near] - web_m) <= AROUND_M, found, np.nan)
-
-
-def _at(seconds: float) -> datetime:
-    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from psycopg.adapt import Loader
 
 from control.actions._copy import unpack
 from control.core.types import BoolArray, FloatArray, IntArray, Measured, Quality, Trace
+from control.epoch import instant
 
 LOOK_BACK_S = 300.0  # feature window, dead time and pairing of what is measured now
 LOOK_BACK_ROWS = 60  # for equipment that is read seldom
@@ -82,7 +83,7 @@ def read(conn: psycopg.Connection[Any], span: Span, stream_ids: Sequence[int], t
         needed = _needed(cursor, equipment_id, [at for at, _ in snapshots], pieces, cycle_s)
         parts: list[Any] = []
         for begin, end in needed:
-            parts += cursor.execute(AROUND, [equipment_id, upto, _at(begin), _at(end)]).fetchall()
+            parts += cursor.execute(AROUND, [equipment_id, upto, instant(begin), instant(end)]).fetchall()
     trace, arrival, received_s = trace_of(parts, tags)
     return Fresh(
         trace=trace,
@@ -136,7 +137,7 @@ def _made(
     ordered = sorted(places)
     found = []
     for web_m, at in {ordered[0], ordered[-1]}:
-        args = [equipment_id, roll, web_m, web_m - 1000.0, _at(at) - LONGEST_AGE, _at(at)]
+        args = [equipment_id, roll, web_m, web_m - 1000.0, instant(at) - LONGEST_AGE, instant(at)]
         row = cursor.execute(MADE_AT, args).fetchone()
         if row and row[0] is not None:
             found.append(float(row[0]))
@@ -196,7 +197,3 @@ def measured_of(pieces: Sequence[Any], order: Mapping[int, int]) -> Measured:
         by=np.array(by, np.int64),
         n=n if counted.any() else None,
     )
-
-
-def _at(seconds: float) -> datetime:
-    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds)

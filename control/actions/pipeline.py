@@ -10,7 +10,7 @@ import json
 import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -33,6 +33,7 @@ from control.core.pairing import locate
 from control.core.policy import Reason
 from control.core.process_events import Event, Kind
 from control.core.types import BoolArray, FloatArray, IntArray, MeasuredBy, Quality, Rule, Verdict
+from control.epoch import instant
 from control.models import Cursor, Intake, Loop, SetAside, Source
 
 __all__ = ["ACTOR", "Advanced", "BrokenPlantError", "advance", "behind", "settle"]
@@ -338,14 +339,16 @@ def _finite(values: FloatArray) -> FloatArray:
 def _note_signals(points: _Points, head_seq: int, now: datetime) -> None:
     broken: BoolArray = points.rules > 0
     told = [
-        (int(points.stream_id[i]), int(points.rules[i]), _at(points.at_s[i]), head_seq + 1 + i, float(points.value[i]))
+        (
+            int(points.stream_id[i]),
+            int(points.rules[i]),
+            instant(points.at_s[i]),
+            head_seq + 1 + i,
+            float(points.value[i]),
+        )
         for i in np.flatnonzero(broken).tolist()
     ]
     signals.note(signals.gathered(told), now=now)
-
-
-def _at(seconds: float) -> datetime:
-    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=float(seconds))
 
 
 def _propose(built: Built, fresh: Fresh, found: Pass, before: str, now: datetime) -> int:
@@ -360,7 +363,7 @@ def _propose(built: Built, fresh: Fresh, found: Pass, before: str, now: datetime
 def _retract(built: Built, found: Pass, now: datetime) -> int:
     """Take back open proposals whose inputs are no longer good; a snapshot from a backlog says nothing about now."""
     reasons = {built.loops[note.loop].pk: note.reason.value for note in found.notes if note.reason in UNSOUND}
-    if not reasons or now - _at(found.state.at_s or 0.0) > situation.fresh_for(
+    if not reasons or now - instant(found.state.at_s or 0.0) > situation.fresh_for(
         next(iter(built.loops.values())).equipment
     ):
         return 0

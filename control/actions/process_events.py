@@ -6,7 +6,7 @@ However it came, one event of a machine, kind, side and instant is one row, and 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from django.contrib.auth.models import User
 
@@ -16,6 +16,7 @@ from control.actions.audit import Actor
 from control.actions.authority import Right, require
 from control.actions.errors import Conflict, Invalid
 from control.core.process_events import Event, Kind
+from control.epoch import instant
 from control.models import Equipment, Line, ProcessEvent
 
 AHEAD = timedelta(minutes=1)  # a station's clock may be fast
@@ -82,7 +83,7 @@ def seen(
     with audit.atomic():
         rows = _stored(
             ProcessEvent(
-                equipment_id=equipment_id, kind=event.kind, side=event.side, at=_at(event.at_s), note=note[:200],
+                equipment_id=equipment_id, kind=event.kind, side=event.side, at=instant(event.at_s), note=note[:200],
                 recorded_at=now, taken_at=taken_at,
             )
             for event, note in found
@@ -115,7 +116,3 @@ def _tell(rows: Sequence[ProcessEvent], line_id: int, *, actor: Actor, now: date
         )
     if rows:
         events.publish("event", line_id=line_id)
-
-
-def _at(seconds: float) -> datetime:
-    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds)

@@ -14,6 +14,7 @@ from control.core.machine import ChartConfig
 from control.core.retrace import Past, Series
 from control.core.together import Line
 from control.core.types import FloatArray, IntArray, Rule
+from control.epoch import instant
 from control.models import Lane, Limits, Stream
 from control.queries import judged
 from control.queries import lane as lanes
@@ -80,7 +81,7 @@ def _past(
     boundaries = judged.boundaries(stream, end)
     begun = max([one.at_s for one in boundaries if one.at_s <= start.timestamp()], default=-np.inf)
     since = start - judged.REACH
-    since = max(since, judged.instant(begun)) if np.isfinite(begun) else since
+    since = max(since, instant(begun)) if np.isfinite(begun) else since
     beside = _beside(stream, versions)
     told = judged.values([stream.pk, *(one.pk for one in beside)], since, end)
     charts, chart = _charts(stream, versions, told[stream.pk].known_s)
@@ -98,7 +99,7 @@ def _left_out(stream: Stream, versions: Sequence[Sequence[Limits]], begun_s: flo
     """How many values of the stage and version that was in force then were judged before ``since``."""
     in_force = [at.timestamp() for rows in versions if (at := rows[0].effective_from)]
     known = max([begun_s, *(at for at in in_force if at <= since.timestamp())])
-    return judged.counted(stream, judged.instant(known), since) if np.isfinite(known) else 0
+    return judged.counted(stream, instant(known), since) if np.isfinite(known) else 0
 
 
 def _stages(own: Judged, boundaries: Iterable[judged.Boundary]) -> IntArray:

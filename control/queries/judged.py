@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -98,7 +98,3 @@ def counted(stream: Stream, since: datetime, until: datetime) -> int:
     with connection.cursor() as cursor:
         cursor.execute(_BEFORE, {"stream": stream.pk, "since": since, "until": until})
         return int(cursor.fetchone()[0])
-
-
-def instant(at_s: float) -> datetime:
-    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=at_s)

@@ -16,8 +16,8 @@ from control.actions import estimators, limits, process_events, retracing, versi
 from control.actions.chart_choice import Choice
 from control.core.process_events import Kind
 from control.core.types import MeasuredBy, Quality, Rule
+from control.epoch import instant
 from control.models import Limits, Point, Stream
-from control.queries import judged
 from tests.factories import grant, hand, user
 from tests.running import START, Running, running, shared
 
@@ -172,4 +172,4 @@ def test_a_window_in_the_middle_is_drawn_as_the_same_part_of_the_whole(
 
 def test_before_there_were_limits_nothing_is_drawn(line: Running, stream: Stream) -> None:
     ((one,), *_) = (drawn.series for drawn in retracing.drawn(stream.lane, "ewma", START, line.now))
-    assert START + timedelta(seconds=840) < judged.instant(one.at_s[0]) < START + timedelta(seconds=960)
+    assert START + timedelta(seconds=840) < instant(one.at_s[0]) < START + timedelta(seconds=960)

@@ -57,3 +57,14 @@ def test_a_script_that_knows_no_code_still_says_it_in_words(
     assert client.post(where, {"cause": "batch", "action_taken": "Waited"}, **told).json()["action"] == "other"
     (closed,) = client.get(f"/api/v1/lines/{plant.line.pk}/signals?open=false").json()
     assert (closed["cause"], closed["action"], closed["action_taken"]) == ("batch", "other", "Waited")
+
+
+def test_a_machine_off_its_recipe_is_told_with_the_names_of_its_tags(
+    plant: Plant, signed_in: Callable[[str], Client]
+) -> None:
+    now = timezone.now()
+    at = {"first_at": now, "last_at": now, "raised_at": now}
+    told = {"kind": "recipe_drift", "detail": "coater.pump_top 60 → 60.8 rpm, coater.gone 1 → 2"}
+    Signal.objects.create(line=plant.line, **at, **told)
+    page = signed_in("viewer").get(f"/lines/{plant.line.key}/signals/").content.decode()
+    assert "Coater: Pump top 60 → 60.8 rpm, Coater: gone 1 → 2" in page
